@@ -1,0 +1,1 @@
+"""When what is asked for: partitions, jobs, schedules, sensors, alerts."""

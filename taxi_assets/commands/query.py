@@ -1,0 +1,34 @@
+"""`taxi-assets query`: one question to the warehouse, answered as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taxi_assets.cli import LANDED
+from taxi_assets.commands.common import load_settings, out
+from taxi_assets.stores.profile import warehouse_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MOST_ROWS = 50
+
+
+def command(sql: str) -> int:
+    """Print what the query gives; return the exit status."""
+    print_rows(warehouse_of(load_settings()).query(sql))
+    return LANDED
+
+
+def print_rows(rows: pa.Table) -> None:
+    """Print the first rows of a result."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in rows.column_names:
+        table.add_column(name, justify="right")
+    for row in rows.slice(0, MOST_ROWS).to_pylist():
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    out.print(table)
+    if rows.num_rows > MOST_ROWS:
+        out.print(f"... and {rows.num_rows - MOST_ROWS:,} rows more")

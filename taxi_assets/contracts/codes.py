@@ -1,0 +1,60 @@
+"""Codes that several datasets share: their meaning today, and the texts that older files used for them.
+
+Sources: TLC's data dictionaries for yellow and green trips (18 March 2025) for the labels; the values found in TLC's
+files of 2009-2014 for the texts.
+"""
+
+from collections.abc import Mapping
+
+VENDORS: Mapping[int, str] = {
+    1: "Creative Mobile Technologies, LLC",
+    2: "Curb Mobility, LLC (formerly VeriFone)",
+    3: "Digital Dispatch Systems (2009-2010; this project's number, TLC has none)",
+    6: "Myle Technologies Inc",
+    7: "Helix",
+}
+"""TLC's vendors. Files also hold 4 and 5, which no dictionary explains."""
+
+VENDOR_CODES: Mapping[str, int | str] = {"cmt": 1, "vts": 2, "dds": 3}
+"""Vendors as 2009-2014 spelled them: VTS is VeriFone Transportation Systems, today's 2."""
+
+PAYMENTS: Mapping[int, str] = {
+    0: "Flex Fare trip",
+    1: "Credit card",
+    2: "Cash",
+    3: "No charge",
+    4: "Dispute",
+    5: "Unknown",
+    6: "Voided trip",
+}
+
+PAYMENT_CODES: Mapping[str, int | str] = {
+    **dict.fromkeys(("crd", "credit", "cre"), 1),
+    **dict.fromkeys(("csh", "cash", "cas"), 2),
+    **dict.fromkeys(("noc", "no charge", "no"), 3),
+    **dict.fromkeys(("dis", "dispute"), 4),
+    **dict.fromkeys(("unk", "unknown", "na", "n/a"), 5),
+}
+"""Payment types as 2009-2014 spelled them (CASH, Cash, CSH, Credit, CRD, No Charge, NOC, Dispute, DIS, UNK, ...)."""
+
+RATES: Mapping[int, str] = {
+    1: "Standard rate",
+    2: "JFK",
+    3: "Newark",
+    4: "Nassau or Westchester",
+    5: "Negotiated fare",
+    6: "Group ride",
+    99: "Null or unknown",
+}
+
+TRIP_TYPES: Mapping[int, str] = {1: "Street-hail", 2: "Dispatch"}
+
+FLAG_CODES: Mapping[str, int | str] = {
+    **dict.fromkeys(("0", "0.0"), "N"),
+    **dict.fromkeys(("1", "1.0"), "Y"),
+    "y": "Y",
+    "n": "N",
+}
+"""Flags of 2009 and 2010, written as numbers, as today's Y and N."""
+
+LICENSES = "HV0002 Juno, HV0003 Uber, HV0004 Via, HV0005 Lyft"

@@ -1,0 +1,95 @@
+"""A contract as each store's schema: Arrow, DuckDB, BigQuery and Postgres.
+
+A new kind of column is one line in `TYPES`. Statements that move data do not belong here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from taxi_assets.contracts.model import Column, Dataset, Kind
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class TypeNames:
+    """What one kind is called in each store."""
+
+    arrow: str
+    duckdb: str
+    bigquery: str
+    postgres: str
+
+
+TYPES: dict[Kind, TypeNames] = {
+    "int64": TypeNames("int64", "BIGINT", "INTEGER", "bigint"),
+    "float64": TypeNames("float64", "DOUBLE", "FLOAT", "double precision"),
+    "string": TypeNames("string", "VARCHAR", "STRING", "text"),
+    # BigQuery's TIMESTAMP is a moment in UTC; trips carry New York's wall time, which is its DATETIME.
+    "timestamp": TypeNames("timestamp[us]", "TIMESTAMP", "DATETIME", "timestamp"),
+    "date": TypeNames("date32", "DATE", "DATE", "date"),
+}
+
+
+def quote(name: str) -> str:
+    """Return a name as an SQL identifier (DuckDB and Postgres)."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return a text as an SQL string literal (DuckDB and Postgres)."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
+    """Return the Arrow schema of a table with these columns."""
+    import pyarrow as pa
+
+    return pa.schema([pa.field(c.name, arrow_type(c.kind), nullable=c.nullable) for c in columns])
+
+
+def arrow_type(kind: Kind) -> pa.DataType:
+    """Return the Arrow type of a kind of column."""
+    import pyarrow as pa
+
+    return pa.type_for_alias(TYPES[kind].arrow)
+
+
+def duckdb_columns(columns: Iterable[Column]) -> str:
+    """Return the column list of a DuckDB `CREATE TABLE`."""
+    return ", ".join(f"{quote(c.name)} {TYPES[c.kind].duckdb}{'' if c.nullable else ' NOT NULL'}" for c in columns)
+
+
+def bigquery_fields(columns: Iterable[Column]) -> list[dict[str, str]]:
+    """Return BigQuery's schema in the form of its REST interface (`TableFieldSchema`)."""
+    return [
+        {
+            "name": c.name,
+            "type": TYPES[c.kind].bigquery,
+            "mode": "NULLABLE" if c.nullable else "REQUIRED",
+            "description": c.description,
+        }
+        for c in columns
+    ]
+
+
+@dataclass(frozen=True)
+class PostgresColumn:
+    """A column as Postgres has it; the name is folded to lower case, so that no query needs quotes."""
+
+    name: str
+    type: str
+    not_null: bool
+    description: str
+
+
+def postgres_columns(dataset: Dataset) -> list[PostgresColumn]:
+    """Return the columns of a dataset's table in Postgres."""
+    return [
+        PostgresColumn(c.name.lower(), TYPES[c.kind].postgres, not c.nullable, c.description)
+        for c in dataset.table_columns
+    ]

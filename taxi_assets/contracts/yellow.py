@@ -1,0 +1,58 @@
+"""Yellow taxis: medallion cabs, the only ones that may be hailed everywhere in the city."""
+
+from taxi_assets.contracts import metered
+from taxi_assets.contracts.model import Column, Dataset
+from taxi_assets.months import Month
+
+YELLOW = Dataset(
+    name="yellow",
+    title="Yellow taxi trips",
+    description="A row for each trip of a medallion (yellow) taxi, by its taximeter's records.",
+    first_month=Month(2009, 1),
+    dictionary="TLC, Data Dictionary - Yellow Taxi Trip Records, 18 March 2025",
+    columns=(
+        metered.VENDOR,
+        Column(
+            "tpep_pickup_datetime",
+            "timestamp",
+            "Date and time when the meter was engaged.",
+            role="pickup_time",
+            required=True,
+            nullable=False,
+            aliases=("trip_pickup_datetime", "pickup_datetime"),
+        ),
+        Column(
+            "tpep_dropoff_datetime",
+            "timestamp",
+            "Date and time when the meter was disengaged.",
+            role="dropoff_time",
+            required=True,
+            aliases=("trip_dropoff_datetime", "dropoff_datetime"),
+        ),
+        metered.PASSENGERS,
+        metered.DISTANCE,
+        metered.RATE,
+        metered.FLAG,
+        metered.PICKUP_ZONE,
+        metered.DROPOFF_ZONE,
+        metered.PAYMENT,
+        metered.FARE,
+        metered.EXTRA,
+        metered.MTA_TAX,
+        metered.TIP,
+        metered.TOLLS,
+        metered.IMPROVEMENT,
+        metered.TOTAL,
+        metered.CONGESTION,
+        Column(
+            "Airport_fee",
+            "float64",
+            "Fee for pick-ups at LaGuardia and John F. Kennedy airports, in US dollars. CSV files up to July 2021 do "
+            "not have it.",
+            role="amount",
+            since=Month(2021, 8),
+        ),
+        metered.CBD_FEE,
+        *metered.coordinates(),
+    ),
+)

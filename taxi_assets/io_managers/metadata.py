@@ -1,0 +1,123 @@
+"""Papers as a person sees them in the UI: numbers that plot, links, tables, a preview."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from taxi_assets.contracts.model import Column
+from taxi_assets.contracts.schemas import TYPES
+from taxi_assets.trips.papers import CleanedFile, LoadedMonth, RawFile, StoredObject
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PREVIEW_ROWS = 5
+
+
+def of_raw(raw: RawFile, path: Path, *, changed: bool) -> dict[str, Any]:
+    """Return the metadata of a raw month."""
+    return {
+        "dagster/partition_row_count": raw.source_rows,
+        "source_url": dg.MetadataValue.url(raw.source_url),
+        "path": dg.MetadataValue.path(str(path)),
+        "bytes": raw.bytes,
+        "sha256": raw.sha256,
+        "format": f"{raw.format}, {raw.compression}",
+        "etag": raw.etag,
+        "last_modified": raw.last_modified,
+        "changed": changed,
+    }
+
+
+def of_cleaned(cleaned: CleanedFile, path: Path, rejects: Path | None, *, changed: bool) -> dict[str, Any]:
+    """Return the metadata of a cleaned month: the ledger, the rules' effects, the oddities, a preview."""
+    import pyarrow.parquet as pq
+
+    counts = {
+        "source rows": cleaned.source_rows,
+        "cleaned rows": cleaned.cleaned_rows,
+        "dropped by a rule": cleaned.dropped_rows,
+        "rejected": cleaned.rejected_rows,
+        "passenger counts filled with 0": cleaned.filled_passengers,
+    }
+    return {
+        "dagster/partition_row_count": cleaned.cleaned_rows,
+        "ledger": dg.MetadataValue.md(_two_columns(("rows", "count"), counts)),
+        "oddities": dg.MetadataValue.md(_two_columns(("oddity", "rows"), cleaned.oddities)),
+        "preview": dg.MetadataValue.md(preview(pq.ParquetFile(path).iter_batches(PREVIEW_ROWS))),
+        "path": dg.MetadataValue.path(str(path)),
+        "bytes": cleaned.bytes,
+        "sha256": cleaned.sha256,
+        "recipe": cleaned.recipe,
+        "source_rows": cleaned.source_rows,
+        "dropped_rows": cleaned.dropped_rows,
+        "rejected_rows": cleaned.rejected_rows,
+        "rejected_share": cleaned.rejected_share,
+        "filled_passengers": cleaned.filled_passengers,
+        **{f"oddity/{name}": count for name, count in cleaned.oddities.items()},
+        **({"rejects": dg.MetadataValue.path(str(rejects))} if rejects else {}),
+        "changed": changed,
+    }
+
+
+def of_object(stored: StoredObject, *, changed: bool) -> dict[str, Any]:
+    """Return the metadata of an object in the lake."""
+    return {
+        "dagster/uri": dg.MetadataValue.url(stored.file),
+        "dagster/partition_row_count": stored.rows,
+        "bytes": stored.bytes,
+        "sha256": stored.sha256,
+        "generation": stored.generation,
+        "changed": changed,
+    }
+
+
+def of_table(loaded: LoadedMonth, *, changed: bool) -> dict[str, Any]:
+    """Return the metadata of a month in a table."""
+    return {
+        "dagster/table_name": loaded.file,
+        "dagster/partition_row_count": loaded.rows,
+        "dropped_rows": loaded.dropped_rows,
+        "bytes": loaded.bytes,
+        "sha256": loaded.sha256,
+        "changed": changed,
+        **({"job": loaded.job} if loaded.job else {}),
+    }
+
+
+def column_schema(columns: Sequence[Column]) -> dg.TableSchema:
+    """Return columns as the UI shows them, with their descriptions."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                c.name,
+                TYPES[c.kind].duckdb,
+                description=c.description,
+                constraints=dg.TableColumnConstraints(nullable=c.nullable),
+            )
+            for c in columns
+        ]
+    )
+
+
+def preview(batches: Any) -> str:
+    """Return the first rows as a Markdown table, a column a line, so that it reads without scrolling sideways."""
+    batch: pa.RecordBatch | None = next(iter(batches), None)
+    if batch is None:
+        return "no rows"
+    rows = batch.to_pylist()
+    head = f"| column | {' | '.join(f'row {n}' for n in range(1, len(rows) + 1))} |"
+    lines = [f"| {name} | {' | '.join(str(_shown(row[name])) for row in rows)} |" for name in batch.schema.names]
+    return "\n".join([head, "|---" * (len(rows) + 1) + "|", *lines])
+
+
+def _shown(value: Any) -> Any:
+    return "" if value is None else value
+
+
+def _two_columns(head: tuple[str, str], counts: dict[str, int]) -> str:
+    return "\n".join([f"| {head[0]} | {head[1]} |", "|---|--:|", *(f"| {k} | {v:,} |" for k, v in counts.items())])

@@ -1,0 +1,73 @@
+"""The IO manager of raw and cleaned months: their files lie on the work room's shelves already when they land."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from taxi_assets.contracts.model import Dataset
+from taxi_assets.io_managers import metadata
+from taxi_assets.io_managers.monthly import MonthlyIOManager
+from taxi_assets.months import Month
+from taxi_assets.resources import WorkResource
+from taxi_assets.trips.papers import CleanedFile, Papers, RawFile
+from taxi_assets.trips.verdicts import Verdict
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class RawIOManager(MonthlyIOManager):
+    """Papers of raw months."""
+
+    work: WorkResource
+
+    def land(self, dataset: Dataset, papers: RawFile) -> tuple[Papers, bool, list[Verdict]]:
+        """See `MonthlyIOManager.land`; the file is where it belongs."""
+        return papers, False, []
+
+    def find(self, dataset: str, month: Month) -> RawFile:
+        """See `MonthlyIOManager.find`."""
+        return self.work.workroom().get(RawFile, "raw", dataset, month)
+
+    def read(self, papers: RawFile) -> pa.Table:
+        """Refuse: what a raw file holds is known only after cleaning.
+
+        Raises:
+            DagsterInvariantViolationError: Always.
+        """
+        raise dg.DagsterInvariantViolationError(
+            f"raw months have no common columns; take {papers.dataset}/cleaned_parquet as the input"
+        )
+
+    def describe(self, papers: RawFile, *, changed: bool) -> dict[str, Any]:
+        """See `MonthlyIOManager.describe`."""
+        path = self.work.workroom().path(papers.file)
+        return metadata.of_raw(papers, path, changed=changed)
+
+
+class CleanedIOManager(MonthlyIOManager):
+    """Papers, or rows, of cleaned months."""
+
+    work: WorkResource
+
+    def land(self, dataset: Dataset, papers: CleanedFile) -> tuple[Papers, bool, list[Verdict]]:
+        """See `MonthlyIOManager.land`; the file is where it belongs."""
+        return papers, False, []
+
+    def find(self, dataset: str, month: Month) -> CleanedFile:
+        """See `MonthlyIOManager.find`."""
+        return self.work.workroom().get(CleanedFile, "cleaned", dataset, month)
+
+    def read(self, papers: CleanedFile) -> pa.Table:
+        """See `MonthlyIOManager.read`."""
+        import pyarrow.parquet as pq
+
+        return pq.read_table(self.work.workroom().path(papers.file), partitioning=None)
+
+    def describe(self, papers: CleanedFile, *, changed: bool) -> dict[str, Any]:
+        """See `MonthlyIOManager.describe`."""
+        room = self.work.workroom()
+        rejects = room.path(papers.rejects_file) if papers.rejects_file else None
+        return metadata.of_cleaned(papers, room.path(papers.file), rejects, changed=changed)

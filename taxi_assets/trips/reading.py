@@ -1,0 +1,268 @@
+"""What a published value means: how a text, or a type that drifted, becomes a contract's value, and when it does not.
+
+Nothing is rounded, cut or guessed: a value that does not fit exactly is a fault, and its row is rejected. What a
+value means is said by `whole`, `number`, `moment` and `words`, one value at a time; `read` gives the same for an array
+at once, and asks them only about the few values that Arrow's own strict casts refuse.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from taxi_assets.contracts.model import Column, Kind
+from taxi_assets.contracts.schemas import arrow_type
+
+MEANING = "1"
+"""Raised when a value comes to mean something else, so that months are cleaned again."""
+
+EXACT = 2**53
+"""Whole numbers below it are exact as a double."""
+
+MICROSECONDS = pa.timestamp("us")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_ISO = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[ T]([0-9]{2})(?::([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,6}))?)?)?)?"
+)
+_US = re.compile(
+    r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4}) ([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?(?: ([AP]M))?", re.IGNORECASE
+)
+_TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000}
+_YEAR_1, _YEAR_10000 = -62_135_596_800, 253_402_300_800
+"""Seconds from 1970-01-01 to the beginning of these years."""
+
+_FEW = 256
+"""Values that are asked about one by one before a refused array is divided further."""
+
+
+def whole(value: Any) -> int | None:
+    """Return the whole number that a text or number is, or None: 2.0 is 2, 2.5 is none."""
+    if isinstance(value, str):
+        if _WHOLE.fullmatch(value):
+            value = int(value)
+        else:
+            value = number(value)
+    if isinstance(value, float):
+        value = int(value) if value.is_integer() and abs(value) < EXACT else None
+    elif isinstance(value, Decimal):
+        value = int(value) if value.is_finite() and value == value.to_integral_value() else None
+    return value if type(value) is int and -(2**63) <= value < 2**63 else None
+
+
+def number(value: Any) -> float | None:
+    """Return the finite number that a text or number is, or None."""
+    if isinstance(value, str):
+        value = float(value) if _NUMBER.fullmatch(value) else None
+    elif isinstance(value, Decimal):
+        value = float(value)
+    elif type(value) is int:
+        value = float(value) if abs(value) <= EXACT else None
+    return value if type(value) is float and math.isfinite(value) else None
+
+
+def moment(value: Any) -> datetime | None:
+    """Return the date and time that a text is, or None: ISO 8601 without a zone, or month/day/year."""
+    if not isinstance(value, str):
+        return None
+    parts: tuple[int, ...]
+    if match := _ISO.fullmatch(value):
+        fraction = (match[7] or "").ljust(6, "0")
+        parts = (*(int(match[n] or 0) for n in range(1, 7)), int(fraction))
+    elif match := _US.fullmatch(value):
+        hour, half = int(match[4]), (match[7] or "").upper()
+        if half and not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + 12 * (half == "PM") if half else hour
+        parts = (int(match[3]), int(match[1]), int(match[2]), hour, int(match[5]), int(match[6] or 0))
+    else:
+        return None
+    try:
+        return datetime(*parts)  # type: ignore[arg-type]  # noqa: DTZ001 - New York wall time
+    except ValueError:
+        return None
+
+
+def words(value: Any) -> str | None:
+    """Return a value as text, or None if no database could hold it."""
+    text = str(value).strip()
+    return text if text and "\0" not in text else None
+
+
+_MEANINGS: Mapping[Kind, Callable[[Any], Any]] = {
+    "int64": whole,
+    "float64": number,
+    "timestamp": moment,
+    "string": words,
+}
+
+
+def meaning(column: Column, value: Any) -> Any:
+    """Return what a value means in a column, today's code for an earlier one; None if it means nothing."""
+    if isinstance(value, str):
+        value = value.strip()
+    if column.codes and (code := column.codes.get(str(value).strip().lower())) is not None:
+        return code
+    return _MEANINGS[column.kind](value)
+
+
+def read(column: Column, raw: pa.Array) -> tuple[pa.Array, pa.Array | None]:
+    """Read an array of published values as a column of a contract.
+
+    Args:
+        column: The contract's column.
+        raw: Values as published, of any type.
+
+    Returns:
+        Values of the contract's type, null where none is given or it means nothing; and a mask of those that are
+        given and mean nothing, or None if there are none.
+    """
+    if (column.codes or column.kind == "string") and (is_text(raw.type) or pa.types.is_primitive(raw.type)):
+        raw = raw.dictionary_encode()  # so that each different value is looked up once
+    if not pa.types.is_dictionary(raw.type):
+        return _read(column, raw)
+    values, wrong = _read(column, raw.dictionary)
+    return values.take(raw.indices), None if wrong is None else pc.fill_null(wrong.take(raw.indices), False)
+
+
+def _read(column: Column, raw: pa.Array) -> tuple[pa.Array, pa.Array | None]:
+    if pa.types.is_null(raw.type):
+        return pa.nulls(len(raw), arrow_type(column.kind)), None
+    if pa.types.is_date(raw.type):
+        raw = raw.cast(pa.timestamp("s"))
+    values = _moments(raw) if column.kind == "timestamp" and pa.types.is_timestamp(raw.type) else _values(column, raw)
+    if values.null_count == raw.null_count:
+        return values, None
+    wrong = pc.and_(values.is_null(), given(raw))
+    return values, wrong if pc.any(wrong).as_py() else None
+
+
+def given(raw: pa.Array) -> pa.Array:
+    """Return a mask of where an array holds a value: NaN, blanks and nothing are none."""
+    if pa.types.is_dictionary(raw.type):
+        return pc.fill_null(given(raw.dictionary).take(raw.indices), False)
+    if is_text(raw.type):
+        return pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(raw), ""), False)
+    if pa.types.is_floating(raw.type):
+        return pc.fill_null(pc.invert(pc.is_nan(raw)), False)
+    return raw.is_valid()
+
+
+def complaint(column: Column, value: str) -> str:
+    """Return why a value is not read."""
+    wanted = {"int64": "a whole number", "float64": "a number", "timestamp": "a date and time", "string": "text"}
+    known = f" or a known code ({', '.join(column.codes)})" if column.codes else ""
+    shown = value if len(value) <= 80 else f"{value[:80]}..."
+    return f"'{shown}' is not {wanted[column.kind]}{known}"
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether values of an Arrow type are texts."""
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _values(column: Column, raw: pa.Array) -> pa.Array:
+    """Read with Arrow where it takes the whole array, else in ever smaller parts, in the end value by value."""
+    try:
+        return _QUICK[column.kind](raw)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        pass
+    if len(raw) <= _FEW:
+        return pa.array([meaning(column, value) for value in raw.to_pylist()], arrow_type(column.kind))
+    step = max(_FEW, math.ceil(len(raw) / 16))
+    return pa.concat_arrays([_values(column, raw.slice(start, step)) for start in range(0, len(raw), step)])
+
+
+def _quick_whole(raw: pa.Array) -> pa.Array:
+    if is_text(raw.type):
+        raw = _trimmed(raw)
+        # Arrow reads 0x10 as 16
+        if not pc.any(pc.match_substring(raw, "x", ignore_case=True)).as_py():
+            try:
+                return raw.cast(pa.int64())
+            except pa.ArrowInvalid:  # whole numbers written as 1.0
+                pass
+        raw = _quick_number(raw)
+    if pa.types.is_floating(raw.type):
+        raw = raw.cast(pa.float64())
+        raw = pc.if_else(pc.is_nan(raw), pa.scalar(None, pa.float64()), raw)
+        _demand(pc.less(pc.abs(raw), float(EXACT)))
+    elif not (pa.types.is_integer(raw.type) or pa.types.is_decimal(raw.type)):
+        raise pa.ArrowInvalid
+    return raw.cast(pa.int64())  # refuses fractions
+
+
+def _quick_number(raw: pa.Array) -> pa.Array:
+    if is_text(raw.type):
+        numbers = _trimmed(raw).cast(pa.float64())
+        _demand(pc.is_finite(numbers))
+        return numbers
+    if not (pa.types.is_integer(raw.type) or pa.types.is_floating(raw.type) or pa.types.is_decimal(raw.type)):
+        raise pa.ArrowInvalid
+    numbers = raw.cast(pa.float64())  # refuses whole numbers that a double cannot hold
+    if not pc.all(pc.is_finite(numbers)).as_py():
+        numbers = pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
+        _demand(pc.is_finite(numbers))
+    return numbers
+
+
+def _quick_moment(raw: pa.Array) -> pa.Array:
+    if not is_text(raw.type):
+        raise pa.ArrowInvalid
+    moments = _trimmed(raw).cast(MICROSECONDS)
+    _demand(_within(moments))  # Arrow knows a year 0
+    return moments
+
+
+def _quick_words(raw: pa.Array) -> pa.Array:
+    raise pa.ArrowInvalid
+
+
+_QUICK: Mapping[Kind, Callable[[pa.Array], pa.Array]] = {
+    "int64": _quick_whole,
+    "float64": _quick_number,
+    "timestamp": _quick_moment,
+    "string": _quick_words,
+}
+
+
+def _moments(raw: pa.Array) -> pa.Array:
+    """Return timestamps in microseconds; null where they are finer, or outside of the years 1 to 9999."""
+    inside = _within(raw)
+    if not pc.all(inside).as_py():
+        raw = pc.if_else(inside, raw, pa.scalar(None, raw.type))
+    if raw.type.tz in ("UTC", "Etc/UTC", "+00:00"):
+        raw = raw.cast(pa.timestamp(raw.type.unit))  # writers that mark wall time as UTC mean the wall time
+    elif raw.type.tz:
+        raw = pc.local_timestamp(raw)
+    if raw.type == MICROSECONDS:
+        return raw
+    held = raw.cast(MICROSECONDS, safe=False)
+    return pc.if_else(pc.equal(held.cast(raw.type), raw), held, pa.scalar(None, MICROSECONDS))
+
+
+def _within(moments: pa.Array) -> pa.Array:
+    """Return a mask of the timestamps within the years 1 to 9999, which every store can hold."""
+    if moments.type.unit == "ns":  # its range is 1677 to 2262
+        return moments.is_valid()
+    ticks, count = _TICKS[moments.type.unit], moments.cast(pa.int64())
+    return pc.and_(pc.greater_equal(count, _YEAR_1 * ticks), pc.less(count, _YEAR_10000 * ticks))
+
+
+def _trimmed(raw: pa.Array) -> pa.Array:
+    """Return texts without surrounding blanks, null where nothing is left."""
+    text = pc.utf8_trim_whitespace(raw)
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, text.type), text)
+
+
+def _demand(condition: pa.Array) -> None:
+    """Refuse an array of which a value does not meet the condition."""
+    if not pc.all(condition).as_py():
+        raise pa.ArrowInvalid

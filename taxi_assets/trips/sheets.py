@@ -1,0 +1,302 @@
+"""A file as sheets: consecutive rows, column by column, as published. What the columns mean stands in `reading`.
+
+A sheet of a CSV file is made by Arrow's parser if what it gives proves that it took each line for one row of the
+file's width. Else the lines are divided, and in the end looked at one by one, so that one damaged line costs its
+neighbours nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from taxi_assets.trips.door import LineCounter, line_ends, text_blocks
+from taxi_assets.trips.reading import given
+
+TEXT = pa.dictionary(pa.int32(), pa.string())
+"""How texts are read: few of them are different."""
+
+_SHEET_BYTES = 1 << 20
+_SHEET_ROWS = 16_384
+_FEW_LINES = 64
+"""Lines that are looked at one by one before a doubtful text is divided further."""
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class Reject(NamedTuple):
+    """A row that cannot be read: where it stands (the header is line 1), what is wrong with it, and all of it."""
+
+    line_number: int
+    column: str | None
+    reason: str
+    raw_text: str
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Consecutive rows of a file.
+
+    Attributes:
+        rows: How many.
+        columns: Their values, by the position of the column.
+        locate: Returns line number and raw text of a row, counted from 0.
+        damaged: Lines among them that are no rows.
+    """
+
+    rows: int
+    columns: list[pa.Array]
+    locate: Callable[[int], tuple[int, str]]
+    damaged: list[Reject] = field(default_factory=list)
+
+
+class CsvFile:
+    """A CSV file of any era.
+
+    Args:
+        path: Where it lies.
+        compression: `gzip` or `none`.
+
+    Attributes:
+        names: The header's names; None if it cannot be read.
+    """
+
+    def __init__(self, path: Path, compression: str) -> None:
+        self._path, self._compression = path, compression
+        start = next(self._texts(), b"").removeprefix(_BOM)
+        lines = [line for line in start[:_SHEET_BYTES].splitlines() if line] or [b""]
+        self.names = split_line(lines[0])
+        width = len(self.names or ())
+        usual = Counter(len(split_line(line) or ()) for line in lines[1:100]).most_common(1)
+        self._width = max([width, *(fields for fields, _ in usual)])
+
+    def sheets(self, types: Mapping[int, pa.DataType]) -> Iterator[Sheet]:
+        """Yield the file's data lines in order.
+
+        Args:
+            types: By position, the types of columns that can probably be parsed as such; the others are texts. A
+                column that has another value somewhere is given as text from there on.
+        """
+        hopes = {position: types.get(position, TEXT) for position in range(self._width)}
+        number = 1
+        for n, text in enumerate(self._texts()):
+            first = number
+            number += _count_ends(text)
+            if n == 0:  # drop the header, and what precedes it
+                header = text.removeprefix(_BOM).lstrip(b"\r\n")
+                body = header.splitlines(keepends=True)[0]
+                text = header[len(body) :]  # noqa: PLW2901
+                first = number - _count_ends(text)
+            yield from self._read(text, first, hopes)
+
+    def _texts(self) -> Iterator[bytes]:
+        """Yield the file in texts that end where a line does, of about 1 MiB."""
+        held: list[bytes] = []
+        size = 0
+        for block in text_blocks(self._path, self._compression):
+            held.append(block)
+            size += len(block)
+            if size < _SHEET_BYTES:
+                continue
+            text = b"".join(held)
+            # a CR at the very end may be half of a CRLF
+            end = max(text.rfind(b"\n"), text.rfind(b"\r", 0, -1)) + 1
+            held, size = [text[end:]], len(text) - end
+            if end:
+                yield text[:end]
+        if text := b"".join(held):
+            yield text
+
+    def _read(self, text: bytes, first: int, hopes: dict[int, pa.DataType]) -> Iterator[Sheet]:
+        counter = LineCounter()
+        counter.feed(text)
+        if not counter.lines:
+            return
+        columns = self._parse(text, hopes, counter.lines)
+        if columns:
+            lines = _Lines(text, first)
+            yield Sheet(counter.lines, columns, lines.locate)
+            return
+        apart = text.splitlines(keepends=True)
+        if len(apart) <= _FEW_LINES:
+            yield self._line_by_line(apart, first)
+            return
+        step = max(_FEW_LINES, math.ceil(len(apart) / 16))
+        for start in range(0, len(apart), step):
+            yield from self._read(b"".join(apart[start : start + step]), first + start, hopes)
+
+    def _parse(self, text: bytes, hopes: dict[int, pa.DataType], lines: int) -> list[pa.Array] | None:
+        """Return the columns as Arrow's parser has them; None if it did not take each line for a row of the width."""
+        quoted = b'"' in text
+        if b"\0" in text or (quoted and not _quotes_are_plain(text)):
+            return None
+        types = hopes
+        if b"0x" in text or b"0X" in text:  # Arrow reads 0x10 as 16
+            types = {position: TEXT if pa.types.is_integer(kind) else kind for position, kind in hopes.items()}
+        columns = _parse(text, types, quoted=quoted)
+        if columns is None:
+            columns = _parse(text, dict.fromkeys(types, TEXT), quoted=quoted)
+            if columns is None:
+                return None
+            for position, kind in types.items():
+                if kind != TEXT and not _fits(columns[position], kind):
+                    hopes[position] = TEXT
+        if len(columns[0]) != lines:
+            return None
+        for position, kind in types.items():
+            if pa.types.is_floating(kind) and not pc.all(pc.is_finite(columns[position])).as_py():
+                hopes[position] = TEXT  # Arrow reads nan and inf as numbers
+                return self._parse(text, hopes, lines)
+        beyond = columns[len(self.names or ()) :]
+        return None if any(pc.any(given(column)).as_py() for column in beyond) else columns
+
+    def _line_by_line(self, lines: list[bytes], first: int) -> Sheet:
+        width = len(self.names or ())
+        rows: list[list[str]] = []
+        where: list[tuple[int, str]] = []
+        damaged: list[Reject] = []
+        for number, end in enumerate(lines, first):
+            line = end.rstrip(b"\r\n")
+            if not line:
+                continue
+            fields = split_line(line)
+            place = number, line.decode("utf-8", "backslashreplace")
+            if fields is None:
+                damaged.append(Reject(place[0], None, "it is not UTF-8 text with matching quotes", place[1]))
+            elif len(fields) < width:
+                damaged.append(
+                    Reject(place[0], None, f"it has {len(fields)} fields, the header names {width}", place[1])
+                )
+            elif any(text.strip() for text in fields[width:]):
+                damaged.append(
+                    Reject(place[0], None, "it has values beyond the last column that the header names", place[1])
+                )
+            else:
+                rows.append(fields[:width])
+                where.append(place)
+        columns = [pa.array([row[n] for row in rows], pa.string()) for n in range(width)]
+        return Sheet(len(rows), columns, where.__getitem__, damaged)
+
+
+class ParquetFile:
+    """A Parquet file, whose types drift from month to month.
+
+    Args:
+        path: Where it lies.
+
+    Attributes:
+        names: Names of its columns.
+    """
+
+    def __init__(self, path: Path) -> None:
+        # without pre-buffering, a column chunk is read bit by bit and not whole
+        self._file = pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 18, page_checksum_verification=True)
+        self.names: list[str] = list(self._file.schema_arrow.names)
+
+    def sheets(self, types: Mapping[int, pa.DataType]) -> Iterator[Sheet]:  # noqa: ARG002 - as CsvFile's
+        """Yield the file's rows in order; a row's line number is its number, from 1, and its raw text is JSON."""
+        first = 1
+        for batch in self._file.iter_batches(_SHEET_ROWS):
+            batch.validate(full=True)  # texts that are not UTF-8, for one
+            yield Sheet(batch.num_rows, batch.columns, _Rows(batch, first).locate)
+            first += batch.num_rows
+
+
+class _Lines:
+    """Finds a row among the lines of a text."""
+
+    def __init__(self, text: bytes, first: int) -> None:
+        self._text, self._first = text, first
+        self._rows: list[tuple[int, bytes]] = []
+
+    def locate(self, row: int) -> tuple[int, str]:
+        if not self._rows:
+            self._rows = [(n, line) for n, line in enumerate(self._text.splitlines(), self._first) if line]
+        number, line = self._rows[row]
+        return number, line.decode("utf-8", "backslashreplace")
+
+
+class _Rows:
+    """Finds a row of a record batch."""
+
+    def __init__(self, batch: pa.RecordBatch, first: int) -> None:
+        self._batch, self._first = batch, first
+
+    def locate(self, row: int) -> tuple[int, str]:
+        one = {
+            name: shown(column, row) for name, column in zip(self._batch.schema.names, self._batch.columns, strict=True)
+        }
+        return self._first + row, json.dumps(one, ensure_ascii=False)
+
+
+def shown(column: pa.Array, row: int) -> str | None:
+    """Return a value as a person would write it."""
+    value = column[row]
+    if not value.is_valid:
+        return None
+    try:
+        return str(value.as_py())
+    except (ValueError, OverflowError):  # a time that Python's datetime cannot hold
+        return str(value.cast(pa.string()).as_py())
+
+
+def split_line(line: bytes) -> list[str] | None:
+    """Return the fields of one CSV line, or None if it is not UTF-8 or its quotes do not match."""
+    try:
+        text = line.decode("utf-8")
+        return next(csv.reader([text], strict=True), None) if "\0" not in text else None
+    except (UnicodeDecodeError, csv.Error):
+        return None
+
+
+def _parse(text: bytes, types: Mapping[int, pa.DataType], *, quoted: bool) -> list[pa.Array] | None:
+    names = [str(position) for position in types]
+    try:
+        table = pyarrow.csv.read_csv(
+            pa.py_buffer(text),
+            pyarrow.csv.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=names),
+            pyarrow.csv.ParseOptions(quote_char='"' if quoted else False),
+            pyarrow.csv.ConvertOptions(
+                column_types=dict(zip(names, types.values(), strict=True)), null_values=[""], strings_can_be_null=True
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+    return [column.combine_chunks() if column.num_chunks != 1 else column.chunk(0) for column in table.columns]
+
+
+def _fits(column: pa.Array, kind: pa.DataType) -> bool:
+    try:
+        column.dictionary.cast(kind)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _quotes_are_plain(text: bytes) -> bool:
+    """Whether each quotation mark opens or closes a field, so that no parser can differ on where fields end."""
+    marks = np.frombuffer(b"\n" + text + b"\n", np.uint8)
+    at = np.flatnonzero(marks == ord('"'))
+    bounds = np.frombuffer(b",\r\n", np.uint8)
+    return bool(
+        len(at) % 2 == 0 and np.isin(marks[at[0::2] - 1], bounds).all() and np.isin(marks[at[1::2] + 1], bounds).all()
+    )
+
+
+def _count_ends(text: bytes) -> int:
+    """Return how many lines, blank ones too, end in a text that does not end between CR and LF."""
+    codes = np.frombuffer(text, np.uint8)
+    pairs = int(np.count_nonzero((codes[:-1] == 13) & (codes[1:] == 10)))
+    return int(np.count_nonzero(line_ends(text))) - pairs

@@ -1,0 +1,85 @@
+"""Every tool that loads the project sees the same definitions."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from taxi_assets.contracts import DATASETS
+from taxi_assets.definitions import build_definitions
+from taxi_assets.settings import Settings
+
+STATIONS = ("raw_file", "cleaned_parquet", "gcs_object", "bigquery_table")
+
+
+def test_every_dataset_has_its_chain_in_a_group_of_its_own(tmp_path: Path) -> None:
+    graph = build_definitions(Settings.from_environment({})).resolve_asset_graph()
+    for name in DATASETS:
+        keys = [dg.AssetKey([name, station]) for station in STATIONS]
+        assert {graph.get(key).group_name for key in keys} == {name}
+        for before, after in itertools.pairwise(keys):
+            assert graph.get(after).parent_keys == {before}
+
+
+def test_months_begin_with_tlcs_first_file_and_end_with_the_last_that_is_normally_published() -> None:
+    november = datetime(2026, 11, 24, tzinfo=timezone.utc)
+    first = {"yellow": "2009-01-01", "green": "2013-08-01", "fhv": "2015-01-01", "fhvhv": "2019-02-01"}
+    graph = build_definitions(Settings.from_environment({})).resolve_asset_graph()
+    for name, month in first.items():
+        partitions = graph.get(dg.AssetKey([name, "raw_file"])).partitions_def
+        assert isinstance(partitions, dg.TimeWindowPartitionsDefinition)
+        assert partitions.get_first_partition_key() == month
+        assert partitions.get_partition_keys(current_time=november)[-1] == "2026-09-01"
+
+
+def test_importing_the_package_reads_nothing_and_loads_no_cloud_library() -> None:
+    code = (
+        "import sys, os; os.environ = None; import taxi_assets.definitions as d; "
+        "print(sorted(n for n in sys.modules if n.startswith(('google.cloud', 'dagster_gcp', 'pandas', 'duckdb'))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.slow
+def test_the_tools_list_the_same_definitions() -> None:
+    """`dg`, and what webserver, daemon and `dagster dev` load by `workspace.yaml`."""
+    import json
+
+    from dagster._core.workspace.context import WorkspaceProcessContext
+    from dagster._core.workspace.load_target import WorkspaceFileTarget
+
+    ours = build_definitions(Settings.from_environment({}))
+    repository = ours.get_repository_def()
+    keys = {key.to_user_string() for key in ours.resolve_asset_graph().get_all_asset_keys()}
+    jobs = {job.name for job in repository.get_all_jobs()} - {"__ASSET_JOB"}
+    schedules = {schedule.name for schedule in repository.schedule_defs}
+    sensors = {sensor.name for sensor in repository.sensor_defs}
+
+    dg_bin = Path(sys.executable).with_name("dg")
+    listed = subprocess.run([dg_bin, "list", "defs", "--json"], capture_output=True, text=True, check=True).stdout
+    found = json.loads(listed[listed.index("{" if listed.lstrip().startswith("{") else "[") :])
+    assert {asset["key"] for asset in found["assets"]} == keys
+    assert {job["name"] for job in found["jobs"]} - {"__ASSET_JOB"} == jobs
+    assert {schedule["name"] for schedule in found["schedules"]} == schedules
+    assert {sensor["name"] for sensor in found["sensors"]} == sensors
+
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        WorkspaceProcessContext(instance, WorkspaceFileTarget(paths=["workspace.yaml"])) as process,
+    ):
+        (location,) = process.create_request_context().code_locations
+        assert location.name == "taxi_assets"
+        (remote,) = location.get_repositories().values()
+        assert {key.to_user_string() for key in remote.asset_graph.get_all_asset_keys()} == keys
+        assert {job.name for job in remote.get_all_jobs()} - {"__ASSET_JOB"} == jobs
+        assert {schedule.name for schedule in remote.get_schedules()} == schedules
+        assert {sensor.name for sensor in remote.get_sensors()} == sensors
+    for check in ("defs", "toml", "yaml"):
+        subprocess.run([dg_bin, "check", check], check=True, capture_output=True)

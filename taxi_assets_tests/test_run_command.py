@@ -1,0 +1,140 @@
+"""`taxi-assets run` and `ledger`, as whole processes against a real web server or a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taxi_assets.demo.sample import write_month
+from taxi_assets.demo.server import serving
+from taxi_assets.months import Month
+
+# the names that issue 2 promises; the code does not get to choose them
+FIELDS = """
+dataset month status error source_url source_format source_sha256 source_rows cleaned_rows dropped_rows rejected_rows
+object_uri object_rows table table_rows seconds
+"""
+    "dataset",
+    "month",
+    "status",
+    "error",
+    "source_url",
+    "source_format",
+    "source_sha256",
+    "source_rows",
+    "cleaned_rows",
+    "dropped_rows",
+    "rejected_rows",
+    "object_uri",
+    "object_rows",
+    "table",
+    "table_rows",
+    "seconds",
+]
+
+
+def taxi_assets(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **settings}
+    return subprocess.run(
+        [sys.executable, "-m", "taxi_assets.cli", *words], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def run_json(*words: str, status: int = 0, **settings: str) -> list[dict[str, Any]]:
+    done = taxi_assets("run", *words, "--json", **settings)
+    assert done.returncode == status, done.stderr + done.stdout
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Path:
+    folder = tmp_path / "mirror"
+    for month, damaged in (("2021-01", 2), ("2021-02", 0)):
+        write_month(folder / f"yellow_{month}.csv.gz", "yellow", Month.parse(month), 1000, damaged=damaged)
+    return folder
+
+
+@pytest.fixture
+def source(mirror: Path) -> Iterator[dict[str, str]]:
+    with serving(mirror) as address:
+        yield {"TAXI_CSV_URL": f"{address}/{{dataset}}_{{year}}-{{month:02}}.csv.gz", "TAXI_SOURCE": "csv"}
+
+
+def test_a_range_lands_with_every_field_of_the_ledger_and_lands_unchanged_the_second_time(
+    source: dict[str, str], tmp_path: Path
+) -> None:
+    first = run_json("yellow", "2021-01..2021-02", **source)
+    assert [list(row) for row in first] == [FIELDS.split()] * 2
+    assert [(row["month"], row["status"]) for row in first] == [("2021-01", "landed"), ("2021-02", "landed")]
+    assert [row["source_rows"] for row in first] == [1002, 1000]
+    assert [row["rejected_rows"] for row in first] == [2, 0]
+    assert [row["cleaned_rows"] for row in first] == [1000, 1000]
+    assert [row["object_rows"] for row in first] == [row["table_rows"] for row in first] == [1000, 1000]
+    files = {path: path.read_bytes() for path in (tmp_path / "data" / "lake").rglob("*.parquet")}
+    assert [path.name for path in sorted(files)] == [
+        "yellow_tripdata_2021-01.parquet",
+        "yellow_tripdata_2021-02.parquet",
+    ]
+    again = run_json("yellow", "2021-01..2021-02", **source)
+    assert [row["status"] for row in again] == ["unchanged", "unchanged"]
+    changing = ("status", "seconds")
+    assert [{k: v for k, v in row.items() if k not in changing} for row in again] == [
+        {k: v for k, v in row.items() if k not in changing} for row in first
+    ]
+    assert {path: path.read_bytes() for path in files} == files
+    verified = taxi_assets("ledger", "--verify", "--json")
+    assert verified.returncode == 0, verified.stderr + verified.stdout
+    assert [row["table_rows"] for row in json.loads(verified.stdout)] == [1000, 1000]
+
+
+def test_a_bad_month_fails_alone_and_the_others_of_its_run_land(source: dict[str, str], mirror: Path) -> None:
+    (mirror / "yellow_2021-03.csv.gz").write_bytes(b"<html><body>Sign in</body></html>")
+    write_month(mirror / "yellow_2021-04.csv.gz", "yellow", Month(2021, 4), 500)
+    rows = run_json("yellow", "2021-01..2021-05", status=1, **source)
+    assert [row["status"] for row in rows] == ["landed", "landed", "failed", "landed", "not_published"]
+    assert "an HTML page" in rows[2]["error"]
+    assert "yellow 2021-03" in rows[2]["error"]
+    assert rows[2]["table_rows"] == 0
+    assert rows[3]["table_rows"] == 500
+
+
+def test_a_month_with_too_many_rejected_rows_does_not_reach_the_lake(source: dict[str, str], tmp_path: Path) -> None:
+    (row,) = run_json("yellow", "2021-01", status=1, TAXI_REJECTED_SHARE_LIMIT="0.0001", **source)
+    assert "0.1996% could not be read" in row["error"]
+    assert row["object_rows"] == row["table_rows"] == 0
+    assert not list((tmp_path / "data" / "lake").rglob("*.parquet"))
+
+
+def test_the_exit_status_tells_what_happened(source: dict[str, str]) -> None:
+    assert taxi_assets("run", "yellow", "2021-06", **source).returncode == 3
+    assert taxi_assets("run", "yellow", "2099-01", **source).returncode == 3
+    assert taxi_assets("run", "purple", "2021-01", **source).returncode == 2
+    assert taxi_assets("run", "yellow", "2021-13", **source).returncode == 2
+    assert taxi_assets("run", "yellow", "1999-01", **source).returncode == 2
+    assert taxi_assets("run", "yellow").returncode == 2
+
+
+def test_a_wrong_setting_is_named_with_what_to_do() -> None:
+    done = taxi_assets("run", "yellow", "2021-01", TAXI_SOURCE="fax")
+    assert done.returncode == 2
+    assert "TAXI_SOURCE cannot be used" in done.stderr
+    assert "auto, csv, parquet" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_verifying_tells_of_a_file_that_was_changed_behind_our_back(source: dict[str, str], tmp_path: Path) -> None:
+    run_json("yellow", "2021-02", **source)
+    (cleaned,) = (tmp_path / "data" / "work" / "cleaned" / "yellow").glob("*.parquet")
+    bytes_ = bytearray(cleaned.read_bytes())
+    bytes_[100] ^= 1
+    cleaned.write_bytes(bytes_)
+    done = taxi_assets("ledger", "--verify")
+    assert done.returncode == 1
+    assert "the cleaned file has other bytes than its papers say" in done.stdout
