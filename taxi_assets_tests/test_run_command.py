@@ -21,23 +21,6 @@ FIELDS = """
 dataset month status error source_url source_format source_sha256 source_rows cleaned_rows dropped_rows rejected_rows
 object_uri object_rows table table_rows seconds
 """
-    "dataset",
-    "month",
-    "status",
-    "error",
-    "source_url",
-    "source_format",
-    "source_sha256",
-    "source_rows",
-    "cleaned_rows",
-    "dropped_rows",
-    "rejected_rows",
-    "object_uri",
-    "object_rows",
-    "table",
-    "table_rows",
-    "seconds",
-]
 
 
 def taxi_assets(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.table import Table
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 """Both obey NO_COLOR, and write plainly where no terminal is attached."""
+
+_WIDE = 200
+"""Columns of a table that goes to a file or a pipe, where nothing needs to be cut."""
 
 
 def load_settings() -> Settings:
@@ -56,11 +60,14 @@ def use_dagster_home(settings: Settings) -> Path:
     return home
 
 
+def print_table(table: Table) -> None:
+    """Print a table to the width of the terminal, or uncut where there is none."""
+    out.print(table, width=None if out.is_terminal else _WIDE)
+
+
 def print_ledger(rows: list[LedgerRow]) -> None:
     """Print rows as a table, and what went wrong below it."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
     for name in ("dataset", "month", "status"):
         table.add_column(name, no_wrap=True)
     for name in ("source", "cleaned", "dropped", "rejected", "object", "table", "seconds"):
@@ -77,7 +84,7 @@ def print_ledger(rows: list[LedgerRow]) -> None:
         )
         status: Any = f"[{colours[row.status]}]{row.status}[/]"
         table.add_row(row.dataset, row.month, status, *(f"{n:,}" for n in counts), f"{row.seconds:.1f}")
-    out.print(table)
+    print_table(table)
     for row in rows:
         if row.error:
             out.print(f"\n[bold]{row.dataset} {row.month}[/] {row.status}: ", end="")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taxi_assets.cli import LANDED
-from taxi_assets.commands.common import load_settings, out
+from taxi_assets.commands.common import load_settings, out, print_table
 from taxi_assets.stores.profile import warehouse_of
 
 if TYPE_CHECKING:
@@ -29,6 +29,6 @@ def print_rows(rows: pa.Table) -> None:
         table.add_column(name, justify="right")
     for row in rows.slice(0, MOST_ROWS).to_pylist():
         table.add_row(*("" if value is None else str(value) for value in row.values()))
-    out.print(table)
+    print_table(table)
     if rows.num_rows > MOST_ROWS:
         out.print(f"... and {rows.num_rows - MOST_ROWS:,} rows more")

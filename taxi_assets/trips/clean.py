@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,6 +27,8 @@ from taxi_assets.trips.recognise import Layout, SourceColumn, recognise
 from taxi_assets.trips.rules import CleaningRules
 from taxi_assets.trips.sheets import CsvFile, ParquetFile, Reject, Sheet, shown
 from taxi_assets.trips.workroom import Workroom, sha256_of
+
+_NOBODY = reading.constants([0], pa.int64())[0]
 
 
 def recipe(dataset: Dataset, rules: CleaningRules) -> str:
@@ -126,7 +129,9 @@ class _Desk:
         self.cleaned = self.dropped = self.rejected = self.filled = 0
         self.unknown: Counter[int] = Counter()
         self.oddities = OddityCounter(dataset, raw.month)
-        self._rules, self._month = rules, raw.month
+        self._rules = rules
+        days = (raw.month.first_day - date(1970, 1, 1)).days
+        self._source_month = reading.constants([days], pa.date32())[0]
         self._schema = arrow_schema(dataset.table_columns)
         passengers = dataset.one("passengers")
         self._passengers = passengers.name if passengers else ""
@@ -148,9 +153,8 @@ class _Desk:
 
     def _batch(self, values: dict[str, pa.Array], rows: int) -> pa.RecordBatch:
         """Return the rows as the table has them."""
-        month = pa.scalar(self._month.first_day, pa.date32())
         columns = [
-            pa.repeat(month, rows) if name == SOURCE_MONTH.name else values.get(name, pa.nulls(rows, kind))
+            pa.repeat(self._source_month, rows) if name == SOURCE_MONTH.name else values.get(name, pa.nulls(rows, kind))
             for name, kind in zip(self._schema.names, self._schema.types, strict=True)
         ]
         return pa.RecordBatch.from_arrays(columns, schema=self._schema)
@@ -163,9 +167,9 @@ class _Desk:
             return rows
         counts = rows[self._passengers]
         if self._rules.missing_passengers == "zero" and counts.null_count:
-            counts = pc.fill_null(counts, 0)
+            counts = pc.fill_null(counts, _NOBODY)
         if self._rules.drop_zero_passengers:
-            wanted = pc.fill_null(pc.not_equal(counts, 0), True)
+            wanted = pc.if_else(counts.is_null(), counts.is_null(), pc.not_equal(counts, _NOBODY))
             self.dropped += rows.num_rows - pc.sum(wanted).as_py()
             rows, counts = rows.filter(wanted), counts.filter(wanted)
         self.filled += rows[self._passengers].null_count - counts.null_count
@@ -200,23 +204,20 @@ def read_sheet(layout: Layout, sheet: Sheet) -> tuple[dict[str, pa.Array], dict[
                 faults[row] = Reject(number, column.name, reason(row), text)
 
     for column, sources in layout.sources:
-        held: pa.Array | None = None
-        for source in sources:
-            raw = sheet.columns[source.position]
-            read, wrong = reading.read(column, raw)
-            if wrong is not None:
-                blame(wrong, column, lambda row, raw=raw, column=column: reading.complaint(column, shown(raw, row)))
-            if held is None:
-                held, first = read, source.name
-                continue
-            differ = pc.fill_null(pc.not_equal(held, read), False)
-            blame(
-                differ,
-                column,
-                lambda _, pair=(first, source.name): f"{pair[0]} and {pair[1]} give two different values",
-            )
-            held = pc.coalesce(held, read)
+        held = _read_source(column, sheet.columns[sources[0].position], blame)
+        for source in sources[1:]:
+            other = _read_source(column, sheet.columns[source.position], blame)
+            two = f"{sources[0].name} and {source.name} give two different values"
+            blame(pc.not_equal(held, other), column, lambda _, two=two: two)  # type: ignore[misc]
+            held = pc.coalesce(held, other)
         if not column.nullable and held.null_count:
             blame(held.is_null(), column, lambda _: "it has no value")
         values[column.name] = held
     return values, faults
+
+
+def _read_source(column: Column, raw: pa.Array, blame: Callable[..., None]) -> pa.Array:
+    values, wrong = reading.read(column, raw)
+    if wrong is not None:
+        blame(wrong, column, lambda row: reading.complaint(column, shown(raw, row) or ""))
+    return values

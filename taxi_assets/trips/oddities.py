@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date
 from functools import reduce
 
 import pyarrow as pa
@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from taxi_assets.contracts.model import Column, Dataset
 from taxi_assets.months import Month
+from taxi_assets.trips.reading import MICROSECONDS, constants
 
 ZONES = 265
 """Taxi zones in TLC's lookup; 264 and 265 mean unknown and outside of the city."""
@@ -29,25 +30,27 @@ Condition = Callable[[pa.RecordBatch], pa.Array]
 def conditions(dataset: Dataset, month: Month) -> dict[str, Condition]:
     """Return the condition of each oddity by its name."""
     found: dict[str, Condition] = {}
+    nobody, first_zone, last_zone = constants([0, 1, ZONES], pa.int64())
+    zero, absurd = constants([0, ABSURD_MILES], pa.float64())
     pickup, dropoff = dataset.one("pickup_time"), dataset.one("dropoff_time")
     if pickup:
-        first, after = (pa.scalar(_midnight(m), pa.timestamp("us")) for m in (month, month.plus(1)))
+        first, after = constants([_midnight(m) for m in (month, month.plus(1))], MICROSECONDS)
         found["pickup_before_month"] = lambda rows: pc.less(rows[pickup.name], first)
         found["pickup_after_month"] = lambda rows: pc.greater_equal(rows[pickup.name], after)
     if pickup and dropoff:
         found["dropoff_before_pickup"] = lambda rows: pc.less(rows[dropoff.name], rows[pickup.name])
     amounts = [column for column in (dataset.one("total"), dataset.one("amount")) if column]
     if amounts:
-        found["negative_amount"] = _any(amounts, lambda values: pc.less(values, 0.0))
+        found["negative_amount"] = _any(amounts, lambda values: pc.less(values, zero))
     if passengers := dataset.one("passengers"):
-        found["zero_passengers"] = lambda rows: pc.equal(rows[passengers.name], 0)
+        found["zero_passengers"] = lambda rows: pc.equal(rows[passengers.name], nobody)
     if distance := dataset.one("distance"):
-        found["absurd_distance"] = _any([distance], lambda miles: _outside(miles, 0.0, float(ABSURD_MILES)))
+        found["absurd_distance"] = _any([distance], lambda miles: _outside(miles, zero, absurd))
     if zones := dataset.by_role("pickup_zone", "dropoff_zone"):
-        found["unknown_zone"] = _any(zones, lambda values: _outside(values, 1, ZONES))
+        found["unknown_zone"] = _any(zones, lambda values: _outside(values, first_zone, last_zone))
     vendor = dataset.one("vendor")
     if vendor and vendor.labels:
-        known = pa.array(sorted(vendor.labels), pa.int64())
+        known = constants(sorted(vendor.labels), pa.int64())
         found["unknown_vendor"] = lambda rows: pc.and_(
             rows[vendor.name].is_valid(), pc.invert(pc.is_in(rows[vendor.name], known))
         )
@@ -72,12 +75,13 @@ class OddityCounter:
 
 
 def _any(columns: list[Column] | tuple[Column, ...], odd: Callable[[pa.Array], pa.Array]) -> Condition:
-    return lambda rows: reduce(pc.or_, (pc.fill_null(odd(rows[column.name]), False) for column in columns))
+    return lambda rows: reduce(pc.or_kleene, (odd(rows[column.name]) for column in columns))
 
 
-def _outside(values: pa.Array, low: float, high: float) -> pa.Array:
+def _outside(values: pa.Array, low: pa.Scalar, high: pa.Scalar) -> pa.Array:
     return pc.or_(pc.less(values, low), pc.greater(values, high))
 
 
-def _midnight(month: Month) -> datetime:
-    return datetime(month.year, month.month, 1)  # noqa: DTZ001 - New York wall time
+def _midnight(month: Month) -> int:
+    """Return the microseconds from 1970-01-01 to a month's first midnight."""
+    return (month.first_day - date(1970, 1, 1)).days * 86_400_000_000

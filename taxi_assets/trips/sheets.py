@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from taxi_assets.trips.door import LineCounter, line_ends, text_blocks
+from taxi_assets.trips.door import LineCounter, text_blocks
 from taxi_assets.trips.reading import given
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
@@ -90,16 +90,15 @@ class CsvFile:
                 column that has another value somewhere is given as text from there on.
         """
         hopes = {position: types.get(position, TEXT) for position in range(self._width)}
-        number = 1
-        for n, text in enumerate(self._texts()):
-            first = number
-            number += _count_ends(text)
-            if n == 0:  # drop the header, and what precedes it
-                header = text.removeprefix(_BOM).lstrip(b"\r\n")
-                body = header.splitlines(keepends=True)[0]
-                text = header[len(body) :]  # noqa: PLW2901
-                first = number - _count_ends(text)
-            yield from self._read(text, first, hopes)
+        number, header = 1, True
+        for text in self._texts():
+            if header:
+                skipped, text = _after_header(text)
+                number, header = number + _count(skipped).ends, False
+            counted = _count(text)
+            if counted.lines:
+                yield from self._read(text, number, counted.lines, hopes)
+            number += counted.ends
 
     def _texts(self) -> Iterator[bytes]:
         """Yield the file in texts that end where a line does, of about 1 MiB."""
@@ -119,23 +118,20 @@ class CsvFile:
         if text := b"".join(held):
             yield text
 
-    def _read(self, text: bytes, first: int, hopes: dict[int, pa.DataType]) -> Iterator[Sheet]:
-        counter = LineCounter()
-        counter.feed(text)
-        if not counter.lines:
-            return
-        columns = self._parse(text, hopes, counter.lines)
+    def _read(self, text: bytes, first: int, rows: int, hopes: dict[int, pa.DataType]) -> Iterator[Sheet]:
+        """Yield the lines of a text, of which `rows` are not blank, and which begins at line `first`."""
+        columns = self._parse(text, hopes, rows)
         if columns:
-            lines = _Lines(text, first)
-            yield Sheet(counter.lines, columns, lines.locate)
+            yield Sheet(rows, columns, _Lines(text, first).locate)
             return
-        apart = text.splitlines(keepends=True)
-        if len(apart) <= _FEW_LINES:
-            yield self._line_by_line(apart, first)
+        lines = text.splitlines(keepends=True)
+        if len(lines) <= _FEW_LINES:
+            yield self._line_by_line(lines, first)
             return
-        step = max(_FEW_LINES, math.ceil(len(apart) / 16))
-        for start in range(0, len(apart), step):
-            yield from self._read(b"".join(apart[start : start + step]), first + start, hopes)
+        step = max(_FEW_LINES, math.ceil(len(lines) / 16))
+        for start in range(0, len(lines), step):
+            part = b"".join(lines[start : start + step])
+            yield from self._read(part, first + start, _count(part).lines, hopes)
 
     def _parse(self, text: bytes, hopes: dict[int, pa.DataType], lines: int) -> list[pa.Array] | None:
         """Return the columns as Arrow's parser has them; None if it did not take each line for a row of the width."""
@@ -143,7 +139,7 @@ class CsvFile:
         if b"\0" in text or (quoted and not _quotes_are_plain(text)):
             return None
         types = hopes
-        if b"0x" in text or b"0X" in text:  # Arrow reads 0x10 as 16
+        if (b"x" in text and b"0x" in text) or (b"X" in text and b"0X" in text):  # Arrow reads 0x10 as 16
             types = {position: TEXT if pa.types.is_integer(kind) else kind for position, kind in hopes.items()}
         columns = _parse(text, types, quoted=quoted)
         if columns is None:
@@ -205,7 +201,7 @@ class ParquetFile:
         self._file = pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 18, page_checksum_verification=True)
         self.names: list[str] = list(self._file.schema_arrow.names)
 
-    def sheets(self, types: Mapping[int, pa.DataType]) -> Iterator[Sheet]:  # noqa: ARG002 - as CsvFile's
+    def sheets(self, types: Mapping[int, pa.DataType]) -> Iterator[Sheet]:
         """Yield the file's rows in order; a row's line number is its number, from 1, and its raw text is JSON."""
         first = 1
         for batch in self._file.iter_batches(_SHEET_ROWS):
@@ -295,8 +291,14 @@ def _quotes_are_plain(text: bytes) -> bool:
     )
 
 
-def _count_ends(text: bytes) -> int:
-    """Return how many lines, blank ones too, end in a text that does not end between CR and LF."""
-    codes = np.frombuffer(text, np.uint8)
-    pairs = int(np.count_nonzero((codes[:-1] == 13) & (codes[1:] == 10)))
-    return int(np.count_nonzero(line_ends(text))) - pairs
+def _count(text: bytes) -> LineCounter:
+    counter = LineCounter()
+    counter.feed(text)
+    return counter
+
+
+def _after_header(text: bytes) -> tuple[bytes, bytes]:
+    """Divide a file's first text behind the first line that is not blank."""
+    start = text.removeprefix(_BOM).lstrip(b"\r\n")
+    body = start[len(start.splitlines(keepends=True)[0]) :] if start else b""
+    return text[: len(text) - len(body)], body
