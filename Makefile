@@ -16,7 +16,7 @@ help:  ## this list
 demo: $(VENV)/main  ## land made-up months offline, print the ledger and a first query
 	$(BIN)/taxi-assets demo
 
-dev: $(VENV)/dev  ## Dagster's UI on 127.0.0.1:3000, with schedules and sensors alive
+dev: $(VENV)/main  ## Dagster's UI on 127.0.0.1:3000, with schedules and sensors alive
 	$(BIN)/taxi-assets dev
 
 test: $(VENV)/dev  ## every test
@@ -44,10 +44,10 @@ $(VENV)/uv:
 	@touch $@
 
 $(VENV)/main: $(VENV)/uv requirements.txt pyproject.toml
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
 $(VENV)/dev: $(VENV)/main requirements-dev.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements-dev.txt
 	@touch $@
