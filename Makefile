@@ -8,7 +8,7 @@ PINS := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-hea
 	--no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test lint format pins clean
+.PHONY: help demo dev test soak bench lint docs screenshots format pins clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,18 +22,47 @@ dev: $(VENV)/main  ## Dagster's UI on 127.0.0.1:3000, with schedules and sensors
 test: $(VENV)/dev  ## every test
 	$(BIN)/pytest -n 2
 
+soak: $(VENV)/dev  ## a whole deployment on Postgres with eight runs at once, for some minutes
+	$(BIN)/pytest -m soak
+
+bench: $(VENV)/bench  ## time and memory of every way, in one table (15 minutes); see docs/performance.md
+	$(BIN)/python -m benchmarks.bench $(BENCH)
+
 lint: $(VENV)/dev  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(VENV)/main  ## renew what the documents take from the code
+	$(BIN)/python docs/generate.py
+
 format: $(VENV)/dev  ## let ruff format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+image:  ## build the image that deployments run
+	$(BUILD) $(IMAGE) .
+
+up: image  ## a deployment in containers, its UI on 127.0.0.1:3000; a password for its database goes to .env
+	@grep -qs '^POSTGRES_PASSWORD=' .env || (umask 077; echo "POSTGRES_PASSWORD=$$(od -An -tx1 -N16 /dev/urandom | tr -d ' ')" >> .env)
+	$(COMPOSE) up --detach --wait
+
+down:  ## stop the deployment and its runs; its volumes stay
+	$(COMPOSE) stop daemon
+	docker ps --quiet --filter label=dagster/run_id --filter network=taxi_default | xargs -r docker stop --time 60
+	$(COMPOSE) down
+
+smoke: $(VENV)/dev image  ## try the deployment out beside the real one: land months, kill every part, see it recover
+	$(BIN)/python -m taxi_assets_tests.deployment.smoke
+
 pins: $(VENV)/uv  ## renew the pinned requirements from pyproject.toml
-	$(PINS) --upgrade --group dev pyproject.toml -o requirements-dev.txt
+	$(PINS) --upgrade --extra deploy --group dev pyproject.toml -o requirements-dev.txt
+	$(PINS) --constraint requirements-dev.txt --extra deploy pyproject.toml -o requirements-deploy.txt
 	$(PINS) --constraint requirements-dev.txt pyproject.toml -o requirements.txt
+	$(PINS) --constraint requirements-dev.txt --group bench pyproject.toml -o requirements-bench.txt
+
+screenshots: $(VENV)/dev  ## make the pictures of README and docs anew; needs Chromium
+	$(BIN)/python -m docs.screenshots
 
 clean:  ## remove the environment; data/ stays
 	rm -rf $(VENV)
@@ -50,4 +79,8 @@ $(VENV)/main: $(VENV)/uv requirements.txt pyproject.toml
 
 $(VENV)/dev: $(VENV)/main requirements-dev.txt
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/bench: $(VENV)/dev requirements-bench.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements-bench.txt
 	@touch $@

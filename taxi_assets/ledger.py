@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from taxi_assets.contracts.model import Dataset, table_of
 from taxi_assets.months import Month
 from taxi_assets.settings import Settings
-from taxi_assets.stores.profile import lake_of, warehouse_of
+from taxi_assets.stores.profile import lake_of, warehouse_of, workroom_of
+from taxi_assets.trips.failures import TaxiError
 from taxi_assets.trips.papers import CleanedFile, RawFile
-from taxi_assets.trips.workroom import Workroom, sha256_of
+from taxi_assets.trips.workroom import sha256_of
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class LedgerRow:
         status: `landed`, `unchanged`, `not_published` or `failed`.
         error: Why it failed or is not published, empty otherwise.
         seconds: Time spent on the month in this run.
+        postgres_rows: Rows in Postgres; None where no Postgres is configured.
+        postgres_dropped_rows: Rows that were left out of Postgres for zero passengers.
     """
 
     dataset: str
@@ -42,6 +46,12 @@ class LedgerRow:
     table: str = ""
     table_rows: int = 0
     seconds: float = 0.0
+    postgres_rows: int | None = None
+    postgres_dropped_rows: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields; those of Postgres only where there is one."""
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 def ledger_of(settings: Settings, dataset: Dataset, months: Iterable[Month] | None = None) -> dict[Month, LedgerRow]:
@@ -54,18 +64,28 @@ def ledger_of(settings: Settings, dataset: Dataset, months: Iterable[Month] | No
 
     Returns:
         A row for each month of which something is there.
+
+    Raises:
+        TaxiError: Lake or warehouse cannot be asked.
     """
-    room, lake, warehouse = Workroom(settings.work_dir), lake_of(settings), warehouse_of(settings)
+    room, lake, warehouse = workroom_of(settings), lake_of(settings), warehouse_of(settings)
     loaded = warehouse.count_months(table_of(dataset.name))
+    copied, unasked = _in_postgres(settings, dataset, months)
+    there = {*room.months("cleaned", dataset.name), *loaded, *(copied or {})}
     rows: dict[Month, LedgerRow] = {}
-    for month in sorted(set(months if months is not None else [*room.months("cleaned", dataset.name), *loaded])):
+    for month in sorted(there if months is None else set(months)):
         cleaned = room.find(CleanedFile, "cleaned", dataset.name, month)
         stored = lake.find(dataset.name, month)
-        if not (cleaned or stored or month in loaded):
+        if not (cleaned or stored or month in there):
             continue
+        lacking = [name for name, there_ in (("lake", stored), ("warehouse", month in loaded)) if not there_]
+        error = unasked or (_not_landed(dataset, month, lacking) if lacking else "")
+        in_postgres, left_out = (None, None) if copied is None else copied.get(month, (0, 0))
         rows[month] = LedgerRow(
             dataset=dataset.name,
             month=str(month),
+            status="failed" if error else "landed",
+            error=error,
             source_url=cleaned.source_url if cleaned else "",
             source_format=cleaned.source_format if cleaned else "",
             source_sha256=cleaned.source_sha256 if cleaned else "",
@@ -77,8 +97,36 @@ def ledger_of(settings: Settings, dataset: Dataset, months: Iterable[Month] | No
             object_rows=stored.rows if stored else 0,
             table=f"{settings.warehouse_schema}.{dataset.table}" if month in loaded else "",
             table_rows=loaded.get(month, 0),
+            postgres_rows=in_postgres,
+            postgres_dropped_rows=left_out,
         )
     return rows
+
+
+def _not_landed(dataset: Dataset, month: Month, lacking: list[str]) -> str:
+    what = f"{dataset.name} {month} is not in the {' and not in the '.join(lacking)}"
+    return str(TaxiError(what, fix=f"run it and see why: taxi-assets run {dataset.name} {month}"))
+
+
+def _in_postgres(
+    settings: Settings, dataset: Dataset, months: Iterable[Month] | None
+) -> tuple[dict[Month, tuple[int, int]] | None, str]:
+    """Look into Postgres, if there is one.
+
+    Returns:
+        The rows of each month, counted, and how many its load left out; None if there is no Postgres or it cannot be
+        asked, and then why: what lies elsewhere is to be seen all the same.
+    """
+    if not settings.postgres_url:
+        return None, ""
+    from taxi_assets.stores.postgres import PostgresStore
+
+    store = PostgresStore(settings.postgres_url, settings.warehouse_schema)
+    try:
+        counted, dropped = store.count_months(dataset.table, months), store.dropped_months(dataset.table)
+    except TaxiError as error:
+        return None, str(error)
+    return {month: (rows, dropped.get(month, 0)) for month, rows in counted.items()}, ""
 
 
 def verify(settings: Settings, row: LedgerRow) -> list[str]:
@@ -87,14 +135,20 @@ def verify(settings: Settings, row: LedgerRow) -> list[str]:
     Returns:
         What does not hold, a sentence each; nothing if all is well.
     """
-    room, month = Workroom(settings.work_dir), Month.parse(row.month)
-    wrong = []
+    room, month = workroom_of(settings), Month.parse(row.month)
+    wrong = [row.error] if row.error else []
     for kind, shelf in ((RawFile, "raw"), (CleanedFile, "cleaned")):
         papers = room.find(kind, shelf, row.dataset, month)
         if papers is None:
             wrong.append(f"the {shelf} file is missing or has another size")
         elif sha256_of(room.path(papers.file)) != papers.sha256:
             wrong.append(f"the {shelf} file has other bytes than its papers say")
+    stored = lake_of(settings).find(row.dataset, month)
+    loaded = warehouse_of(settings).find_month(row.dataset, month, stored)
+    if papers and stored and stored.sha256 != papers.sha256:
+        wrong.append("the object has other bytes than the cleaned file")
+    if stored and loaded and loaded.sha256 != stored.sha256:
+        wrong.append("the table was loaded from other bytes than the object has")
     if row.cleaned_rows + row.dropped_rows + row.rejected_rows != row.source_rows:
         wrong.append(
             f"{row.source_rows:,} source rows are not {row.cleaned_rows:,} cleaned + {row.dropped_rows:,} dropped + "
@@ -103,4 +157,9 @@ def verify(settings: Settings, row: LedgerRow) -> list[str]:
     for where, rows in (("object", row.object_rows), ("table", row.table_rows)):
         if rows != row.cleaned_rows:
             wrong.append(f"the {where} has {rows:,} rows, not {row.cleaned_rows:,}")
+    if row.postgres_rows is not None and row.postgres_rows + (row.postgres_dropped_rows or 0) != row.cleaned_rows:
+        wrong.append(
+            f"Postgres has {row.postgres_rows:,} rows and left out {row.postgres_dropped_rows:,}; together they should "
+            f"be {row.cleaned_rows:,}"
+        )
     return wrong

@@ -79,7 +79,7 @@ def parse_months(text: str) -> list[Month]:
         first, dots, last = part.strip().partition("..")
         if not dots and re.fullmatch(r"\d{4}", first):
             first, last = f"{first}-01", f"{first}-12"
-        start, end = Month.parse(first), Month.parse(last or first)
+        start, end = Month.parse(first), Month.parse(last if dots or last else first)
         if end < start:
             raise ValueError(f"the range {part.strip()} ends before it begins")
         months.update(months_between(start, end))

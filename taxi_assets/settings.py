@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from taxi_assets.trips.engine import Engine
+from taxi_assets.months import Month
+from taxi_assets.trips.engine import LEAST, Engine, machine_memory
 from taxi_assets.trips.failures import TaxiError
 
 CSV_MIRROR = (
@@ -71,6 +73,28 @@ def _url(text: str) -> str:
     return text
 
 
+def _work_url(text: str) -> str:
+    url = urlsplit(text)
+    if url.scheme == "gs" and re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", url.netloc):
+        return f"gs://{url.netloc}/{url.path.strip('/')}".rstrip("/")
+    folder = unquote(url.path) if url.scheme == "file" and not url.netloc else text
+    if not Path(folder).is_absolute():
+        raise ValueError("it must be a folder's whole path, as /mnt/work or file:///mnt/work, or gs://bucket/folder")
+    return folder
+
+
+def _smtp(text: str) -> str:
+    if urlsplit(text).scheme not in ("smtp", "smtps") or not urlsplit(text).hostname:
+        raise ValueError("it must begin with smtp:// or smtps:// and name a host")
+    return text
+
+
+def _postgres(text: str) -> str:
+    if urlsplit(text).scheme not in ("postgresql", "postgres"):
+        raise ValueError("it must be written as postgresql://user:password@host:5432/database")
+    return text
+
+
 def _month_url(text: str) -> str:
     _url(text)
     try:
@@ -89,11 +113,37 @@ def _name(text: str) -> str:
     return text
 
 
-def _memory(text: str) -> str:
-    number = text.upper().removesuffix("MB").removesuffix("GB").strip()
-    if not number.isdigit() or number == text:
-        raise ValueError("it must be a size as 400MB or 2GB")
+def _month(text: str) -> Month:
+    return Month.parse(text)
+
+
+def _cron(text: str) -> str:
+    if len(text.split()) != 5 or not set(text) <= set("0123456789*/-, "):
+        raise ValueError("it must be five fields of numbers, as in `0 5 3 * *`")
     return text
+
+
+def _memory(text: str) -> int:
+    found = re.fullmatch(r"(\d+) ?(M|G)i?B", text, re.IGNORECASE)
+    if found is None:
+        raise ValueError("it must be a size as 512MB or 2GB")
+    size = int(found[1]) * (1024 if found[2].upper() == "G" else 1)
+    if size < LEAST:
+        raise ValueError(f"a month needs {LEAST}MB")
+    return size
+
+
+def _matching(pattern: str, must: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise ValueError(must)
+        return text
+
+    return read
+
+
+def _prefix(text: str) -> str:
+    return text.strip("/")
 
 
 def _setting(default: Any, text: str, read: Callable[[str], Any] = str, *, secret: bool = False) -> Any:
@@ -115,6 +165,12 @@ class Settings:
         _choice("local", "gcp"),
     )
     data_dir: Path = _setting("data", "Folder for everything that is kept on this machine", str)
+    work_url: str = _setting(
+        "",
+        "Where raw and cleaned files lie for every machine: a shared folder, or `gs://bucket/folder` (`gcp` profile); "
+        "empty: in the data folder",
+        _work_url,
+    )
     csv_url: str = _setting(CSV_MIRROR, "Address of a month's CSV", _month_url)
     parquet_url: str = _setting(
         f"{TLC}/trip-data/{{dataset}}_tripdata_{{year}}-{{month:02}}.parquet",
@@ -127,18 +183,85 @@ class Settings:
         _choice("auto", "csv", "parquet"),
     )
     zones_url: str = _setting(f"{TLC}/misc/taxi_zone_lookup.csv", "Address of the taxi zone lookup", _url)
-    connect_timeout: float = _setting(10.0, "Seconds to wait for a connection to the source", _between(0.1, 600))
-    read_timeout: float = _setting(60.0, "Seconds to wait for the source's next bytes", _between(0.1, 3600))
+    connect_timeout: float = _setting(
+        10.0, "Seconds to wait for a connection to the source or to Google", _between(0.1, 600)
+    )
+    read_timeout: float = _setting(
+        60.0, "Seconds of silence to bear; a slow link that delivers is never cut", _between(0.1, 3600)
+    )
     attempts: int = _setting(5, "How often a busy or broken link is tried", _count(1, 20))
     first_wait: float = _setting(
         1.0, "Seconds before the second attempt; doubled each time, with jitter", _between(0, 60)
     )
     warehouse_schema: str = _setting("nyc_tlc", "Schema (BigQuery: dataset) of the tables", _name)
+    gcp_project: str = _setting(
+        "",
+        "Google Cloud project (`gcp` profile; needed)",
+        _matching(r"(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]", "it must be a project's ID, as my-project-123"),
+    )
+    gcs_bucket: str = _setting(
+        "",
+        "Bucket of the lake (`gcp` profile; needed)",
+        _matching(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", "it must be a bucket's name, without gs://"),
+    )
+    gcs_prefix: str = _setting("", "Folder in the bucket; empty: none", _prefix)
+    bq_location: str = _setting(
+        "US",
+        "Location of the BigQuery dataset, and of a bucket that `taxi-assets provision` makes",
+        _matching(r"[A-Za-z]+(?:-[a-z]+\d+)?", "it must be a location of BigQuery, as EU or europe-west1"),
+    )
+    gcp_credentials: str = _setting(
+        "",
+        "JSON key of a service account, or the path of its file; empty: Application Default Credentials",
+        secret=True,
+    )
+    postgres_url: str = _setting(
+        "",
+        "Address of a Postgres database, `postgresql://user:password@host:5432/database`, that gets every month too; "
+        "empty: none",
+        _postgres,
+        secret=True,
+    )
+    postgres_drop_zero_passengers: bool = _setting(
+        True, "Whether trips with zero passengers are left out of Postgres, as in the tutorial", _switch
+    )
+    compute_logs: str = _setting(
+        "local",
+        "Where Dagster keeps what steps print: `local`, in its home; `gcs`, in the bucket (`gcp` profile)",
+        _choice("local", "gcs"),
+    )
     rejected_share_limit: float = _setting(
         0.01, "Share of rejected rows above which a month does not go on to the lake", _between(0, 1)
     )
-    memory_limit: str = _setting("400MB", "Memory of one query of the engine (DuckDB)", _memory)
-    threads: int = _setting(0, "Threads of one query of the engine; 0: one for each core", _count(0, 256))
+    memory_limit: int = _setting(
+        0, f"Memory of one process, as `512MB`, at least {LEAST}MB; empty: a quarter of the machine's", _memory
+    )
+    threads: int = _setting(0, "Processor cores of one process; 0: all that the machine has", _count(0, 256))
+
+    automation: str = _setting(
+        "auto",
+        "Whether schedules and sensors run from the start: `running`, `stopped`, or `auto`: stopped in the local "
+        "profile, running in the deployed one. The UI's switches go before",
+        _choice("auto", "running", "stopped"),
+    )
+    one_run: bool = _setting(
+        False,
+        "Put all months of a backfill into one run, however many; `dg launch --partition-range` asks for that",
+        _switch,
+    )
+    automation_since: Month = _setting(
+        Month(2009, 1), "First month that schedules and sensors ask for; a backfill may ask for any", _month
+    )
+    monthly_cron: str = _setting(
+        "0 5 3 * *", "When each dataset's monthly schedule asks for the month that is due (UTC)", _cron
+    )
+    alert_webhook: str = _setting("", 'Address that takes alerts as Slack does, `{"text": ...}`', _url, secret=True)
+    alert_email: str = _setting("", "Address that alerts are mailed to, and come from; needs TAXI_SMTP_URL")
+    smtp_url: str = _setting("", "Mail server, `smtp://user:password@host:port` or `smtps://`", _smtp, secret=True)
+    stuck_after_hours: float = _setting(
+        6.0, "Hours after which a run that has not ended, or not begun, is told of", _between(0.01, 1000)
+    )
+    ui_url: str = _setting("http://127.0.0.1:3000", "Address of Dagster's UI, for links in alerts", _url)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -170,14 +293,46 @@ class Settings:
         return cls(**values)
 
     @property
+    def automated(self) -> bool:
+        """Whether schedules and sensors run from the start."""
+        return self.automation == "running" or (self.automation == "auto" and self.profile != "local")
+
+    def check_profile(self) -> None:
+        """See that the profile has every setting that it cannot do without, and none that it cannot use.
+
+        Raises:
+            SettingError: Names those that are missing, or cannot be used.
+        """
+        if self.work_in_bucket and self.profile != "gcp":
+            raise SettingError(
+                f"TAXI_WORK_URL={self.work_url} needs TAXI_PROFILE=gcp",
+                where="TAXI_WORK_URL, in the environment or in .env",
+                fix="name a folder that every machine reaches, as /mnt/work, or set TAXI_PROFILE=gcp",
+            )
+        needed = ("gcp_project", "gcs_bucket") if self.profile == "gcp" else ()
+        missing = [variable(name) for name in needed if not getattr(self, name)]
+        if missing:
+            raise SettingError(
+                f"{' and '.join(missing)} must be set for TAXI_PROFILE=gcp",
+                where="the environment or .env",
+                fix="set it, then run `taxi-assets provision`; or TAXI_PROFILE=local, which needs nothing",
+            )
+
+    @property
     def engine(self) -> Engine:
-        """How much of the machine a query may use."""
-        return Engine(self.memory_limit, self.threads or os.cpu_count() or 1)
+        """How much of the machine a process may use."""
+        memory = self.memory_limit or max(LEAST, machine_memory() // 4)
+        return Engine(memory, self.threads or os.cpu_count() or 1)
+
+    @property
+    def work_in_bucket(self) -> bool:
+        """Whether raw and cleaned months lie in a bucket."""
+        return self.work_url.startswith("gs://")
 
     @property
     def work_dir(self) -> Path:
-        """Folder of raw and cleaned months."""
-        return self.data_dir / "work"
+        """Folder of raw and cleaned months; where they lie in a bucket, of this machine's copies."""
+        return Path(self.work_url) if self.work_url and not self.work_in_bucket else self.data_dir / "work"
 
     @property
     def lake_dir(self) -> Path:
@@ -195,6 +350,40 @@ class Settings:
         return self.data_dir / "dagster"
 
 
+_EMULATORS = ("STORAGE_EMULATOR_HOST", "BIGQUERY_EMULATOR_HOST")
+"""Google's own variables for servers that stand for its."""
+
+
+def google_emulators(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the addresses of servers that stand for Google's, from Google's own variables; empty for Google itself."""
+    variables = os.environ if environment is None else environment
+    storage, bigquery = (variables.get(name, "") for name in _EMULATORS)
+    return {"storage_emulator": storage, "bigquery_emulator": bigquery}
+
+
+def handed_on(environment: Mapping[str, str] | None = None) -> list[str]:
+    """Return the names of those variables that are set and that a run elsewhere needs too."""
+    variables = os.environ if environment is None else environment
+    ours = ("TAXI_", "DAGSTER_HOME", "DAGSTER_POSTGRES_URL", "GOOGLE_", *_EMULATORS)
+    return sorted(name for name in variables if name.startswith(ours))
+
+
 def variable(name: str) -> str:
     """Return the environment variable of a setting."""
     return f"TAXI_{name.upper()}"
+
+
+def dagster_home(settings: Settings | None = None) -> Path:
+    """Return where Dagster keeps its history: DAGSTER_HOME, or a folder of the data folder.
+
+    Args:
+        settings: Name the data folder; by default those of the environment do.
+    """
+    given = os.environ.get("DAGSTER_HOME", "").strip()
+    return Path(given).expanduser().absolute() if given else (settings or Settings.from_environment()).dagster_home
+
+
+def dagster_postgres_url(environment: Mapping[str, str] | None = None) -> str:
+    """Return the database in which Dagster keeps its history, empty if it keeps it in files."""
+    variables = os.environ if environment is None else environment
+    return variables.get("DAGSTER_POSTGRES_URL", "").strip()

@@ -93,6 +93,9 @@ def test_a_month_with_too_many_rejected_rows_does_not_reach_the_lake(source: dic
     assert "0.1996% could not be read" in row["error"]
     assert row["object_rows"] == row["table_rows"] == 0
     assert not list((tmp_path / "data" / "lake").rglob("*.parquet"))
+    done = taxi_assets("ledger")
+    assert done.returncode == 1
+    assert "yellow 2021-01 is not in the lake and not in the warehouse" in done.stdout
 
 
 def test_the_exit_status_tells_what_happened(source: dict[str, str]) -> None:
@@ -121,3 +124,12 @@ def test_verifying_tells_of_a_file_that_was_changed_behind_our_back(source: dict
     done = taxi_assets("ledger", "--verify")
     assert done.returncode == 1
     assert "the cleaned file has other bytes than its papers say" in done.stdout
+
+    (stored,) = (tmp_path / "data" / "lake").rglob("*.parquet")
+    stored.write_bytes(bytes_)
+    done = taxi_assets("ledger", "--verify")
+    assert "the object has other bytes than the cleaned file" in done.stdout
+    assert "the table was loaded from other bytes than the object has" in done.stdout
+
+    run_json("yellow", "2021-02", **source)  # and a run mends it
+    assert taxi_assets("ledger", "--verify").returncode == 0

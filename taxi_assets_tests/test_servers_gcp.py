@@ -228,7 +228,7 @@ def test_a_busy_server_is_asked_again(gcs: GcsServer, bucket: storage.Bucket) ->
         proxy.answer(503, times=1, when="PUT ", retry_after=1)
         blob.upload_from_file(io.BytesIO(bytes(9 * MIB)), if_generation_match=0)
         assert proxy.answered == 1
-        proxy.answer(429, times=1)
+        proxy.answer(429, times=1, when="/o/")
         assert blob.exists()
         assert proxy.answered == 2
 

@@ -16,23 +16,28 @@ from taxi_assets.contracts.model import Dataset
 from taxi_assets.io_managers.monthly import REPORTS_ITSELF
 from taxi_assets.months import Month
 from taxi_assets.trips.failures import TaxiError
-from taxi_assets.trips.landing import Landing
+from taxi_assets.trips.landing import Done, Judge, Landing
 from taxi_assets.trips.papers import Papers
-from taxi_assets.trips.verdicts import Verdict
-
-Work = Callable[[Month], tuple[Papers, bool, list[Verdict]]]
 
 
 def land_months(
-    context: dg.AssetExecutionContext, dataset: Dataset, months: Iterable[Month] | Mapping[Month, Papers], work: Work
+    context: dg.AssetExecutionContext,
+    dataset: Dataset,
+    months: Iterable[Month] | Mapping[Month, Papers | TaxiError],
+    work: Callable[[Month], Done],
+    *,
+    judge: Judge | None = None,
+    at_once: int = 1,
 ) -> Iterator[Any]:
     """Work through the months of a step; the body of every asset of the graph.
 
     Args:
         context: The asset's context.
         dataset: The contract.
-        months: The months to do; with the upstream asset's papers, if there is one.
+        months: The months to do; with the upstream asset's papers, if there is one, or why there are none.
         work: Does one of them.
+        judge: See `Landing.each`.
+        at_once: See `Landing.each`.
 
     Yields:
         The outputs and check evaluations that Dagster expects.
@@ -40,9 +45,13 @@ def land_months(
     Raises:
         dagster.Failure: A month failed, after the others have landed.
     """
-    made_from = {m: papers.sha256 for m, papers in months.items()} if isinstance(months, Mapping) else {}
-    landing = Landing(dataset, made_from)
-    landing.each(months, work)
+    upstream = months if isinstance(months, Mapping) else {}
+    landing = Landing(
+        dataset,
+        made_from={m: papers.sha256 for m, papers in upstream.items() if isinstance(papers, Papers)},
+        failures={m: error for m, error in upstream.items() if isinstance(error, TaxiError)},
+    )
+    landing.each([m for m in months if m not in landing.failures], work, judge=judge, at_once=at_once)
     for name in context.op_execution_context.op_def.output_dict if context.has_assets_def else ():
         if name != "result":  # a check's own output; its evaluations follow month by month
             yield dg.Output(None, output_name=name)
@@ -56,12 +65,17 @@ def land_months(
         raise _failure(dataset, landing)
 
 
+def hand_on(context: dg.AssetExecutionContext, dataset: Dataset, months: Mapping[Month, Any]) -> Iterator[Any]:
+    """Hand a step's months to its IO manager, which does the work; the body of an asset that only moves data."""
+    yield from land_months(context, dataset, months, lambda month: (months[month], False, []))
+
+
 def _failure(dataset: Dataset, landing: Landing) -> dg.Failure:
     failed = landing.failures
     first = next(iter(failed.values()))
     names = ", ".join(str(month) for month in failed) if len(failed) < 4 else f"{len(failed)} months"
     return dg.Failure(
-        f"{dataset.name} {names} failed (of {len(landing.seconds)} in this run): {first}",
+        f"{dataset.name} {names} failed (of {len(landing.seconds.keys() | failed)} in this run): {first}",
         metadata={str(month): str(error) for month, error in failed.items()},
         # a retry of the step would come after the steps further down, which work on what has landed
         allow_retries=False,
@@ -78,7 +92,7 @@ def _observe(context: dg.AssetExecutionContext, month: Month, status: str, error
             context.asset_key,
             partition=f"{month}-01",
             description=error.what,
-            metadata={"status": status, "error": str(error)},
+            metadata={"status": status, "kind": error.kind, "error": str(error)},
         )
     )
 

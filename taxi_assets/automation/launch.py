@@ -57,19 +57,24 @@ def run_months(
         if first == last
         else {ASSET_PARTITION_RANGE_START_TAG: f"{first}-01", ASSET_PARTITION_RANGE_END_TAG: f"{last}-01"}
     )
-    module = LoadableTargetOrigin(module_name="taxi_assets.definitions", working_directory=str(Path.cwd()))
-    location = ManagedGrpcPythonEnvCodeLocationOrigin(module, LOCATION)
     run = instance.create_run_for_job(
         job_def=job,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}} if quiet else {},
         tags=tags,
         asset_selection=selection,
-        remote_job_origin=RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), _ASSET_JOB),
+        remote_job_origin=origin_of(_ASSET_JOB),
     )
     execute_run(InMemoryJob(job), run, instance)
     finished = instance.get_run_by_id(run.run_id)
     assert finished is not None  # noqa: S101 - it was just written
     return finished
+
+
+def origin_of(job: str) -> RemoteJobOrigin:
+    """Return where webserver and daemon find a job: in this project, loaded in this folder."""
+    module = LoadableTargetOrigin(module_name="taxi_assets.definitions", working_directory=str(Path.cwd()))
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(module, LOCATION)
+    return RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), job)
 
 
 @dataclass(frozen=True)
@@ -119,19 +124,19 @@ def outcomes_of(
         if month in notes:
             outcomes[month] = replace(notes[month], seconds=seconds)
         elif len(made) < stations:
-            outcomes[month] = Outcome("failed", _why(instance, run), seconds)
+            outcomes[month] = Outcome("failed", why(instance, run), seconds)
         else:
             changed = any(metadata["changed"].value for metadata in made)
             outcomes[month] = Outcome("landed" if changed else "unchanged", "", seconds)
     return outcomes
 
 
-def _why(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+def why(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
     """Return the innermost error of a run that ended for another reason than its months."""
-    failures = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE).records
-    for record in failures:
+    kinds = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ENGINE_EVENT, dg.DagsterEventType.RUN_FAILURE}
+    for record in instance.get_records_for_run(run.run_id, of_type=kinds).records:
         event = record.event_log_entry.dagster_event
-        error = event.step_failure_data.error if event else None
+        error = getattr(event.event_specific_data, "error", None) if event else None
         while error and error.cause:
             error = error.cause
         if error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import dagster as dg
 
 from taxi_assets.contracts.model import Dataset
@@ -31,3 +33,14 @@ def last_month(dataset: Dataset) -> Month:
     """Return a dataset's last month today."""
     key = partitions_of(dataset).get_last_partition_key()
     return Month.parse(key) if key else dataset.first_month
+
+
+def ranges(months: Iterable[Month]) -> list[list[Month]]:
+    """Group months into ranges without gaps, of at most as many as a backfill puts into a run."""
+    groups: list[list[Month]] = []
+    for month in sorted(months):
+        if groups and month == groups[-1][-1].plus(1) and len(groups[-1]) < MONTHS_PER_RUN:
+            groups[-1].append(month)
+        else:
+            groups.append([month])
+    return groups

@@ -10,11 +10,13 @@ CHECKS: dict[str, dict[str, str]] = {
     "cleaned_parquet": {
         "ledger": f"{LEDGER} And few enough rows were rejected (TAXI_REJECTED_SHARE_LIMIT).",
         "schema": "The file has the contract's columns and types. Warns of source columns that are unknown or absent.",
+        "rejected": "Every row could be read. Warns only; the ledger's limit decides whether the month goes on.",
         "oddities": "Strange rows (dated outside the month, negative fares, zero passengers, ...) are about as many "
         "as in the months before. Warns only.",
     },
     "gcs_object": {"ledger": LEDGER},
     "bigquery_table": {"ledger": LEDGER},
+    "postgres_table": {"ledger": LEDGER},
 }
 """For each asset, its checks and what they hold."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from rich.table import Table
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
-from taxi_assets.settings import SettingError, Settings
+from taxi_assets.settings import SettingError, Settings, dagster_home
 
 if TYPE_CHECKING:
     from taxi_assets.ledger import LedgerRow
@@ -20,6 +19,12 @@ if TYPE_CHECKING:
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 """Both obey NO_COLOR, and write plainly where no terminal is attached."""
+
+_STORAGE_ONLY = """\
+storage: {custom: {module: taxi_assets.dagster_storage, class: SqliteOrPostgres}}
+compute_logs: {module: taxi_assets.dagster_logs, class: FilesOrBucket}
+"""
+"""Dagster's settings where the folder has none, as when only the wheel is installed."""
 
 _WIDE = 200
 """Columns of a table that goes to a file or a pipe, where nothing needs to be cut."""
@@ -45,24 +50,44 @@ def dataset_named(name: str) -> Dataset:
 
 
 def use_dagster_home(settings: Settings) -> Path:
-    """Make sure that Dagster has a home that survives, with this project's `dagster.yaml`; return it."""
-    given = os.environ.get("DAGSTER_HOME")
-    if given:
-        return Path(given)
-    home = settings.dagster_home
+    """Make sure that Dagster has a home that survives, with this project's `dagster.yaml`; return it.
+
+    In a home that DAGSTER_HOME names elsewhere, a `dagster.yaml` that is there already stays.
+    """
+    home = dagster_home(settings)
     home.mkdir(parents=True, exist_ok=True)
-    ours = Path.cwd() / "dagster.yaml"
-    if ours.is_file():
-        shutil.copyfile(ours, home / "dagster.yaml")
-    else:
-        (home / "dagster.yaml").touch()
+    ours, used = Path.cwd() / "dagster.yaml", home / "dagster.yaml"
+    text = ours.read_text("utf-8") if ours.is_file() else _STORAGE_ONLY
+    if not used.exists() or (home == settings.dagster_home and ours.is_file() and used.read_text("utf-8") != text):
+        used.write_text(text, "utf-8")
     os.environ["DAGSTER_HOME"] = str(home)
+    return home
+
+
+def migrate(settings: Settings) -> Path:
+    """Bring Dagster's storage to the form that the installed Dagster wants, and make it if there is none.
+
+    Returns:
+        Dagster's home.
+
+    Raises:
+        TaxiError: The database cannot be used; see `taxi_assets.dagster_on_postgres`.
+    """
+    home = use_dagster_home(settings)
+    import dagster as dg
+
+    with dg.DagsterInstance.get() as instance:
+        instance.upgrade()
     return home
 
 
 def print_table(table: Table) -> None:
     """Print a table to the width of the terminal, or uncut where there is none."""
-    out.print(table, width=None if out.is_terminal else _WIDE)
+    (out if out.is_terminal else _wide()).print(table)
+
+
+def _wide() -> Console:
+    return Console(highlight=False, soft_wrap=True, width=_WIDE)
 
 
 def print_ledger(rows: list[LedgerRow]) -> None:
@@ -70,7 +95,9 @@ def print_ledger(rows: list[LedgerRow]) -> None:
     table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
     for name in ("dataset", "month", "status"):
         table.add_column(name, no_wrap=True)
-    for name in ("source", "cleaned", "dropped", "rejected", "object", "table", "seconds"):
+    postgres = any(row.postgres_rows is not None for row in rows)
+    more = ("postgres", "left out") if postgres else ()
+    for name in ("source", "cleaned", "dropped", "rejected", "object", "table", *more, "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
     colours = {"landed": "green", "unchanged": "cyan", "not_published": "yellow", "failed": "red"}
     for row in rows:
@@ -81,11 +108,14 @@ def print_ledger(rows: list[LedgerRow]) -> None:
             row.rejected_rows,
             row.object_rows,
             row.table_rows,
+            *((row.postgres_rows or 0, row.postgres_dropped_rows or 0) if postgres else ()),
         )
         status: Any = f"[{colours[row.status]}]{row.status}[/]"
         table.add_row(row.dataset, row.month, status, *(f"{n:,}" for n in counts), f"{row.seconds:.1f}")
-    print_table(table)
+    _wide().print(table)  # on a narrow terminal lines break; a count that is cut says nothing
+    said = {""}
     for row in rows:
-        if row.error:
+        if row.error not in said:
+            said.add(row.error)  # a store that does not answer concerns every month, and is told of once
             out.print(f"\n[bold]{row.dataset} {row.month}[/] {row.status}: ", end="")
             out.print(row.error, markup=False)

@@ -53,6 +53,7 @@ def command() -> int:
     out.print(
         "\n[bold]What next[/]\n"
         f"  TAXI_DATA_DIR={settings.data_dir} make dev     these months in Dagster's UI, http://127.0.0.1:3000\n"
+        f"  TAXI_DATA_DIR={settings.data_dir} .venv/bin/taxi-assets report yellow 2021-01     a page with charts\n"
         "  .venv/bin/taxi-assets run yellow 2021-01    the real month, from the internet\n"
         "  .venv/bin/taxi-assets --help                everything else"
     )

@@ -24,7 +24,7 @@ def command(name: str | None, *, verified: bool, as_json: bool) -> int:
             for row in rows
         ]
     if as_json:
-        out.print_json(json.dumps([dataclasses.asdict(row) for row in rows]))
+        out.print_json(json.dumps([row.to_dict() for row in rows]))
     elif rows:
         print_ledger(rows)
         if verified and not any(row.error for row in rows):

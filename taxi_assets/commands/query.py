@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from taxi_assets.cli import LANDED
 from taxi_assets.commands.common import load_settings, out, print_table
+from taxi_assets.contracts import DATASETS
+from taxi_assets.settings import SettingError
 from taxi_assets.stores.profile import warehouse_of
 
 if TYPE_CHECKING:
@@ -16,7 +18,17 @@ MOST_ROWS = 50
 
 def command(sql: str) -> int:
     """Print what the query gives; return the exit status."""
-    print_rows(warehouse_of(load_settings()).query(sql))
+    import duckdb
+
+    settings = load_settings()
+    try:
+        rows = warehouse_of(settings).query(sql)
+    except duckdb.Error as error:
+        said = " ".join(str(error).partition("\nLINE ")[0].split())
+        tables = ", ".join(f"{settings.warehouse_schema}.{dataset.table}" for dataset in DATASETS.values())
+        fix = f"correct the SQL; the tables are {tables}, and docs/data-dictionary.md has their columns"
+        raise SettingError(f"the query cannot be answered: {said}", where="the query", fix=fix) from error
+    print_rows(rows)
     return LANDED
 
 

@@ -61,7 +61,6 @@ class DuckDBIOManager(MonthlyIOManager):
 
     path: str
     schema_name: str
-    lake: FolderLakeIOManager
     work: WorkResource
 
     def warehouse(self) -> DuckDBWarehouse:
@@ -70,7 +69,7 @@ class DuckDBIOManager(MonthlyIOManager):
 
     def land(self, dataset: Dataset, papers: StoredObject) -> tuple[Papers, bool, list[Verdict]]:
         """See `MonthlyIOManager.land`."""
-        loaded = self.warehouse().replace_month(dataset, papers, self.lake.lake().path(papers))
+        loaded = self.warehouse().replace_month(dataset, papers)
         return loaded, loaded.changed, verdicts.of_table(loaded, papers)
 
     def find(self, dataset: str, month: Month) -> LoadedMonth:

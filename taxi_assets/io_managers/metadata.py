@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 
 from taxi_assets.contracts.model import Column
 from taxi_assets.contracts.schemas import TYPES
+from taxi_assets.reports import daily
 from taxi_assets.trips.papers import CleanedFile, LoadedMonth, RawFile, StoredObject
+from taxi_assets.trips.workroom import Workroom
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from taxi_assets.reports.report import ReportFile
+
 PREVIEW_ROWS = 5
 
 
-def of_raw(raw: RawFile, path: Path, *, changed: bool) -> dict[str, Any]:
-    """Return the metadata of a raw month."""
+def of_raw(raw: RawFile, where: str, *, changed: bool) -> dict[str, Any]:
+    """Return the metadata of a raw month, whose file lies there."""
     return {
         "dagster/partition_row_count": raw.source_rows,
         "source_url": dg.MetadataValue.url(raw.source_url),
-        "path": dg.MetadataValue.path(str(path)),
+        "path": dg.MetadataValue.path(where),
         "bytes": raw.bytes,
         "sha256": raw.sha256,
         "format": f"{raw.format}, {raw.compression}",
@@ -33,8 +37,17 @@ def of_raw(raw: RawFile, path: Path, *, changed: bool) -> dict[str, Any]:
     }
 
 
-def of_cleaned(cleaned: CleanedFile, path: Path, rejects: Path | None, *, changed: bool) -> dict[str, Any]:
-    """Return the metadata of a cleaned month: the ledger, the rules' effects, the oddities, a preview."""
+def of_cleaned(
+    cleaned: CleanedFile, room: Workroom, earlier: Sequence[CleanedFile | None], *, changed: bool
+) -> dict[str, Any]:
+    """Return the metadata of a cleaned month: the chart, the ledger, the rules' effects, the oddities, a preview.
+
+    Args:
+        cleaned: The month's papers.
+        room: Where its files lie.
+        earlier: Papers of the months that the chart compares it with, where they landed.
+        changed: Whether it is new.
+    """
     import pyarrow.parquet as pq
 
     counts = {
@@ -46,10 +59,11 @@ def of_cleaned(cleaned: CleanedFile, path: Path, rejects: Path | None, *, change
     }
     return {
         "dagster/partition_row_count": cleaned.cleaned_rows,
+        **_chart(cleaned, earlier),
         "ledger": dg.MetadataValue.md(_two_columns(("rows", "count"), counts)),
         "oddities": dg.MetadataValue.md(_two_columns(("oddity", "rows"), cleaned.oddities)),
-        "preview": dg.MetadataValue.md(preview(pq.ParquetFile(path).iter_batches(PREVIEW_ROWS))),
-        "path": dg.MetadataValue.path(str(path)),
+        "preview": dg.MetadataValue.md(preview(pq.ParquetFile(room.path(cleaned.file)).iter_batches(PREVIEW_ROWS))),
+        "path": dg.MetadataValue.path(room.where(cleaned.file)),
         "bytes": cleaned.bytes,
         "sha256": cleaned.sha256,
         "recipe": cleaned.recipe,
@@ -59,7 +73,7 @@ def of_cleaned(cleaned: CleanedFile, path: Path, rejects: Path | None, *, change
         "rejected_share": cleaned.rejected_share,
         "filled_passengers": cleaned.filled_passengers,
         **{f"oddity/{name}": count for name, count in cleaned.oddities.items()},
-        **({"rejects": dg.MetadataValue.path(str(rejects))} if rejects else {}),
+        **({"rejects": dg.MetadataValue.path(room.where(cleaned.rejects_file))} if cleaned.rejects_file else {}),
         "changed": changed,
     }
 
@@ -86,6 +100,23 @@ def of_table(loaded: LoadedMonth, *, changed: bool) -> dict[str, Any]:
         "sha256": loaded.sha256,
         "changed": changed,
         **({"job": loaded.job} if loaded.job else {}),
+        **loaded.numbers,
+    }
+
+
+def of_report(report: ReportFile, *, changed: bool) -> dict[str, Any]:
+    """Return the metadata of a month's report: where to open it, its first chart, figures that plot over the months."""
+    days = daily.days_of(report.month, report.days)
+    before = {day: trips for day, trips in zip(days, report.before, strict=True) if trips is not None}
+    return {
+        "report": _opened(report.file),
+        "dagster/uri": dg.MetadataValue.url(report.file),
+        "dagster/partition_row_count": report.rows,
+        "trips_per_day": dg.MetadataValue.md(daily.markdown(report.month, days, before)),
+        **report.numbers,
+        "bytes": report.bytes,
+        "sha256": report.sha256,
+        "changed": changed,
     }
 
 
@@ -102,6 +133,23 @@ def column_schema(columns: Sequence[Column]) -> dg.TableSchema:
             for c in columns
         ]
     )
+
+
+def _chart(cleaned: CleanedFile, earlier: Sequence[CleanedFile | None]) -> dict[str, Any]:
+    days = daily.days_of(cleaned.month, cleaned.trips_per_day)
+    if not days:  # papers from before trips were counted by day
+        return {}
+    known = {
+        day: trips for each in earlier if each for day, trips in daily.days_of(each.month, each.trips_per_day).items()
+    }
+    return {"trips_per_day": dg.MetadataValue.md(daily.markdown(cleaned.month, days, daily.year_before(days, known)))}
+
+
+def _opened(uri: str) -> dg.MetadataValue:
+    """Return a file's place as a browser opens it: a path, to be pasted, because no page may link to `file://`."""
+    if uri.startswith("gs://"):
+        return dg.MetadataValue.url(f"https://storage.cloud.google.com/{uri.removeprefix('gs://')}")
+    return dg.MetadataValue.path(unquote(urlsplit(uri).path))
 
 
 def preview(batches: Any) -> str:

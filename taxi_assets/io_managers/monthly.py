@@ -26,9 +26,10 @@ from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_AS
 
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.months import Month
-from taxi_assets.trips.landing import Landing
+from taxi_assets.trips.failures import TaxiError
+from taxi_assets.trips.landing import Done, Landing
 from taxi_assets.trips.papers import Papers
-from taxi_assets.trips.verdicts import Verdict
+from taxi_assets.trips.patience import patiently
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,10 +41,20 @@ _MOST_EVENTS = 10_000
 
 
 class MonthlyIOManager(dg.ConfigurableIOManager):
-    """Lands the months of a step one by one; hands them on as papers, as an Arrow table or as a DataFrame."""
+    """Lands the months of a step, each for itself; hands them on as papers, as an Arrow table or as a DataFrame.
+
+    Attributes:
+        attempts: How often a month is tried while the store is busy or its link broken.
+        first_wait: Seconds before the second attempt; doubled each time.
+        at_once: How many months are landed side by side.
+    """
+
+    attempts: int = 5
+    first_wait: float = 1.0
+    at_once: int = 1
 
     @abstractmethod
-    def land(self, dataset: Dataset, papers: Any) -> tuple[Papers, bool, list[Verdict]]:
+    def land(self, dataset: Dataset, papers: Any) -> Done:
         """Put one month where it belongs; return its new papers, whether anything changed, and what checks say."""
 
     @abstractmethod
@@ -65,7 +76,10 @@ class MonthlyIOManager(dg.ConfigurableIOManager):
     def handle_output(self, context: dg.OutputContext, obj: Landing) -> None:
         """Land each month and report it."""
         came_with = dict(obj.papers)
-        obj.each(sorted(came_with), lambda month: self.land(obj.dataset, came_with[month]))
+        patience = patiently(self.attempts, self.first_wait)
+        obj.each(
+            sorted(came_with), lambda month: self.land(obj.dataset, came_with[month]), patience, at_once=self.at_once
+        )
         inputs = _input_tags(context, obj)
         for month, papers in sorted(obj.papers.items()):
             key = _partition_key(month)
@@ -82,11 +96,18 @@ class MonthlyIOManager(dg.ConfigurableIOManager):
         """Return what a downstream asset's annotation asks for.
 
         `pandas.DataFrame` and `pyarrow.Table` give the rows of all months of the run; a class of papers gives the one
-        month's; anything else, a `dict` of papers by month.
+        month's; anything else, a `dict` of papers by month, and of the error where a month cannot be had: it fails in
+        the step, and the others land.
         """
         asked = context.dagster_type.typing_type
-        months = [Month.parse(key) for key in self._landed(context)]
-        papers = {month: self.find(context.asset_key.path[0], month) for month in months}
+        papers: dict[Month, Any] = {}
+        for month in [Month.parse(key) for key in self._landed(context)]:
+            try:
+                papers[month] = self.find(context.asset_key.path[0], month)
+            except TaxiError as error:  # noqa: PERF203 - each month for itself
+                if asked is not dict:
+                    raise
+                papers[month] = error
         if isinstance(asked, type) and issubclass(asked, Papers):
             (only,) = papers.values()
             return only
@@ -104,7 +125,10 @@ class MonthlyIOManager(dg.ConfigurableIOManager):
         """Return the run's partitions, without those that the upstream step of the same run did not land."""
         keys = list(context.asset_partition_keys)
         upstream = context.upstream_output
-        if upstream is None or upstream.step_key == "none":  # what Dagster gives for an asset outside of the run
+        try:
+            if upstream is None or upstream.step_key == "none":  # what Dagster gives for an asset outside of the run
+                return keys
+        except dg.DagsterInvariantViolationError:  # and in a notebook, by `load_asset_value`
             return keys
         records = context.instance.get_records_for_run(
             upstream.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION, limit=_MOST_EVENTS

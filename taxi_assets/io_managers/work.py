@@ -11,6 +11,7 @@ from taxi_assets.io_managers import metadata
 from taxi_assets.io_managers.monthly import MonthlyIOManager
 from taxi_assets.months import Month
 from taxi_assets.resources import WorkResource
+from taxi_assets.trips import verdicts
 from taxi_assets.trips.papers import CleanedFile, Papers, RawFile
 from taxi_assets.trips.verdicts import Verdict
 
@@ -43,8 +44,7 @@ class RawIOManager(MonthlyIOManager):
 
     def describe(self, papers: RawFile, *, changed: bool) -> dict[str, Any]:
         """See `MonthlyIOManager.describe`."""
-        path = self.work.workroom().path(papers.file)
-        return metadata.of_raw(papers, path, changed=changed)
+        return metadata.of_raw(papers, self.work.workroom().where(papers.file), changed=changed)
 
 
 class CleanedIOManager(MonthlyIOManager):
@@ -57,8 +57,12 @@ class CleanedIOManager(MonthlyIOManager):
         return papers, False, []
 
     def find(self, dataset: str, month: Month) -> CleanedFile:
-        """See `MonthlyIOManager.find`."""
-        return self.work.workroom().get(CleanedFile, "cleaned", dataset, month)
+        """See `MonthlyIOManager.find`; a month of which too much was rejected is not handed on, by whatever run."""
+        cleaned = self.work.workroom().get(CleanedFile, "cleaned", dataset, month)
+        verdicts.of_ledger(cleaned, cleaned.cleaned_rows, self.work.rejected_share_limit).raise_if_blocking(
+            f"{dataset} {month}"
+        )
+        return cleaned
 
     def read(self, papers: CleanedFile) -> pa.Table:
         """See `MonthlyIOManager.read`."""
@@ -69,5 +73,6 @@ class CleanedIOManager(MonthlyIOManager):
     def describe(self, papers: CleanedFile, *, changed: bool) -> dict[str, Any]:
         """See `MonthlyIOManager.describe`."""
         room = self.work.workroom()
-        rejects = room.path(papers.rejects_file) if papers.rejects_file else None
-        return metadata.of_cleaned(papers, room.path(papers.file), rejects, changed=changed)
+        # 52 weeks back lies in the same month of the year before, but for its last day or two
+        earlier = [room.find(CleanedFile, "cleaned", papers.dataset, papers.month.plus(-back)) for back in (12, 11)]
+        return metadata.of_cleaned(papers, room, earlier, changed=changed)

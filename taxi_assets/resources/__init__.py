@@ -6,20 +6,22 @@ Thin wrappers: they show their configuration in the UI and make the plain object
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
-from taxi_assets.settings import Settings
+from taxi_assets.settings import Settings, variable
 from taxi_assets.trips.engine import Engine
-from taxi_assets.trips.source import Source
+from taxi_assets.trips.source import Source, without_secrets
 from taxi_assets.trips.workroom import Workroom
 
 
 class SourceResource(dg.ConfigurableResource):
-    """Where months come from; the fields are those of `taxi_assets.trips.source.Source`."""
+    """Where months and zones come from; the fields are those of `taxi_assets.trips.source.Source`."""
 
     csv_url: str
     parquet_url: str
+    zones_url: str
     prefer: str
     connect_timeout: float
     read_timeout: float
@@ -27,11 +29,23 @@ class SourceResource(dg.ConfigurableResource):
     first_wait: float
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> SourceResource:
-        """Make the resource that the settings describe."""
+    def from_settings(cls, settings: Settings, *, shown: bool = False) -> SourceResource:
+        """Make the resource that the settings describe.
+
+        Args:
+            settings: The settings.
+            shown: Whether the UI shows it: an address that holds a password or token is then taken from its variable
+                when it is used, and the UI shows the variable's name.
+        """
+
+        def address(name: str) -> str:
+            url: str = getattr(settings, name)
+            return dg.EnvVar(variable(name)) if shown and without_secrets(url) != url else url
+
         return cls(
-            csv_url=settings.csv_url,
-            parquet_url=settings.parquet_url,
+            csv_url=address("csv_url"),
+            parquet_url=address("parquet_url"),
+            zones_url=address("zones_url"),
             prefer=settings.source,
             connect_timeout=settings.connect_timeout,
             read_timeout=settings.read_timeout,
@@ -56,19 +70,20 @@ class WorkResource(dg.ConfigurableResource):
     """The folder of raw and cleaned months, and how much of the machine working on them may use."""
 
     root: str
-    memory_limit: str
+    memory: int
     threads: int
     rejected_share_limit: float
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> WorkResource:
+    def from_settings(cls, settings: Settings, **more: Any) -> WorkResource:
         """Make the resource that the settings describe."""
         engine = settings.engine
         return cls(
             root=str(settings.work_dir),
-            memory_limit=engine.memory_limit,
+            memory=engine.memory,
             threads=engine.threads,
             rejected_share_limit=settings.rejected_share_limit,
+            **more,
         )
 
     def workroom(self) -> Workroom:
@@ -77,4 +92,4 @@ class WorkResource(dg.ConfigurableResource):
 
     def engine(self) -> Engine:
         """Return the engine."""
-        return Engine(self.memory_limit, self.threads)
+        return Engine(self.memory, self.threads)

@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import duckdb
 import tenacity
@@ -41,26 +42,25 @@ class DuckDBWarehouse:
     def __init__(self, path: Path, schema: str, engine: Engine, patience: float = 60.0) -> None:
         self.path, self.schema, self.engine, self.patience = path, schema, engine, patience
 
-    def replace_month(self, dataset: Dataset, stored: StoredObject, path: Path) -> LoadedMonth:
+    def replace_month(self, dataset: Dataset, stored: StoredObject) -> LoadedMonth:
         """Make the table hold, for the object's month, exactly the object's rows; nothing if it already does.
 
         Args:
             dataset: The contract.
-            stored: The object's papers.
-            path: Where the object lies.
+            stored: The object's papers; its URI is a file's.
 
         Raises:
             PermanentError: The object or the table does not fit the contract; the old month stays.
             TransientError: Another process used the file for too long.
         """
-        month, where = stored.month, f"{dataset.name} {stored.month}, {path}"
+        month, where = stored.month, f"{dataset.name} {stored.month}, {stored.file}"
         with self._connect() as connection:
             connection.execute("BEGIN")
             try:
                 self._prepare(connection, dataset)
                 changed = not self._is_loaded(connection, dataset, stored)
                 if changed:
-                    self._load(connection, dataset, stored, path)
+                    self._load(connection, dataset, stored)
                 rows = _one(connection, self._count_sql(dataset.table), [month.first_day])
                 if rows != stored.rows:
                     raise PermanentError(
@@ -69,6 +69,12 @@ class DuckDBWarehouse:
                         fix=f"materialise {dataset.name}/gcs_object for {month} again",
                     )
                 connection.execute("COMMIT")
+            except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+                raise TransientError(
+                    f"the warehouse cannot be written: {str(error).splitlines()[0]}",
+                    where=where,
+                    fix="see that the disk has room and the process memory (TAXI_MEMORY_LIMIT); then try again",
+                ) from error
             except duckdb.Error as error:
                 raise PermanentError(
                     f"the object does not fit the table: {str(error).splitlines()[0]}",
@@ -85,16 +91,21 @@ class DuckDBWarehouse:
             changed=changed,
         )
 
-    def replace_table(self, name: str, columns: Sequence[Column], path: Path) -> int:
+    def replace_table(self, name: str, columns: Sequence[Column], uri: str) -> int:
         """Make a small table hold exactly a Parquet file's rows; return their number."""
         full = f"{quote(self.schema)}.{quote(name)}"
         with self._connect() as connection:
             connection.execute("BEGIN")
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(self.schema)}")
             connection.execute(f"CREATE OR REPLACE TABLE {full} ({duckdb_columns(columns)})")
-            connection.execute(f"INSERT INTO {full} BY NAME SELECT * FROM read_parquet({literal(str(path))})")
+            connection.execute(f"INSERT INTO {full} BY NAME SELECT * FROM read_parquet({literal(_path(uri))})")
             connection.execute("COMMIT")
             return _one(connection, f"SELECT count(*) FROM {full}")
+
+    def has_table(self, name: str) -> bool:
+        """Return whether the schema has a table of that name."""
+        with self._read() as connection:
+            return connection is not None and self._exists(connection, name)
 
     def count_months(self, table: str) -> dict[Month, int]:
         """Return how many rows each month of a table has, by counting them; empty if there is no table."""
@@ -104,7 +115,7 @@ class DuckDBWarehouse:
             sql = f"SELECT source_month, count(*) FROM {self._full(table)} GROUP BY ALL ORDER BY ALL"
             return {Month.of(day): rows for day, rows in connection.execute(sql).fetchall()}
 
-    def find_month(self, dataset: str, month: Month) -> LoadedMonth | None:
+    def find_month(self, dataset: str, month: Month, stored: StoredObject | None = None) -> LoadedMonth | None:
         """Return what the warehouse holds of a month; None if nothing was loaded."""
         table = table_of(dataset)
         with self._read() as connection:
@@ -189,11 +200,12 @@ class DuckDBWarehouse:
             connection, self._count_sql(dataset.table), [stored.month.first_day]
         )
 
-    def _load(self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, stored: StoredObject, path: Path) -> None:
+    def _load(self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, stored: StoredObject) -> None:
         day = stored.month.first_day
         connection.execute(f"DELETE FROM {self._full(dataset.table)} WHERE source_month = ?", [day])
+        source = literal(_path(stored.file))
         connection.execute(
-            f"INSERT INTO {self._full(dataset.table)} BY NAME SELECT * FROM read_parquet({literal(str(path))}, "
+            f"INSERT INTO {self._full(dataset.table)} BY NAME SELECT * FROM read_parquet({source}, "
             f"hive_partitioning = false) WHERE {SOURCE_MONTH.name} = DATE '{day}'"
         )
         loads = f"{quote(self.schema)}.{LOADS}"
@@ -244,3 +256,8 @@ class DuckDBWarehouse:
 def _one(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> int:
     row: Any = connection.execute(sql, list(parameters)).fetchone()
     return int(row[0])
+
+
+def _path(uri: str) -> str:
+    """Return the path of a `file://` URI."""
+    return unquote(urlsplit(uri).path)

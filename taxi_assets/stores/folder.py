@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taxi_assets.months import Month
-from taxi_assets.stores.lake import footer, object_name
+from taxi_assets.stores.lake import footer, object_name, parse_object_name
 from taxi_assets.trips.failures import PermanentError
 from taxi_assets.trips.papers import CleanedFile, StoredObject
 from taxi_assets.trips.workroom import Workroom, sha256_of, sync
@@ -84,6 +85,17 @@ class FolderLake:
             generation=sha256[:16],
             changed=False,
         )
+
+    def versions(self, dataset: str) -> dict[Month, str]:
+        """See `Lake.versions`: time of change and size."""
+        found = {}
+        for path in (self.root / "data" / dataset).glob("*.parquet"):
+            named = parse_object_name(path.relative_to(self.root).as_posix())
+            with contextlib.suppress(FileNotFoundError):
+                stat = path.stat()
+                if named:
+                    found[named[1]] = f"{stat.st_mtime_ns:x}-{stat.st_size:x}"
+        return found
 
     def path(self, stored: StoredObject) -> Path:
         """Return where an object lies on this machine."""

@@ -44,6 +44,10 @@ class Lake(Protocol):
         """Return what the lake holds of a month, by the object's own footer and checksum; None if nothing."""
         ...
 
+    def versions(self, dataset: str) -> dict[Month, str]:
+        """Return, for each month's object, something that differs when it is replaced; no object is read."""
+        ...
+
     def read(self, stored: StoredObject) -> pa.Table:
         """Return an object's rows."""
         ...

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from taxi_assets.contracts.model import SOURCE_MONTH, Column, Dataset
 from taxi_assets.contracts.schemas import arrow_schema, arrow_type
 from taxi_assets.trips import reading, shelving
+from taxi_assets.trips.days import DayCounter
 from taxi_assets.trips.failures import PermanentError
 from taxi_assets.trips.oddities import OddityCounter
 from taxi_assets.trips.papers import CleanedFile, RawFile
@@ -51,7 +52,7 @@ def clean_month(
     rules = rules or CleaningRules()
     made_with = recipe(dataset, rules)
     known = workroom.find(CleanedFile, "cleaned", dataset.name, raw.month)
-    if known and (known.source_sha256, known.recipe) == (raw.sha256, made_with):
+    if known and (known.source_sha256, known.recipe) == (raw.sha256, made_with) and workroom.intact(known):
         return known, False
     where = f"{dataset.name} {raw.month}, {raw.source_url}"
     stem = f"cleaned/{dataset.name}/{dataset.file_stem(raw.month)}"
@@ -69,6 +70,8 @@ def clean_month(
             desk = _Desk(dataset, raw, workroom.path(raw.file), rules, where)
             desk.sort(good, bad, metadata)
         except (pa.ArrowException, OSError) as error:
+            if isinstance(error, OSError) and error.errno:  # the machine's fault; what is wrong with a file has none
+                raise
             raise PermanentError(
                 f"the raw file cannot be read: {str(error).splitlines()[0]}",
                 where=where,
@@ -102,7 +105,9 @@ def clean_month(
             unknown_columns={column.name: desk.unknown[column.position] for column in desk.layout.unknown},
             absent_columns=desk.layout.absent,
             oddities=dict(desk.oddities.counts),
+            trips_per_day=desk.days.counts,
         )
+        pa.default_memory_pool().release_unused()  # 100 MiB, which DuckDB will want at the next station
         workroom.commit("cleaned", papers, {name: good} | ({rejects: bad} if desk.rejected else {}))
     return papers, True
 
@@ -118,6 +123,7 @@ class _Desk:
         filled: Passenger counts filled with 0, among the cleaned.
         unknown: Values in the columns that the contract does not know, by position.
         oddities: Strange rows among the cleaned.
+        days: The cleaned rows by the day of their pick-up.
     """
 
     def __init__(self, dataset: Dataset, raw: RawFile, path: Path, rules: CleaningRules, where: str) -> None:
@@ -129,6 +135,7 @@ class _Desk:
         self.cleaned = self.dropped = self.rejected = self.filled = 0
         self.unknown: Counter[int] = Counter()
         self.oddities = OddityCounter(dataset, raw.month)
+        self.days = DayCounter(dataset, raw.month)
         self._rules = rules
         days = (raw.month.first_day - date(1970, 1, 1)).days
         self._source_month = reading.constants([days], pa.date32())[0]
@@ -138,7 +145,10 @@ class _Desk:
 
     def sort(self, good: Path, bad: Path, metadata: dict[str, str]) -> None:
         """Write the rows that can be read to `good`, and, if there are others, those to `bad`."""
-        with shelving.ParquetShelf(good, self._schema, metadata) as shelf, shelving.RejectsShelf(bad) as rejects:
+        with (
+            shelving.ParquetShelf(good, self._schema, metadata) as shelf,
+            shelving.RejectsShelf(bad) as rejects,
+        ):
             for sheet in self._file.sheets(_types(self.layout)):
                 values, faults = read_sheet(self.layout, sheet)
                 refused = [*sheet.damaged, *faults.values()]
@@ -146,6 +156,7 @@ class _Desk:
                 rows = self._keep(self._batch(values, sheet.rows), set(faults))
                 shelf.add(rows)
                 self.oddities.add(rows)
+                self.days.add(rows)
                 self.rejected += len(refused)
                 self.cleaned += rows.num_rows
                 for column in self.layout.unknown:
@@ -153,8 +164,9 @@ class _Desk:
 
     def _batch(self, values: dict[str, pa.Array], rows: int) -> pa.RecordBatch:
         """Return the rows as the table has them."""
+        values[SOURCE_MONTH.name] = pa.repeat(self._source_month, rows)
         columns = [
-            pa.repeat(self._source_month, rows) if name == SOURCE_MONTH.name else values.get(name, pa.nulls(rows, kind))
+            values[name] if name in values else pa.nulls(rows, kind)
             for name, kind in zip(self._schema.names, self._schema.types, strict=True)
         ]
         return pa.RecordBatch.from_arrays(columns, schema=self._schema)
@@ -169,9 +181,10 @@ class _Desk:
         if self._rules.missing_passengers == "zero" and counts.null_count:
             counts = pc.fill_null(counts, _NOBODY)
         if self._rules.drop_zero_passengers:
-            wanted = pc.if_else(counts.is_null(), counts.is_null(), pc.not_equal(counts, _NOBODY))
-            self.dropped += rows.num_rows - pc.sum(wanted).as_py()
+            wanted = pc.or_kleene(counts.is_null(), pc.not_equal(counts, _NOBODY))
+            before = rows.num_rows
             rows, counts = rows.filter(wanted), counts.filter(wanted)
+            self.dropped += before - rows.num_rows
         self.filled += rows[self._passengers].null_count - counts.null_count
         position = rows.schema.get_field_index(self._passengers)
         return rows.set_column(position, rows.schema.field(position), counts)

@@ -23,6 +23,8 @@ from taxi_assets.trips.failures import PermanentError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+BOM = b"\xef\xbb\xbf"
+
 MAX_LINE = 4 << 20
 """Bytes in a line before the file counts as not made of lines. TLC's longest lines have about 250."""
 
@@ -209,6 +211,18 @@ class Door:
         self._check_head()
         return Contents("csv", self.compression, self.bytes, sha256, self._lines.lines - 1)
 
+    @classmethod
+    def glance(cls, start: bytes) -> None:
+        """Turn away a file whose first bytes already show that it is no trip file; a month is not read for that.
+
+        Raises:
+            NotATripFileError: They do.
+        """
+        door = cls()
+        door.feed(start)
+        if door.format == "csv":
+            door._check_head()
+
     def _recognise(self, start: bytes) -> None:
         for magic, name in _MAGIC:
             if start.startswith(magic):
@@ -230,17 +244,17 @@ class Door:
 
     def _check_head(self) -> None:
         """Turn the file away if its first lines show that it is something else."""
-        head = self._head.lstrip(b"\xef\xbb\xbf")
+        head = self._head.removeprefix(BOM)
         if head.startswith(b"PAR1"):
             raise NotATripFileError("a Parquet file inside a gzip file")
         for pattern, name in _LOOKS_LIKE:
             if re.match(pattern, head, re.IGNORECASE | re.DOTALL):
                 raise NotATripFileError(name)
-        if b"\0" in head:
-            raise NotATripFileError("binary data")
-        lines = [line for line in head.splitlines() if line]
+        lines = [line for line in self._head.splitlines() if line]
         if not lines:
             raise NotATripFileError(f"not a trip file: it is empty ({self.bytes} bytes)")
+        if b"\0" in lines[0]:
+            raise NotATripFileError("binary data")
         if b"," not in lines[0]:
             raise NotATripFileError(f"not a trip file: its first line names no columns: {lines[0][:60]!r}")
 
@@ -256,7 +270,7 @@ def parquet_rows(path: Path) -> int:
 
     try:
         return int(pq.read_metadata(path).num_rows)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise NotATripFileError(
             f"not a trip file: a Parquet file without a readable footer, probably cut off ({error})"
         ) from error

@@ -1,6 +1,17 @@
-"""The three ways in which a month can fail, and what each means for who is waiting.
+"""The three ways in which a month can fail, and what follows from each.
 
-Here belongs the sorting of failures, in one place. What Dagster does about each stands in `taxi_assets.assets`.
+Here belongs the sorting of failures, in one place:
+
+| class | in the step | in Dagster | who asks again |
+|---|---|---|---|
+| `NotPublishedError` | the month is skipped, with a note | the run succeeds | schedules, sensors |
+| `PermanentError` | the month fails, the others land | the run fails, no retry, an alert | a person; or the sensor |
+| `TransientError` | tried again, and then the same | the same | the daily schedule |
+
+How a month is tried again stands in `taxi_assets.trips.patience`. The publication sensor asks for a month that failed
+for good when the source has another file in its place.
+
+A crash (no class: the process is gone) is what Dagster's own run retries are for; see dagster.yaml.
 """
 
 from __future__ import annotations
@@ -13,7 +24,10 @@ class TaxiError(Exception):
         what: What was wrong, in one sentence.
         where: Dataset, month and file, URL or setting it concerns; never a secret.
         fix: What to do about it.
+        kind: The class in a word, as the month's note in Dagster has it.
     """
+
+    kind = "permanent"
 
     def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
         """Keep the three parts; `str()` gives them on up to three lines."""
@@ -37,6 +51,8 @@ def _rebuild(kind: type[TaxiError], what: str, where: str, fix: str) -> TaxiErro
 class NotPublishedError(TaxiError):
     """The source has no such month yet: skip it, say so, ask again later."""
 
+    kind = "not_published"
+
 
 class PermanentError(TaxiError):
     """Gone, forbidden, damaged, or not a trip file: trying again gives the same answer."""
@@ -49,4 +65,5 @@ class TransientError(TaxiError):
         retry_after: Seconds the other side asked us to wait, 0 if it did not say.
     """
 
+    kind = "transient"
     retry_after: float = 0.0

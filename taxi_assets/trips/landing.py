@@ -8,14 +8,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.months import Month
 from taxi_assets.trips import progress
-from taxi_assets.trips.failures import NotPublishedError, TaxiError
+from taxi_assets.trips.failures import NotPublishedError, TaxiError, TransientError
 from taxi_assets.trips.papers import Papers
 from taxi_assets.trips.verdicts import Verdict
+
+if TYPE_CHECKING:
+    import tenacity
+
+Done = tuple[Papers, bool, list[Verdict]]
+"""A month's papers, whether they are new, and what checks say of it."""
+
+Judge = Callable[[Month, Any], list[Verdict]]
 
 
 @dataclass
@@ -42,30 +52,70 @@ class Landing:
     failures: dict[Month, TaxiError] = field(default_factory=dict)
     not_published: dict[Month, NotPublishedError] = field(default_factory=dict)
 
-    def each(self, months: Iterable[Month], work: Callable[[Month], tuple[Papers, bool, list[Verdict]]]) -> None:
+    def each(
+        self,
+        months: Iterable[Month],
+        work: Callable[[Month], Done],
+        patience: tenacity.Retrying | None = None,
+        *,
+        judge: Judge | None = None,
+        at_once: int = 1,
+    ) -> None:
         """Do the work for every month; a month that fails does not keep the others from it.
 
         Args:
             months: The months.
             work: Gives a month's papers, whether they are new, and what checks say. A blocking verdict that did not
                 pass fails the month.
+            patience: How a month is tried again after a `TransientError`; by default it is not.
+            judge: Says what further checks say of a month. It is called in the order of the months, so that it may
+                look at the months before.
+            at_once: How many months are worked on side by side, each in a thread.
         """
-        for month in months:
+
+        def attempt(month: Month) -> tuple[Month, Done | TaxiError, float]:
             start = time.monotonic()
             progress.tell(progress.Step(self.dataset.name, month))
+            done: Done | TaxiError
             try:
-                papers, changed, verdicts = work(month)
-                self.verdicts.setdefault(month, []).extend(verdicts)
-                for verdict in verdicts:
-                    verdict.raise_if_blocking(f"{self.dataset.name} {month}")
-                self.papers[month] = papers
-                if changed:
-                    self.changed.add(month)
-            except NotPublishedError as error:
-                self.not_published[month] = error
-                self.papers.pop(month, None)
+                done = patience(work, month) if patience else work(month)
             except TaxiError as error:
-                self.failures[month] = error
-                self.papers.pop(month, None)
-            self.seconds[month] = self.seconds.get(month, 0.0) + time.monotonic() - start
+                done = error
+            except OSError as error:
+                done = _machine_failed(error, f"{self.dataset.name} {month}")
             progress.tell(progress.Step(self.dataset.name, month, done=True))
+            return month, done, time.monotonic() - start
+
+        with ThreadPoolExecutor(at_once) as threads:
+            for month, done, seconds in (threads.map if at_once > 1 else map)(attempt, months):
+                self._note(month, done, judge)
+                self.seconds[month] = self.seconds.get(month, 0.0) + seconds
+
+    def _note(self, month: Month, done: Done | TaxiError, judge: Judge | None) -> None:
+        """Note what became of a month."""
+        try:
+            if isinstance(done, TaxiError):
+                raise done
+            papers, changed, verdicts = done
+            verdicts = [*verdicts, *judge(month, papers)] if judge else verdicts
+            self.verdicts.setdefault(month, []).extend(verdicts)
+            for verdict in verdicts:
+                verdict.raise_if_blocking(f"{self.dataset.name} {month}")
+            self.papers[month] = papers
+            if changed:
+                self.changed.add(month)
+        except NotPublishedError as error:
+            self.not_published[month] = error
+            self.papers.pop(month, None)
+        except TaxiError as error:
+            self.failures[month] = error
+            self.papers.pop(month, None)
+
+
+def _machine_failed(error: OSError, where: str) -> TransientError:
+    """Return the failure of a month for which the disk was full, a file not to be written, or the like."""
+    return TransientError(
+        f"this machine does not let it: {error}",
+        where=where,
+        fix="see that the disk has room, and that this user may read and write in TAXI_DATA_DIR",
+    )

@@ -14,11 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from taxi_assets.contracts.model import Column, Dataset
+from taxi_assets.contracts.zones import ZONES
 from taxi_assets.months import Month
 from taxi_assets.trips.reading import MICROSECONDS, constants
-
-ZONES = 265
-"""Taxi zones in TLC's lookup; 264 and 265 mean unknown and outside of the city."""
 
 ABSURD_MILES = 1000
 """Miles that no taxi trip has; TLC's files hold trips of 100,000 and more."""

@@ -13,28 +13,31 @@ from typing import Any, TypeVar
 
 from taxi_assets.months import Month
 
+ZONES_STEM = "taxi_zones/taxi_zone_lookup"
+
 
 @dataclass(frozen=True)
-class Papers:
-    """What every kind of papers says.
+class FilePapers:
+    """What the papers of any file say.
 
     Attributes:
-        dataset: Name of the dataset.
-        month: The month whose file it is.
         file: Path of the data file, relative to the work folder, or a URI in a store.
         bytes: Size of the data file.
         sha256: Checksum of the data file, hexadecimal.
     """
 
-    dataset: str
-    month: Month
     file: str
     bytes: int
     sha256: str
 
+    @property
+    def stem(self) -> str:
+        """Where the papers lie on a shelf, without their ending."""
+        raise NotImplementedError
+
     def to_json(self) -> str:
         """Return the papers as a JSON object, one field a line."""
-        return json.dumps(dataclasses.asdict(self) | {"month": str(self.month)}, indent=1)
+        return json.dumps(vars(self), indent=1, default=str)
 
     @classmethod
     def from_json(cls: type[P], text: str) -> P:  # noqa: PYI019 - typing.Self is not in Python 3.10
@@ -46,12 +49,34 @@ class Papers:
         plain: dict[str, Any] = json.loads(text)
         names = {f.name for f in dataclasses.fields(cls)}
         try:
-            return cls(**{k: v for k, v in plain.items() if k in names} | {"month": Month.parse(plain["month"])})
+            # JSON knows no tuples, and papers that are read again must equal those that were written
+            values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items() if k in names}
+            if "month" in names:
+                values["month"] = Month.parse(plain["month"])
+            return cls(**values)
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"not the papers of a {cls.__name__}: {error}") from error
 
 
-P = TypeVar("P", bound=Papers)
+P = TypeVar("P", bound=FilePapers)
+
+
+@dataclass(frozen=True)
+class Papers(FilePapers):
+    """What the papers of any month say.
+
+    Attributes:
+        dataset: Name of the dataset.
+        month: The month whose file it is.
+    """
+
+    dataset: str
+    month: Month
+
+    @property
+    def stem(self) -> str:
+        """See `FilePapers.stem`."""
+        return f"{self.dataset}/{self.dataset}_tripdata_{self.month}"
 
 
 @dataclass(frozen=True)
@@ -94,6 +119,7 @@ class CleanedFile(Papers):
         unknown_columns: Columns of the source that the contract does not know, with the number of their values.
         absent_columns: Columns expected in this month that the source does not have.
         oddities: Rows that are strange and kept, counted by what is strange about them.
+        trips_per_day: Trips that began on each day of the month, the first of the month first.
     """
 
     source_url: str
@@ -109,6 +135,7 @@ class CleanedFile(Papers):
     unknown_columns: dict[str, int] = field(default_factory=dict, hash=False)
     absent_columns: tuple[str, ...] = ()
     oddities: dict[str, int] = field(default_factory=dict, hash=False)
+    trips_per_day: tuple[int, ...] = ()
 
     @property
     def rejected_share(self) -> float:
@@ -144,9 +171,39 @@ class LoadedMonth(Papers):
         changed: Whether this materialization loaded it, rather than found it there.
         dropped_rows: Rows that the load itself left out by a rule (Postgres: trips without passengers).
         job: The load job's identifier, where the warehouse has one.
+        numbers: What the load cost, by the name under which the UI plots it.
     """
 
     rows: int
     changed: bool = True
     dropped_rows: int = 0
     job: str = ""
+    numbers: dict[str, float] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class ZonesFile(FilePapers):
+    """The taxi zones in the contract's names and types.
+
+    Attributes:
+        rows: Zones.
+        source_url: Where the lookup came from.
+        source_sha256: Checksum of the lookup as published.
+        contract: Identifies the contract it was read with.
+        etag: The source's `ETag`, empty if it sent none.
+        last_modified: The source's `Last-Modified`, empty if it sent none.
+        unknown_columns: Columns of the lookup that the contract does not know.
+    """
+
+    rows: int
+    source_url: str
+    source_sha256: str
+    contract: str
+    etag: str = ""
+    last_modified: str = ""
+    unknown_columns: tuple[str, ...] = ()
+
+    @property
+    def stem(self) -> str:
+        """See `FilePapers.stem`."""
+        return ZONES_STEM

@@ -16,7 +16,7 @@ class Step:
     Attributes:
         dataset: Name of the dataset.
         month: The month.
-        done: Whether this station is behind it.
+        done: Whether a station has made the month, or put it away: each tells twice.
         bytes: Bytes received so far, while it is downloaded.
         size: Bytes expected, 0 if unknown.
     """

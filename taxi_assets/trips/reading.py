@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from taxi_assets.contracts.model import Column, Kind
 from taxi_assets.contracts.schemas import arrow_type
 
-MEANING = "1"
+MEANING = "2"
 """Raised when a value comes to mean something else, so that months are cleaned again."""
 
 EXACT = 2**53
@@ -104,8 +104,8 @@ def moment(value: Any) -> datetime | None:
 
 
 def words(value: Any) -> str | None:
-    """Return a value as text, or None if there is nothing, or no database could hold it."""
-    text = "" if value is None else str(value).strip()
+    """Return the text that a text or whole number is, or None if it is none, or no database could hold it."""
+    text = value.strip() if isinstance(value, str) else str(value) if type(value) is int else ""
     return text if text and "\0" not in text else None
 
 
@@ -119,6 +119,11 @@ _MEANINGS: Mapping[Kind, Callable[[Any], Any]] = {
 
 def meaning(column: Column, value: Any) -> Any:
     """Return what a value means in a column, today's code for an earlier one; None if it means nothing."""
+    if isinstance(value, bytes):
+        try:
+            value = value.decode("utf-8")
+        except UnicodeDecodeError:
+            return None
     if isinstance(value, str):
         value = value.strip()
     if column.codes and (code := column.codes.get(str(value).strip().lower())) is not None:
@@ -161,8 +166,9 @@ def given(raw: pa.Array) -> pa.Array:
     """Return a mask of where an array holds a value: NaN, blanks and nothing are none."""
     if pa.types.is_dictionary(raw.type):
         return pc.fill_null(given(raw.dictionary).take(raw.indices), _NO)
-    if is_text(raw.type):
-        return pc.fill_null(pc.greater(pc.binary_length(pc.utf8_trim_whitespace(raw)), _ZERO), _NO)
+    if is_text(raw.type) or pa.types.is_binary(raw.type):
+        held = pc.utf8_trim_whitespace(raw) if is_text(raw.type) else raw
+        return pc.fill_null(pc.greater(pc.binary_length(held), _ZERO), _NO)
     if pa.types.is_floating(raw.type):
         return pc.fill_null(pc.invert(pc.is_nan(raw)), _NO)
     return raw.is_valid()
@@ -178,13 +184,13 @@ def complaint(column: Column, value: str) -> str:
 
 def is_text(kind: pa.DataType) -> bool:
     """Whether values of an Arrow type are texts."""
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _values(column: Column, raw: pa.Array) -> pa.Array:
     """Read with Arrow where it takes the whole array, else in ever smaller parts, in the end value by value."""
     try:
-        return _quick_words(column, raw) if column.kind == "string" else _QUICK[column.kind](raw)
+        return _at_once(column, raw)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         pass
     if len(raw) <= _FEW:
@@ -193,13 +199,16 @@ def _values(column: Column, raw: pa.Array) -> pa.Array:
     return pa.concat_arrays([_values(column, raw.slice(start, step)) for start in range(0, len(raw), step)])
 
 
-def _quick_words(column: Column, raw: pa.Array) -> pa.Array:
-    if not is_text(raw.type) or any(meaning(column, text) != text for text in raw.to_pylist()):
-        raise pa.ArrowInvalid
-    return raw.cast(pa.string())
+def _at_once(column: Column, raw: pa.Array) -> pa.Array:
+    """Read a whole array; raises ArrowInvalid if a value in it has to be looked at."""
+    if column.kind == "string":
+        if not is_text(raw.type) or any(meaning(column, text) != text for text in raw.to_pylist()):
+            raise pa.ArrowInvalid
+        return raw.cast(pa.string())
+    return {"int64": _whole_numbers, "float64": _numbers, "timestamp": _times}[column.kind](raw)
 
 
-def _quick_whole(raw: pa.Array) -> pa.Array:
+def _whole_numbers(raw: pa.Array) -> pa.Array:
     if is_text(raw.type):
         raw = _trimmed(raw)
         # Arrow reads 0x10 as 16
@@ -208,7 +217,7 @@ def _quick_whole(raw: pa.Array) -> pa.Array:
                 return raw.cast(pa.int64())
             except pa.ArrowInvalid:  # whole numbers written as 1.0
                 pass
-        raw = _quick_number(raw)
+        raw = _numbers(raw)
     if pa.types.is_floating(raw.type):
         raw = raw.cast(pa.float64())
         raw = pc.if_else(pc.is_nan(raw), null(raw.type), raw)
@@ -218,7 +227,7 @@ def _quick_whole(raw: pa.Array) -> pa.Array:
     return raw.cast(pa.int64())  # refuses fractions
 
 
-def _quick_number(raw: pa.Array) -> pa.Array:
+def _numbers(raw: pa.Array) -> pa.Array:
     if is_text(raw.type):
         numbers = _trimmed(raw).cast(pa.float64())
         _demand(pc.is_finite(numbers))
@@ -232,24 +241,17 @@ def _quick_number(raw: pa.Array) -> pa.Array:
     return numbers
 
 
-def _quick_moment(raw: pa.Array) -> pa.Array:
+def _times(raw: pa.Array) -> pa.Array:
     if not is_text(raw.type):
         raise pa.ArrowInvalid
     moments = _trimmed(raw).cast(MICROSECONDS)
-    _demand(_within(moments))  # Arrow knows a year 0
+    _demand(within(moments))  # Arrow knows a year 0
     return moments
-
-
-_QUICK: Mapping[Kind, Callable[[pa.Array], pa.Array]] = {
-    "int64": _quick_whole,
-    "float64": _quick_number,
-    "timestamp": _quick_moment,
-}
 
 
 def _moments(raw: pa.Array) -> pa.Array:
     """Return timestamps in microseconds; null where they are finer, or outside of the years 1 to 9999."""
-    inside = _within(raw)
+    inside = within(raw)
     if not _all(inside):
         raw = pc.if_else(inside, raw, null(raw.type))
     if raw.type.tz in ("UTC", "Etc/UTC", "+00:00"):
@@ -262,7 +264,7 @@ def _moments(raw: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(held.cast(raw.type), raw), held, null(MICROSECONDS))
 
 
-def _within(moments: pa.Array) -> pa.Array:
+def within(moments: pa.Array) -> pa.Array:
     """Return a mask of the timestamps within the years 1 to 9999, which every store can hold."""
     if moments.type.unit == "ns":  # its range is 1677 to 2262
         return moments.is_valid()

@@ -22,18 +22,19 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from taxi_assets.trips.door import LineCounter, text_blocks
-from taxi_assets.trips.reading import given
+from taxi_assets.trips.door import BOM, LineCounter, text_blocks
+from taxi_assets.trips.reading import given, is_text, within
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 """How texts are read: few of them are different."""
 
 _SHEET_BYTES = 1 << 20
 _SHEET_ROWS = 16_384
+_SAMPLE = 100
+"""Lines from which the usual number of fields is taken; TLC's rows can have more fields than the header has names."""
+
 _FEW_LINES = 64
 """Lines that are looked at one by one before a doubtful text is divided further."""
-
-_BOM = b"\xef\xbb\xbf"
 
 
 class Reject(NamedTuple):
@@ -75,11 +76,10 @@ class CsvFile:
 
     def __init__(self, path: Path, compression: str) -> None:
         self._path, self._compression = path, compression
-        start = next(self._texts(), b"").removeprefix(_BOM)
-        lines = [line for line in start[:_SHEET_BYTES].splitlines() if line] or [b""]
-        self.names = split_line(lines[0])
+        lines = [line for line in next(self._texts(), b"").splitlines()[:_SAMPLE] if line] or [b""]
+        self.names = split_line(lines[0].removeprefix(BOM))
         width = len(self.names or ())
-        usual = Counter(len(split_line(line) or ()) for line in lines[1:100]).most_common(1)
+        usual = Counter(len(split_line(line) or ()) for line in lines[1:]).most_common(1)
         self._width = max([width, *(fields for fields, _ in usual)])
 
     def sheets(self, types: Mapping[int, pa.DataType]) -> Iterator[Sheet]:
@@ -146,15 +146,12 @@ class CsvFile:
             columns = _parse(text, dict.fromkeys(types, TEXT), quoted=quoted)
             if columns is None:
                 return None
-            for position, kind in types.items():
-                if kind != TEXT and not _fits(columns[position], kind):
-                    hopes[position] = TEXT
+            hopes.update({n: TEXT for n, kind in types.items() if kind != TEXT and not _fits(columns[n], kind)})
         if len(columns[0]) != lines:
             return None
-        for position, kind in types.items():
-            if pa.types.is_floating(kind) and not pc.all(pc.is_finite(columns[position])).as_py():
-                hopes[position] = TEXT  # Arrow reads nan and inf as numbers
-                return self._parse(text, hopes, lines)
+        if odd := [position for position, column in enumerate(columns) if not _is_plain(column)]:
+            hopes.update(dict.fromkeys(odd, TEXT))
+            return self._parse(text, hopes, lines)
         beyond = columns[len(self.names or ()) :]
         return None if any(pc.any(given(column)).as_py() for column in beyond) else columns
 
@@ -205,7 +202,8 @@ class ParquetFile:
         """Yield the file's rows in order; a row's line number is its number, from 1, and its raw text is JSON."""
         first = 1
         for batch in self._file.iter_batches(_SHEET_ROWS):
-            batch.validate(full=True)  # texts that are not UTF-8, for one
+            batch = pa.RecordBatch.from_arrays([_as_text(column) for column in batch.columns], batch.schema.names)
+            batch.validate(full=True)
             yield Sheet(batch.num_rows, batch.columns, _Rows(batch, first).locate)
             first += batch.num_rows
 
@@ -237,13 +235,38 @@ class _Rows:
         return self._first + row, json.dumps(one, ensure_ascii=False)
 
 
+_TEXTS = (
+    is_text,
+    pa.types.is_string_view,
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_binary_view,
+    pa.types.is_fixed_size_binary,
+)
+
+
+def _as_text(column: pa.Array) -> pa.Array:
+    """Return texts, also those that the file calls bytes, as Arrow's usual ones; all as bytes if one is no UTF-8."""
+    if pa.types.is_dictionary(column.type):
+        return pa.DictionaryArray.from_arrays(column.indices, _as_text(column.dictionary))
+    if not any(is_one(column.type) for is_one in _TEXTS):
+        return column
+    try:
+        texts = column.cast(pa.string())
+        texts.validate(full=True)
+    except pa.ArrowInvalid:
+        return column.cast(pa.binary())
+    return texts
+
+
 def shown(column: pa.Array, row: int) -> str | None:
     """Return a value as a person would write it."""
     value = column[row]
     if not value.is_valid:
         return None
     try:
-        return str(value.as_py())
+        plain = value.as_py()
+        return plain.decode("utf-8", "backslashreplace") if isinstance(plain, bytes) else str(plain)
     except (ValueError, OverflowError):  # a time that Python's datetime cannot hold
         return str(value.cast(pa.string()).as_py())
 
@@ -281,6 +304,13 @@ def _fits(column: pa.Array, kind: pa.DataType) -> bool:
     return True
 
 
+def _is_plain(column: pa.Array) -> bool:
+    """Whether a parsed column is free of what only Arrow reads: the numbers nan and inf, times of the year 0."""
+    if pa.types.is_floating(column.type):
+        return bool(pc.all(pc.is_finite(column)).as_py())
+    return not pa.types.is_timestamp(column.type) or bool(pc.all(within(column)).as_py())
+
+
 def _quotes_are_plain(text: bytes) -> bool:
     """Whether each quotation mark opens or closes a field, so that no parser can differ on where fields end."""
     marks = np.frombuffer(b"\n" + text + b"\n", np.uint8)
@@ -299,6 +329,6 @@ def _count(text: bytes) -> LineCounter:
 
 def _after_header(text: bytes) -> tuple[bytes, bytes]:
     """Divide a file's first text behind the first line that is not blank."""
-    start = text.removeprefix(_BOM).lstrip(b"\r\n")
+    start = text.lstrip(b"\r\n")
     body = start[len(start.splitlines(keepends=True)[0]) :] if start else b""
     return text[: len(text) - len(body)], body

@@ -36,6 +36,9 @@ class ParquetShelf:
         path: Where to write.
         schema: Of the batches.
         metadata: What the file says of itself.
+
+    Attributes:
+        rows: Rows taken so far.
     """
 
     def __init__(self, path: Path, schema: pa.Schema, metadata: Mapping[str, str]) -> None:
@@ -66,14 +69,19 @@ class ParquetShelf:
             self._held, self._size = table.slice(whole).to_batches(), self._size - whole
 
     def _write(self, table: pa.Table) -> None:
-        if self._pending:
-            self._pending.result()
-        # chunks combined, because their bounds would show in the pages
-        self._pending = self._thread.submit(
-            lambda: self._writer.write_table(table.combine_chunks(), row_group_size=ROW_GROUP)
-        )
+        self._wait()
+        self._pending = self._thread.submit(self._encode, table)
 
-    def __enter__(self) -> ParquetShelf:
+    def _encode(self, table: pa.Table) -> None:
+        # chunks combined, because their bounds would show in the pages
+        self._writer.write_table(table.combine_chunks(), row_group_size=ROW_GROUP)
+
+    def _wait(self) -> None:
+        pending, self._pending = self._pending, None
+        if pending:
+            pending.result()
+
+    def __enter__(self) -> ParquetShelf:  # noqa: PYI034 - typing.Self is not in Python 3.10
         """Return itself."""
         return self
 
@@ -82,8 +90,7 @@ class ParquetShelf:
         try:
             if kind is None and self._held:
                 self._write(pa.Table.from_batches(self._held, self._schema))
-            if self._pending:
-                self._pending.result()
+            self._wait()
         finally:
             self._thread.shutdown()
             self._writer.close()
@@ -117,7 +124,7 @@ class RejectsShelf:
         self._writer.write_table(pa.Table.from_arrays(columns, schema=REJECTS))
         self._held, self._size = [], 0
 
-    def __enter__(self) -> RejectsShelf:
+    def __enter__(self) -> RejectsShelf:  # noqa: PYI034 - as above
         """Return itself."""
         return self
 

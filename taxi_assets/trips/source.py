@@ -11,20 +11,20 @@ import dataclasses
 import email.utils
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import requests
-import tenacity
 import urllib3
 
 from taxi_assets.months import Month
 from taxi_assets.trips.door import Door, NotATripFileError
 from taxi_assets.trips.failures import NotPublishedError, PermanentError, TaxiError, TransientError
-from taxi_assets.trips.papers import RawFile
+from taxi_assets.trips.papers import RawFile, ZonesFile
+from taxi_assets.trips.patience import patiently
 from taxi_assets.trips.workroom import Workroom
 
 _CHUNK = 1 << 18
@@ -101,40 +101,36 @@ class Source:
             PermanentError: Forbidden, or not a trip file.
             TransientError: Every attempt met a busy or broken link.
         """
-        known = workroom.find(RawFile, "raw", dataset, month)
+        known = workroom.intact(workroom.find(RawFile, "raw", dataset, month))
         where = f"{dataset} {month}"
         absent: list[TaxiError] = []
         for url in self.urls(dataset, month):
-            for attempt in self._attempts():
-                with attempt, _named(f"{where}, {_without_secrets(url)}"):
+            for attempt in patiently(self.attempts, self.first_wait):
+                with attempt, named(f"{where}, {without_secrets(url)}"):
                     try:
                         return self._fetch_once(url, dataset, month, workroom, known, progress)
-                    except (NotPublishedError, _ForbiddenError) as error:
+                    except (NotPublishedError, ForbiddenError) as error:
                         absent.append(error)
-        asked = " and ".join(_without_secrets(url) for url in self.urls(dataset, month))
-        forbidden = next((error for error in absent if isinstance(error, _ForbiddenError)), None)
-        if forbidden and month.plus(LATE_AFTER_MONTHS) < Month.of(today()):
-            raise PermanentError(forbidden.what, where=f"{where}, {asked}", fix=forbidden.fix)
-        raise NotPublishedError(
+        raise self.absent(dataset, month, absent, today())
+
+    def absent(self, dataset: str, month: Month, said: Sequence[TaxiError], today: date) -> TaxiError:
+        """Return what it means that no address has a month.
+
+        Args:
+            dataset: Name of the dataset.
+            month: The month.
+            said: What each address said, `NotPublishedError` or `ForbiddenError`.
+            today: Decides whether a 403 can still mean that the month is not published.
+        """
+        asked = " and ".join(without_secrets(url) for url in self.urls(dataset, month))
+        forbidden = next((error for error in said if isinstance(error, ForbiddenError)), None)
+        if forbidden and month.plus(LATE_AFTER_MONTHS) < Month.of(today):
+            return PermanentError(forbidden.what, where=f"{dataset} {month}, {asked}", fix=forbidden.fix)
+        return NotPublishedError(
             f"{dataset} {month} is not published",
             where=asked,
             fix="TLC publishes about two months after a month's end; ask again later, or check TAXI_CSV_URL, "
             "TAXI_PARQUET_URL and TAXI_SOURCE",
-        )
-
-    def _attempts(self) -> tenacity.Retrying:
-        backoff = tenacity.wait_exponential_jitter(self.first_wait, max=60 * self.first_wait, jitter=self.first_wait)
-
-        def wait(state: tenacity.RetryCallState) -> float:
-            error = state.outcome.exception() if state.outcome else None
-            asked = error.retry_after if isinstance(error, TransientError) else 0.0
-            return max(float(backoff(state)), min(asked, 120.0))
-
-        return tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(TransientError),
-            stop=tenacity.stop_after_attempt(self.attempts),
-            wait=wait,
-            reraise=True,
         )
 
     def _fetch_once(
@@ -146,7 +142,7 @@ class Source:
         known: RawFile | None,
         progress: Progress | None,
     ) -> tuple[RawFile, bool]:
-        known_here = known if known and known.source_url == _without_secrets(url) else None
+        known_here = known if known and known.source_url == without_secrets(url) else None
         with self.open(url, known_here) as answer:
             if answer.unchanged and known:
                 return known, False
@@ -167,7 +163,7 @@ class Source:
                     dataset=dataset,
                     month=month,
                     file=f"raw/{dataset}/{name}",
-                    source_url=_without_secrets(url),
+                    source_url=without_secrets(url),
                     etag=answer.etag,
                     last_modified=answer.last_modified,
                     **dataclasses.asdict(contents),
@@ -177,7 +173,7 @@ class Source:
                 return papers, known is None or known.sha256 != papers.sha256
 
     @contextlib.contextmanager
-    def open(self, url: str, known: RawFile | None = None) -> Iterator[Answer]:
+    def open(self, url: str, known: RawFile | ZonesFile | None = None) -> Iterator[Answer]:
         """Ask for a file; its body can be read until the context ends.
 
         Raises:
@@ -205,13 +201,13 @@ class Source:
                 unchanged=response.status_code == requests.codes.not_modified,
                 etag=response.headers.get("ETag", ""),
                 last_modified=response.headers.get("Last-Modified", ""),
-                size=int(response.headers.get("Content-Length", 0)),
+                size=_whole(response.headers.get("Content-Length", "")),
                 # raw, because requests would unpack a .csv.gz sent with Content-Encoding: gzip
                 blocks=response.raw.stream(_CHUNK, decode_content=False),
             )
 
     @contextlib.contextmanager
-    def _open_file(self, url: str, known: RawFile | None) -> Iterator[Answer]:
+    def _open_file(self, url: str, known: RawFile | ZonesFile | None) -> Iterator[Answer]:
         path = Path(unquote(url.removeprefix("file://")))
         try:
             with path.open("rb") as file:
@@ -236,12 +232,12 @@ class Source:
             raise PermanentError(f"{path} may not be read", fix="give this user the right to read it") from error
 
 
-class _ForbiddenError(PermanentError):
+class ForbiddenError(PermanentError):
     """The source answers 403: forbidden or, from TLC's own site, not there."""
 
 
 @contextlib.contextmanager
-def _named(where: str) -> Iterator[None]:
+def named(where: str) -> Iterator[None]:
     """Say where a failure happened, if it does not say so itself."""
     try:
         yield
@@ -255,10 +251,11 @@ def _broken_links_are_transient() -> Iterator[None]:
     fix = "check the network and the address; the month is asked for again at the next run"
     try:
         yield
-    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema) as e:
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
+        # without the cause, which quotes the address, secrets and all
         raise PermanentError(
-            f"not an address that can be fetched: {e}", fix="correct TAXI_CSV_URL or TAXI_PARQUET_URL"
-        ) from e
+            "not an address that can be fetched", fix="correct TAXI_CSV_URL, TAXI_PARQUET_URL or TAXI_ZONES_URL"
+        ) from None
     except requests.exceptions.TooManyRedirects as error:
         raise PermanentError("the source redirects in a circle", fix="check the address in a browser") from error
     except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
@@ -280,7 +277,7 @@ def _raise_for_status(response: requests.Response) -> None:
     if status in _ABSENT:
         raise NotPublishedError(said)
     if status == requests.codes.forbidden:
-        raise _ForbiddenError(f"{said}: forbidden", fix="check the address, and whether this machine may read it")
+        raise ForbiddenError(f"{said}: forbidden", fix="check the address, and whether this machine may read it")
     if status in _BUSY or status >= requests.codes.server_error:
         error = TransientError(said, fix="the source is busy; the month is asked for again at the next run")
         error.retry_after = _seconds(response.headers.get("Retry-After", ""))
@@ -291,17 +288,20 @@ def _raise_for_status(response: requests.Response) -> None:
 
 def _seconds(retry_after: str) -> float:
     """Read a `Retry-After` header: seconds, or a date."""
-    if retry_after.isdigit():
-        return float(retry_after)
+    if seconds := _whole(retry_after):
+        return float(seconds)
     with contextlib.suppress(ValueError, TypeError):
         return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
     return 0.0
 
 
-def _without_secrets(url: str) -> str:
+def _whole(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def without_secrets(url: str) -> str:
     """Return an address without user, password and query, which may hold a token."""
     parts = urlsplit(url)
     if parts.scheme == "file":
         return url
-    host = parts.hostname or ""
-    return parts._replace(netloc=f"{host}:{parts.port}" if parts.port else host, query="", fragment="").geturl()
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

@@ -18,8 +18,9 @@ from taxi_assets.trips.papers import CleanedFile, LoadedMonth, RawFile, StoredOb
 
 UNUSUAL_FACTOR = 3.0
 UNUSUAL_FROM = 0.002
-"""An oddity is unusual if its share of the rows is above 0.2 % and three times the median of the months before.
-In TLC's files the shares of one dataset vary by less than two from month to month."""
+"""An oddity is unusual if its share of the rows and the median share of the months before differ threefold, in either
+direction, and the larger is above 0.2 %. In TLC's files the shares of one dataset vary by less than two from month to
+month."""
 
 
 @dataclass(frozen=True)
@@ -78,25 +79,10 @@ def of_cleaned(
     want = arrow_schema(dataset.table_columns)
     wrong = [f"{w.name} is {f.type}, not {w.type}" for f, w in zip(found, want, strict=False) if f.type != w.type]
     wrong += [] if found.names == want.names else [f"columns are {found.names}"]
-    accounted = metadata.num_rows + cleaned.dropped_rows + cleaned.rejected_rows
-    share = cleaned.rejected_share
     strange = [f"unknown column {name} with {n:,} values was kept out" for name, n in cleaned.unknown_columns.items()]
     strange += [f"expected column {name} is absent" for name in cleaned.absent_columns]
-    adds_up = accounted == cleaned.source_rows and metadata.num_rows == cleaned.cleaned_rows
     return [
-        Verdict(
-            "ledger",
-            adds_up and share <= rejected_share_limit,
-            True,
-            f"{cleaned.source_rows:,} source rows {'=' if adds_up else 'are not'} {metadata.num_rows:,} cleaned + "
-            f"{cleaned.dropped_rows:,} dropped + {cleaned.rejected_rows:,} rejected; {share:.4%} could not be read, "
-            f"the limit is {rejected_share_limit:.4%}",
-            {"source_rows": cleaned.source_rows, "accounted_rows": accounted, "rejected_share": share},
-            f"look at the rejected rows in {cleaned.rejects_file}; if they may be left out, raise "
-            "TAXI_REJECTED_SHARE_LIMIT"
-            if adds_up
-            else "this is a fault of taxi_assets; report it with the file",
-        ),
+        of_ledger(cleaned, metadata.num_rows, rejected_share_limit),
         Verdict(
             "schema",
             not wrong and not strange,
@@ -105,17 +91,50 @@ def of_cleaned(
             {"unknown_columns": len(cleaned.unknown_columns), "absent_columns": len(cleaned.absent_columns)},
             f"add the column to taxi_assets/contracts/{dataset.name}.py",
         ),
+        Verdict(
+            "rejected",
+            not cleaned.rejected_rows,
+            False,
+            f"{cleaned.rejected_rows:,} of {cleaned.source_rows:,} rows could not be read"
+            + (f"; they lie in {cleaned.rejects_file}" if cleaned.rejects_file else ""),
+            {"rejected_rows": cleaned.rejected_rows, "rejected_share": cleaned.rejected_share},
+            "look at the reasons; if TLC writes a value in another way, teach it to taxi_assets/trips/reading.py",
+        ),
         _oddities(cleaned, before),
     ]
+
+
+def of_ledger(cleaned: CleanedFile, rows: int, rejected_share_limit: float) -> Verdict:
+    """Check that every source row is accounted for, and that few enough were rejected.
+
+    Args:
+        cleaned: The month's papers.
+        rows: Rows in its file, counted there.
+        rejected_share_limit: See `of_cleaned`.
+    """
+    accounted, share = rows + cleaned.dropped_rows + cleaned.rejected_rows, cleaned.rejected_share
+    adds_up = accounted == cleaned.source_rows and rows == cleaned.cleaned_rows
+    return Verdict(
+        "ledger",
+        adds_up and share <= rejected_share_limit,
+        True,
+        f"{cleaned.source_rows:,} source rows {'=' if adds_up else 'are not'} {rows:,} cleaned + "
+        f"{cleaned.dropped_rows:,} dropped + {cleaned.rejected_rows:,} rejected; {share:.4%} could not be read, "
+        f"the limit is {rejected_share_limit:.4%}",
+        {"source_rows": cleaned.source_rows, "accounted_rows": accounted, "rejected_share": share},
+        f"look at the rejected rows in {cleaned.rejects_file}; if they may be left out, raise TAXI_REJECTED_SHARE_LIMIT"
+        if adds_up
+        else "this is a fault of taxi_assets; report it with the file",
+    )
 
 
 def _oddities(cleaned: CleanedFile, before: Sequence[CleanedFile]) -> Verdict:
     unusual = []
     for name, count in cleaned.oddities.items():
         share = count / max(cleaned.cleaned_rows, 1)
-        shares = [other.oddities.get(name, 0) / max(other.cleaned_rows, 1) for other in before]
-        usual = statistics.median(shares) if shares else 0.0
-        if share > UNUSUAL_FROM and share > UNUSUAL_FACTOR * usual and shares:
+        shares = [other.oddities[name] / max(other.cleaned_rows, 1) for other in before if name in other.oddities]
+        usual = statistics.median(shares) if shares else share
+        if max(share, usual) > max(UNUSUAL_FROM, UNUSUAL_FACTOR * min(share, usual)):
             unusual.append(f"{name}: {share:.2%} of the rows, usual are {usual:.2%}")
     return Verdict(
         "oddities",
@@ -135,6 +154,26 @@ def of_object(stored: StoredObject, cleaned: CleanedFile) -> list[Verdict]:
 def of_table(loaded: LoadedMonth, stored: StoredObject) -> list[Verdict]:
     """Check a loaded month: the table has the object's rows."""
     return [_same_rows(loaded.rows + loaded.dropped_rows, "table", stored.rows, "object", "bigquery_table")]
+
+
+def of_postgres(loaded: LoadedMonth, cleaned: CleanedFile) -> list[Verdict]:
+    """Check a month in Postgres: the cleaned file's rows are in the table, or were dropped and counted."""
+    holds = loaded.rows + loaded.dropped_rows == cleaned.cleaned_rows
+    return [
+        Verdict(
+            "ledger",
+            holds,
+            True,
+            f"{cleaned.cleaned_rows:,} cleaned rows {'=' if holds else 'are not'} {loaded.rows:,} loaded + "
+            f"{loaded.dropped_rows:,} dropped for zero passengers",
+            {
+                "cleaned_rows": cleaned.cleaned_rows,
+                "table_rows": loaded.rows,
+                "dropped_rows": loaded.dropped_rows,
+            },
+            "materialise postgres_table for this month again",
+        )
+    ]
 
 
 def _same_rows(rows: int, here: str, rows_before: int, there: str, asset: str) -> Verdict:

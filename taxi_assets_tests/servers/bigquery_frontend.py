@@ -12,6 +12,7 @@ Each line names, in brackets, the page of Google's documentation that says so.
 - tables.patch and update add NULLABLE columns and relax REQUIRED ones; other changes answer 400
   [Modifying table schemas].
 - Labels are merged and a null removes one; ``If-Match`` answers 412 [Updating labels; REST: tables.patch].
+- ``X-Server-Timeout`` is a number of seconds [System parameters].
 - ``numRows`` counts; ``table$YYYYMM`` can be counted and deleted [Managing partitioned table data].
 
 Datasets, queries, query results and tabledata are the emulator's own. Uploads from the client's machine and
@@ -55,10 +56,15 @@ _POLL_S = 0.5  # how long jobs.get waits for the end of a job: a slow answer, wh
 
 
 class BigQueryFront(Front):
-    """Serves the REST API of BigQuery."""
+    """Serves the REST API of BigQuery.
+
+    Attributes:
+        fail_loads: Messages with which loads fail, by destination, e.g. ``project:dataset.table$202101``.
+    """
 
     def __init__(self, backend_port: int, tokens: TokenEndpoint | None, gcs: GcsServer, work: Path) -> None:
         self.gcs = gcs
+        self.fail_loads: dict[str, str] = {}
         self.work = work
         self._jobs: dict[tuple[str, str], LoadJob | str] = {}  # a query's entry is only its location
         self._jobs_lock = threading.Lock()
@@ -80,6 +86,8 @@ class BigQueryFront(Front):
     def answer(self, request: Request) -> Reply:
         """Answers one request."""
         path, method = urllib.parse.unquote(request.path), request.method
+        if not re.fullmatch(r"\d+(?:\.\d+)?", limit := request.headers.get("X-Server-Timeout", "0")):
+            raise ApiError(400, "invalid", f"Invalid value for X-Server-Timeout: {limit}")
         if found := _JOBS.fullmatch(path):
             if method == "POST":
                 return self._insert_job(request, found["project"])

@@ -102,6 +102,8 @@ class LoadJob:
         self.done.set()
 
     def _load(self) -> None:
+        if told := self.front.fail_loads.get(f"{self.name}${self.partition}"):
+            raise ApiError(400, "invalid", told)
         files = [self._file(uri) for uri in self.load["sourceUris"]]
         own = parquet_fields(files[0], self.load["sourceUris"][0])
         use_old_names(self.load)

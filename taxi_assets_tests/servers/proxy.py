@@ -61,6 +61,8 @@ class FaultyProxy:
         self._reset: _Reset | None = None
         self._rate: float | None = None
         self._answer: _Answer | None = None
+        self._lost = b""
+        self._damage_at: int | None = None
         self.heal()
 
     @property
@@ -82,6 +84,14 @@ class FaultyProxy:
     def reset_after(self, size: int, direction: Direction = "up", times: int = 1) -> None:
         """Resets the connection that carries byte number ``size`` from now, then ``times - 1`` more like it."""
         self._reset = _Reset(size, direction, times)
+
+    def lose_answer(self, when: str) -> None:
+        """Resets, once, the connection on which an answer comes to a request whose head contains ``when``."""
+        self._lost = when.encode()
+
+    def damage(self, after: int) -> None:
+        """Changes, once, a byte that a client sends, ``after`` bytes from now."""
+        self._damage_at = self.passed["up"] + after
 
     def stall(self) -> None:
         """Keeps connections open and passes nothing until `heal`."""
@@ -108,9 +118,12 @@ class FaultyProxy:
     def heal(self) -> None:
         """Ends every fault; listens again, on the same port, after `refuse`."""
         self._refusing = self._stalled = False
-        self._reset = self._rate = self._answer = None
+        self._reset = self._rate = self._answer = self._damage_at = None
+        self._lost = b""
         if self._listener is None and not self._stopped:
             self._listener = socket.create_server((self.host, self.port))
+            # little is under way unseen: a slow link holds its client back, as a long one does
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * _PIECE)
             self.port = self._listener.getsockname()[1]
             threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
@@ -170,6 +183,7 @@ class _Link:
         self.proxy, self.client, self.server = proxy, client, server
         self.between_requests = True  # nothing came from the client since the server last spoke
         self.closed = False
+        self.loses_the_answer = False
         for end in (client, server):
             end.settimeout(_TICK_S)
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -191,6 +205,9 @@ class _Link:
                     time.sleep(_TICK_S)
                 if direction == "up" and self.between_requests and self._answered(data):
                     break
+                if self._loses(data, direction):
+                    self._close(reset=True)
+                    return
                 self.between_requests = direction == "down"
                 if not self._pass(data, direction, sink):
                     return
@@ -205,12 +222,31 @@ class _Link:
             size = max(1, int(rate * _TICK_S)) if rate else len(left)  # a slow link trickles: no long silences
             if rate:
                 time.sleep(min(size, len(left)) / rate)
-            _send(sink, left[:size], self._over)
+            _send(sink, self._damaged(left[:size], direction), self._over)
             self.proxy.passed[direction] += len(left[:size])
             left = left[size:]
         if due is not None:
             self._close(reset=True)
         return due is None
+
+    def _loses(self, data: bytes, direction: Direction) -> bool:
+        """Whether this is the answer that is to be lost."""
+        if direction == "down":
+            self.proxy.resets += self.loses_the_answer
+            return self.loses_the_answer
+        with self.proxy._lock:
+            if self.between_requests and self.proxy._lost and self.proxy._lost in data:
+                self.proxy._lost, self.loses_the_answer = b"", True
+        return False
+
+    def _damaged(self, data: bytes, direction: Direction) -> bytes:
+        """Returns the bytes, one of them changed if it is its turn."""
+        at = self.proxy._damage_at
+        if direction == "down" or at is None or not 0 <= at - self.proxy.passed["up"] < len(data):
+            return data
+        place = at - self.proxy.passed["up"]
+        self.proxy._damage_at = None
+        return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
 
     def _answered(self, data: bytes) -> bool:
         """Answers the request that starts with ``data``, if a canned answer waits for it."""

@@ -1,0 +1,140 @@
+"""Writes what the documents take from the code: the data dictionary, and the settings table of the README.
+
+    make docs
+
+The dictionary comes from `taxi_assets/contracts`, the table from `taxi_assets/settings.py`. A test fails when a file is
+out of date.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from taxi_assets.contracts import DATASETS, SOURCE_MONTH, Column, Dataset
+from taxi_assets.contracts.schemas import TYPES
+from taxi_assets.contracts.zones import ZONE_COLUMNS, ZONES_TABLE
+from taxi_assets.settings import Settings, variable
+
+ROOT = Path(__file__).parents[1]
+BEGIN, END = "<!-- settings: made by `make docs` -->", "<!-- end of settings -->"
+
+_DICTIONARY = f"""\
+# Data dictionary
+
+<!-- made by `make docs` from taxi_assets/contracts; change it there -->
+
+One table for each of TLC's datasets, the same in Parquet, DuckDB, BigQuery and Postgres (there in lower case), by
+default in the schema `nyc_tlc`. Columns keep TLC's current names. A column that a month's file does not have is NULL in
+that month's rows; a column that no contract knows stays in the raw file and is named in a warning check of the month.
+Times are New York wall time without a zone. Money is in US dollars. Sources: TLC's data dictionaries, named with each
+table; the texts that older files use for codes were found in TLC's files.
+
+Every table ends with `{SOURCE_MONTH.name}` and is partitioned by it. {SOURCE_MONTH.description}
+
+"required": no file lacks the column; a file without it is refused. "never NULL": a row without a value is rejected.
+"""
+
+
+def main() -> None:
+    """Write every file that is out of date."""
+    for path, text in files().items():
+        if not path.exists() or path.read_text("utf-8") != text:
+            path.write_text(text, "utf-8")
+            print(f"written: {path.relative_to(ROOT)}")
+
+
+def files() -> dict[Path, str]:
+    """Return the text that each file should have.
+
+    Raises:
+        ValueError: The README has lost the marks between which the settings stand.
+    """
+    readme = ROOT / "README.md"
+    head, begin, rest = readme.read_text("utf-8").partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{readme} lacks the marks {BEGIN} and {END}")
+    return {
+        readme: f"{head}{BEGIN}\n{settings_table()}\n{END}{tail}",
+        ROOT / "docs" / "data-dictionary.md": dictionary(),
+    }
+
+
+def settings_table() -> str:
+    """Return every setting, its default and what it is for."""
+    rows = [
+        (f"`{variable(field.name)}`", _default(field), field.metadata["text"]) for field in dataclasses.fields(Settings)
+    ]
+    return _table(("variable", "default", "what it is"), rows)
+
+
+def dictionary() -> str:
+    """Return the data dictionary."""
+    types = [(f"`{kind}`", *(f"`{name}`" for name in dataclasses.astuple(names))) for kind, names in TYPES.items()]
+    zones = _table(("column", "type", "meaning"), [(f"`{c.name}`", _type(c), c.description) for c in ZONE_COLUMNS])
+    parts = [
+        _DICTIONARY,
+        "## Types\n",
+        _table(("here", "Arrow, Parquet", "DuckDB", "BigQuery", "Postgres"), types),
+        *(_dataset(dataset) for dataset in DATASETS.values()),
+        f"\n## Taxi zones: `{ZONES_TABLE}`\n\nThe zones to which the location columns point.\n",
+        zones,
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _dataset(dataset: Dataset) -> str:
+    rows = [
+        (f"`{column.name}`", _type(column), _months(dataset, column), _meaning(column), _earlier(column))
+        for column in dataset.columns
+    ]
+    table = _table(("column", "type", "months", "meaning", "earlier names and texts"), rows)
+    return (
+        f"\n## {dataset.title}: `{dataset.table}`\n\n{dataset.description} From {dataset.first_month} on. "
+        f"Source: {dataset.dictionary}.\n\n{table}"
+    )
+
+
+def _type(column: Column) -> str:
+    return f"`{column.kind}`" + (", required" if column.required else "") + ("" if column.nullable else ", never NULL")
+
+
+def _months(dataset: Dataset, column: Column) -> str:
+    if column.since is None and column.until is None:
+        return "all"
+    return f"{column.since or dataset.first_month} to {column.until or 'today'}"
+
+
+def _meaning(column: Column) -> str:
+    labels = "; ".join(f"{code} = {label}" for code, label in column.labels.items())
+    return f"{column.description} {labels}".strip()
+
+
+def _earlier(column: Column) -> str:
+    names = ", ".join(f"`{alias}`" for alias in column.aliases)
+    texts: dict[Any, list[str]] = {}
+    for text, code in column.codes.items():
+        texts.setdefault(code, []).append(f"`{text}`")
+    codes = "; ".join(f"{', '.join(each)} → {code}" for code, each in texts.items())
+    return "; ".join(part for part in (names, codes) if part)
+
+
+def _default(field: dataclasses.Field[Any]) -> str:
+    if field.default == "" or "empty:" in field.metadata["text"]:
+        return "empty"
+    if isinstance(field.default, bool):
+        return f"`{str(field.default).lower()}`"
+    return f"`{field.default:g}`" if isinstance(field.default, float) else f"`{field.default}`"
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    names = list(header)
+    lines = [names, ["---"] * len(names), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+if __name__ == "__main__":
+    main()

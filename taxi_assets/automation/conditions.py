@@ -1,0 +1,29 @@
+"""Declarative automation: what follows by itself from what has landed, without a schedule or a sensor of ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+
+def follows_its_upstream() -> dg.AutomationCondition:
+    """Load a month into the warehouse when it is new in the lake and the run that put it there did not load it.
+
+    So `yellow_web_to_gcs`, or an object materialized by hand, is followed by its table. Dagster's `eager` looks at the
+    latest month only, which TLC's lag of two months leaves behind; here every month counts. A month whose object is
+    missing or under way is left alone, and one that failed is not tried again until its object changes.
+    """
+    condition = dg.AutomationCondition.eager().without(dg.AutomationCondition.in_latest_time_window())
+    return condition.with_label("follows its upstream, whatever the month")
+
+
+def downstream_sensor(status: Any) -> dg.AutomationConditionSensorDefinition:
+    """Return the sensor that evaluates the conditions."""
+    return dg.AutomationConditionSensorDefinition(
+        "downstream",
+        target=dg.AssetSelection.all(),
+        default_status=status,
+        minimum_interval_seconds=60,
+        description="Loads months into the warehouse that are new in the lake and were not loaded by the same run.",
+    )

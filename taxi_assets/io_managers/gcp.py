@@ -1,0 +1,139 @@
+"""The IO managers of the gcp profile: Cloud Storage and BigQuery. Only the gcp profile imports this module.
+
+Both look at their place once when a run starts, before any asset works: a missing bucket is better told at once than
+after an hour of downloads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from taxi_assets.contracts.model import Dataset
+from taxi_assets.io_managers import metadata
+from taxi_assets.io_managers.monthly import MonthlyIOManager
+from taxi_assets.months import Month
+from taxi_assets.resources import WorkResource
+from taxi_assets.resources.gcp import CloudStorageResource, WarehouseResource
+from taxi_assets.stores.bigquery import BigQueryWarehouse
+from taxi_assets.stores.gcs import GcsLake
+from taxi_assets.stores.google_errors import lacking
+from taxi_assets.trips import verdicts
+from taxi_assets.trips.failures import PermanentError
+from taxi_assets.trips.papers import CleanedFile, LoadedMonth, Papers, StoredObject
+from taxi_assets.trips.verdicts import Verdict
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+ATTEMPTS = 2
+"""How often a month is tried: requests are repeated by themselves, `TAXI_ATTEMPTS` times; the second time is for what
+another run did meanwhile, and for load jobs that BigQuery gave up."""
+
+JOBS = 4
+"""Load jobs of one run side by side: BigQuery does the work, this machine only waits."""
+
+
+class GcsLakeIOManager(MonthlyIOManager):
+    """Puts cleaned months into a bucket."""
+
+    attempts: int = ATTEMPTS
+    gcs: CloudStorageResource
+    bucket: str
+    prefix: str
+    work: WorkResource
+    _lake: GcsLake | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Look at the bucket.
+
+        Raises:
+            PermanentError: It is not there, or lacks a permission.
+        """
+        if absent := self.lake().look().lacking:
+            raise lacking(absent, f"bucket {self.bucket} (TAXI_GCS_BUCKET)")
+
+    def lake(self) -> GcsLake:
+        """Return the lake, the same one for the whole run: it keeps its connection and its token."""
+        if self._lake is None:
+            self._lake = GcsLake(self.gcs.access(), self.bucket, self.prefix)
+        return self._lake
+
+    def land(self, dataset: Dataset, papers: CleanedFile) -> tuple[Papers, bool, list[Verdict]]:
+        """See `MonthlyIOManager.land`."""
+        stored = self.lake().put(papers, self.work.workroom().path(papers.file))
+        return stored, stored.changed, verdicts.of_object(stored, papers)
+
+    def find(self, dataset: str, month: Month) -> StoredObject:
+        """See `MonthlyIOManager.find`."""
+        stored = self.lake().find(dataset, month)
+        if stored is None:
+            raise PermanentError(
+                f"{dataset} {month} is not in the lake",
+                where=f"gs://{self.bucket}/{self.prefix}",
+                fix=f"materialise {dataset}/gcs_object for {month}",
+            )
+        return stored
+
+    def read(self, papers: StoredObject) -> pa.Table:
+        """See `MonthlyIOManager.read`."""
+        return self.lake().read(papers)
+
+    def describe(self, papers: StoredObject, *, changed: bool) -> dict[str, Any]:
+        """See `MonthlyIOManager.describe`."""
+        return metadata.of_object(papers, changed=changed)
+
+
+class BigQueryIOManager(MonthlyIOManager):
+    """Lets BigQuery load months from the bucket, each by one job; no row passes through this machine."""
+
+    attempts: int = ATTEMPTS
+    at_once: int = JOBS
+    bigquery: WarehouseResource
+    schema_name: str
+    lake: GcsLakeIOManager
+    _warehouse: BigQueryWarehouse | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Look at the BigQuery dataset, and whether the bucket is where BigQuery can load from.
+
+        Raises:
+            PermanentError: It is not so.
+        """
+        warehouse = self.warehouse()
+        warehouse.look()
+        bucket = self.lake.lake().look()
+        warehouse.check_bucket(self.lake.bucket, bucket.location, region=bucket.region)
+
+    def warehouse(self) -> BigQueryWarehouse:
+        """Return the warehouse, the same one for the whole run."""
+        if self._warehouse is None:
+            self._warehouse = BigQueryWarehouse(self.bigquery.access(), self.schema_name)
+        return self._warehouse
+
+    def land(self, dataset: Dataset, papers: StoredObject) -> tuple[Papers, bool, list[Verdict]]:
+        """See `MonthlyIOManager.land`."""
+        loaded = self.warehouse().replace_month(dataset, papers)
+        return loaded, loaded.changed, verdicts.of_table(loaded, papers)
+
+    def find(self, dataset: str, month: Month) -> LoadedMonth:
+        """See `MonthlyIOManager.find`."""
+        loaded = self.warehouse().find_month(dataset, month, self.lake.lake().find(dataset, month))
+        if loaded is None:
+            raise PermanentError(
+                f"{dataset} {month} is not in the warehouse",
+                where=f"{self.bigquery.project}.{self.schema_name}",
+                fix=f"materialise {dataset}/bigquery_table for {month}",
+            )
+        return loaded
+
+    def read(self, papers: LoadedMonth) -> pa.Table:
+        """See `MonthlyIOManager.read`."""
+        return self.warehouse().read_month(papers.dataset, papers.month)
+
+    def describe(self, papers: LoadedMonth, *, changed: bool) -> dict[str, Any]:
+        """See `MonthlyIOManager.describe`."""
+        return metadata.of_table(papers, changed=changed)

@@ -1,0 +1,50 @@
+"""The IO manager of reports: their files lie in the lake already when they land, and no asset reads them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from taxi_assets.contracts.model import Dataset
+from taxi_assets.io_managers import metadata
+from taxi_assets.io_managers.monthly import MonthlyIOManager
+from taxi_assets.months import Month
+from taxi_assets.reports.report import ReportFile
+from taxi_assets.trips.failures import PermanentError
+from taxi_assets.trips.papers import Papers
+from taxi_assets.trips.verdicts import Verdict
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class ReportIOManager(MonthlyIOManager):
+    """Papers of reports."""
+
+    def land(self, dataset: Dataset, papers: ReportFile) -> tuple[Papers, bool, list[Verdict]]:
+        """See `MonthlyIOManager.land`; the report is where it belongs."""
+        return papers, False, []
+
+    def find(self, dataset: str, month: Month) -> Papers:
+        """Refuse: a report is for people.
+
+        Raises:
+            PermanentError: Always.
+        """
+        raise PermanentError(
+            "a report is not an input",
+            where=f"{dataset}/monthly_report",
+            fix=f"take {dataset}/bigquery_table, which holds the numbers",
+        )
+
+    def read(self, papers: Papers) -> pa.Table:
+        """Refuse, as `find`; it is never called without it.
+
+        Raises:
+            PermanentError: Always.
+        """
+        self.find(papers.dataset, papers.month)
+        raise AssertionError
+
+    def describe(self, papers: ReportFile, *, changed: bool) -> dict[str, Any]:
+        """See `MonthlyIOManager.describe`."""
+        return metadata.of_report(papers, changed=changed)

@@ -1,0 +1,87 @@
+"""The small chart of a month in the UI: trips per day, with the year before. Text only, no plotting library.
+
+Dagster shows Markdown of less than 1,000 characters where it stands, and longer Markdown behind a click, so the chart
+carries no words: they stand below it. It is shown on a light and on a dark page and does not know which, so it has no
+background, and colours that stand out from both (contrast at least 3 : 1). Blue and vermilion are of Okabe and Ito's
+palette, which people with any colour vision can tell apart; and the year before is a line, not bars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+
+from taxi_assets.months import Month
+
+YEAR = timedelta(weeks=52)
+"""How far back the year before lies: the same day of the week, because weekdays differ more than dates do."""
+
+INLINE = 1000
+"""Characters of Markdown below which Dagster 1.13 shows it without a click."""
+
+_SLOT, _HIGH = 10, 70
+"""Units from bar to bar, and of the highest bar."""
+
+
+def days_of(month: Month, trips: Sequence[int]) -> dict[date, int]:
+    """Return a month's trips by day."""
+    return {month.first_day + timedelta(day): count for day, count in enumerate(trips)}
+
+
+def year_before(days: Iterable[date], earlier: Mapping[date, int]) -> dict[date, int]:
+    """Return, for each day of which it is known, the trips of the same weekday 52 weeks before."""
+    return {day: earlier[day - YEAR] for day in days if day - YEAR in earlier}
+
+
+def change(days: Mapping[date, int], before: Mapping[date, int]) -> float | None:
+    """Return by which share there are more trips than the year before, on the days of which both are known."""
+    was = sum(before.values())
+    return sum(days[day] for day in before) / was - 1 if was else None
+
+
+def compared(share: float) -> str:
+    """Return a change in words: `12% more than 52 weeks before`, `as many as 52 weeks before`."""
+    percent = f"{abs(share):.0%}"
+    many = "as many as" if percent == "0%" else f"{percent} {'more' if share > 0 else 'fewer'} than"
+    return f"{many} {YEAR.days // 7} weeks before"
+
+
+def svg(days: Mapping[date, int], before: Mapping[date, int]) -> str:
+    """Draw a month: a bar for each day, pale at weekends, and a line for the year before."""
+    unit = _HIGH / max(*days.values(), *before.values(), 1)
+    places = {day: _SLOT // 2 + _SLOT * place for place, day in enumerate(days)}
+    bars = {
+        weekend: "".join(
+            f"M{places[day]} 0V{count * unit:.0f}" for day, count in days.items() if (day.weekday() >= 5) == weekend
+        )
+        for weekend in (False, True)
+    }
+    points = " ".join(f"{places[day]} {count * unit:.0f}" for day, count in before.items())
+    line = f"<path d='M{points}' stroke='#d55e00' stroke-width='2'/>" if points else ""
+    width, height = _SLOT * len(days), _HIGH + 2
+    return (
+        f"<svg xmlns='http://www.w3.org/2000/svg' width='{width * 1.5:.0f}' viewBox='0 0 {width} {height}'>"
+        f"<g transform='matrix(1 0 0-1 0 {height})' fill='none' stroke='#2f86c6' stroke-width='8'>"
+        f"<path d='{bars[False]}'/><path d='{bars[True]}' opacity='.5'/>"
+        f"{line}</g></svg>"
+    )
+
+
+def markdown(month: Month, days: Mapping[date, int], before: Mapping[date, int]) -> str:
+    """Return the chart and what it shows as Markdown; the image carries its own data.
+
+    Args:
+        month: The month.
+        days: Trips of each of its days.
+        before: For the same days, trips of the year before; days may be missing.
+    """
+    data = svg(days, before).replace("#", "%23").replace("<", "%3C").replace(">", "%3E")
+    best = max(days, key=lambda day: days[day])
+    words = (
+        f"{sum(days.values()):,} trips in {month.first_day:%B %Y}, weekends pale; "
+        f"most on {best:%a} {best.day}: {days[best]:,}"
+    )
+    share = change(days, before)
+    if share is not None:
+        words += f". That is {compared(share)} (line)"
+    return f"![Trips per day](<data:image/svg+xml,{data}>)\n\n{words}"

@@ -1,0 +1,78 @@
+"""What is ended at start-up: runs whose process is gone, and no others."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import dagster as dg
+import pytest
+from dagster._core.storage.tags import WILL_RETRY_TAG
+
+from taxi_assets.automation import recovery
+from taxi_assets.automation.recovery import end_dead_runs
+from taxi_assets_tests.automation.daemon import wait_for
+from taxi_assets_tests.automation.world import World
+from taxi_assets_tests.servers.http_source import stall
+
+
+@pytest.fixture
+def working(world: World) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `taxi-assets run` on the world's instance, as far as its download, where it hangs."""
+    world.publish("yellow", "2023-01")
+    path = world.path("yellow", "2023-01")
+    world.site.orders[path].append(stall(60, world.site.files[path], 100))
+    address = f"{world.site.url}/{{dataset}}_{{year}}-{{month:02}}.csv.gz"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "taxi_assets.cli", "run", "yellow", "2023-01"],
+        env={**os.environ, "TAXI_CSV_URL": address, "TAXI_SOURCE": "csv"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(lambda: world.site.asked[path], "the download")
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def started(world: World) -> list[dg.DagsterRun]:
+    return list(world.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])))
+
+
+def slots(world: World) -> int:
+    return len(world.instance.event_log_storage.get_concurrency_info("source").claimed_slots)
+
+
+def test_a_run_whose_process_is_gone_is_ended_its_slots_freed_and_its_months_requested_again(
+    world: World, working: subprocess.Popen[bytes]
+) -> None:
+    (run,) = started(world)
+    assert slots(world) == 1
+    assert end_dead_runs(world.instance) == []  # it lives
+    working.kill()
+    working.wait()
+    (recovered,) = end_dead_runs(world.instance)
+    assert (recovered.run_id, recovered.about, recovered.again) == (run.run_id, "yellow 2023-01", True)
+    ended = world.instance.get_run_by_id(run.run_id)
+    assert ended
+    assert ended.status == dg.DagsterRunStatus.FAILURE
+    assert ended.tags[WILL_RETRY_TAG] == "true"  # what the daemon looks for
+    assert slots(world) == 0
+    assert end_dead_runs(world.instance) == []
+
+
+def test_a_process_that_took_the_number_of_a_dead_one_is_not_taken_for_it() -> None:
+    assert recovery._is_process(os.getpid(), seen=time.time())
+    assert not recovery._is_process(os.getpid(), seen=time.time() - 86400)  # this process was started after that
+
+
+def test_a_run_that_waits_in_the_queue_is_left_alone(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.publish("yellow", "2023-01")
+    world.queue(world.schedule("yellow_monthly", "2023-04-03T05:00"))
+    assert end_dead_runs(world.instance) == []

@@ -1,0 +1,1 @@
+"""What the contracts say, and what is generated from them."""

@@ -1,0 +1,1 @@
+"""Pictures of months: the chart in the UI, and the report."""

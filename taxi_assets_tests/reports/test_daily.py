@@ -1,0 +1,84 @@
+"""The small chart in the UI: what it draws, what it says, and that it is small."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from pathlib import Path
+from urllib.parse import unquote
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from taxi_assets.months import Month
+from taxi_assets.reports import daily
+from taxi_assets_tests.trips.landing import csv, land, trip
+
+JANUARY = Month(2021, 1)
+SHOWN_IN_PLACE = 1000  # Dagster's UI shows longer Markdown behind a click (its source, `isLongMarkdown`; seen in 1.13)
+
+
+def january(*trips: int) -> dict[date, int]:
+    return {date(2021, 1, 1 + n): count for n, count in enumerate(trips)}
+
+
+def drawn(markdown: str) -> ET.Element:
+    image = re.search(r"!\[Trips per day\]\(<data:image/svg\+xml,(.*?)>\)", markdown)
+    assert image
+    return ET.fromstring(unquote(image[1]))
+
+
+def test_trips_are_counted_by_the_day_of_their_pickup_and_those_outside_of_the_month_are_left_out(
+    tmp_path: Path,
+) -> None:
+    moments = [
+        "2021-01-01 00:00:00",
+        "2021-01-01 23:59:59",
+        "2021-01-03 12:00:00",
+        "2021-01-31 23:59:59",
+        "2020-12-31 23:59:59",
+        "2021-02-01 00:00:00",
+        "2009-01-01 00:00:00",
+    ]
+    lines = [trip(tpep_pickup_datetime=moment) for moment in moments]
+    days = land(csv(lines), tmp_path).cleaned.trips_per_day
+    assert len(days) == 31
+    assert {day: trips for day, trips in enumerate(days, 1) if trips} == {1: 2, 3: 1, 31: 1}
+
+
+def test_a_bar_is_as_high_as_its_day_and_weekends_are_apart() -> None:
+    markdown = daily.markdown(JANUARY, january(50, 100, 0, 25), {})
+    bars, weekend = (path.attrib["d"] for path in drawn(markdown).iter("{http://www.w3.org/2000/svg}path"))
+    heights = {int(x): int(y) for x, y in re.findall(r"M(\d+) 0V(\d+)", bars + weekend)}
+    assert heights == {5: 35, 15: 70, 25: 0, 35: 18}  # 70 is the highest; 17.5 is rounded to even
+    assert re.findall(r"M(\d+) ", weekend) == ["15", "25"]  # the second and third were a Saturday and a Sunday
+
+
+def test_the_year_before_is_that_of_the_same_weekday_and_its_line_has_the_days_that_are_known() -> None:
+    earlier = {date(2020, 1, 3): 40, date(2020, 1, 4): 80}  # a Friday and a Saturday, as 1 and 2 January 2021
+    days = january(50, 100, 10)
+    before = daily.year_before(days, earlier)
+    assert before == {date(2021, 1, 1): 40, date(2021, 1, 2): 80}
+    markdown = daily.markdown(JANUARY, days, before)
+    *_, line = drawn(markdown).iter("{http://www.w3.org/2000/svg}path")
+    assert line.attrib["d"] == "M5 28 15 56"
+    assert "160 trips in January 2021" in markdown
+    assert "most on Sat 2: 100" in markdown
+    assert "25% more than 52 weeks before" in markdown  # 150 against 120; the third day is not compared
+
+
+@pytest.mark.parametrize(
+    ("share", "words"), [(0.254, "25% more than"), (-0.93, "93% fewer than"), (0.004, "as many as")]
+)
+def test_a_change_reads_as_a_person_says_it(share: float, words: str) -> None:
+    assert daily.compared(share) == f"{words} 52 weeks before"
+
+
+def test_the_largest_month_is_drawn_where_it_stands() -> None:
+    days = {date(2021, 1, 1) + timedelta(n): 999_000 + n for n in range(31)}
+    markdown = daily.markdown(JANUARY, days, dict.fromkeys(days, 998_000))
+    assert len(markdown) < SHOWN_IN_PLACE
+
+
+def test_a_month_without_any_trip_can_be_drawn() -> None:
+    assert "0 trips in January 2021" in daily.markdown(JANUARY, january(*[0] * 31), {})

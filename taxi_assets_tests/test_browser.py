@@ -1,0 +1,71 @@
+"""A newcomer's first minutes, in a real browser: materialise a month by clicking, see its chart, open its report."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taxi_assets.demo.sample import write_month
+from taxi_assets.months import Month
+from taxi_assets_tests.servers.ui import PATIENCE_S, browser, chromium, dagster_ui
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(chromium() is None, reason="there is no Chromium; `apt-get install chromium` installs it"),
+]
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    with browser() as running:
+        page = running.new_page(viewport={"width": 1400, "height": 1000})
+        page.set_default_timeout(PATIENCE_S * 1000)
+        yield page
+
+
+def test_a_month_is_materialised_by_clicking_and_shows_its_chart_and_its_report(page: Page, tmp_path: Path) -> None:
+    write_month(tmp_path / "green_2021-01.csv.gz", "green", Month(2021, 1), 500, damaged=2)
+    settings = {
+        "TAXI_CSV_URL": f"file://{tmp_path}/{{dataset}}_{{year}}-{{month:02}}.csv.gz",
+        "TAXI_SOURCE": "csv",
+        "TAXI_DATA_DIR": str(tmp_path / "data"),
+        "TAXI_PROFILE": "local",
+    }
+    with dagster_ui(settings, tmp_path / "dev.log") as address:
+        page.goto(f"{address}/locations/taxi_assets/asset-groups/green")
+        page.get_by_role("button", name="Materialize all").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_text("Show all partitions").click()
+        months = dialog.get_by_role("textbox").first
+        months.fill("2021-01-01")
+        months.press("Enter")
+        dialog.get_by_role("button", name="Launch 1 run").click()
+        page.get_by_text("View", exact=True).click()
+        page.wait_for_url("**/runs/*")
+        ended = page.get_by_text(re.compile("^(Success|Failure)$")).first
+        ended.wait_for()
+        assert ended.inner_text() == "Success"
+
+        page.goto(f"{address}/assets/green/cleaned_parquet?view=partitions&partition=2021-01-01")
+        chart = page.get_by_role("img", name="Trips per day")
+        chart.wait_for()
+        assert chart.evaluate("image => image.naturalWidth") > 300
+        ledger = page.get_by_role("row").filter(has_text="source rows")
+        assert "502" in ledger.first.inner_text()
+
+        page.goto(f"{address}/assets/green/monthly_report?view=partitions&partition=2021-01-01")
+        report = page.get_by_text("report.html").filter(has_not_text="file://").first.inner_text()
+
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"file://{report}")
+    assert page.get_by_role("heading", level=1).inner_text() == "Green taxi trips, January 2021"
+    assert page.get_by_role("img", name="trips per day").is_visible()
+    assert asked == [f"file://{report}"]

@@ -1,0 +1,97 @@
+"""`taxi-assets doctor` in the local profile: what it tries, what it tells, what it never shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from taxi_assets.commands.doctor import command as doctor
+from taxi_assets_tests.servers.http_source import HttpSource, http_source
+from taxi_assets_tests.servers.postgres import PostgresServer
+
+pytest_plugins = ["taxi_assets_tests.servers.fixtures_postgres"]
+
+
+@pytest.fixture(autouse=True)
+def site(monkeypatch: pytest.MonkeyPatch):
+    with http_source() as site:
+        address = site.url.replace("http://", "http://reader:planted-password@")
+        monkeypatch.setenv("TAXI_CSV_URL", f"{address}/{{dataset}}_{{year}}-{{month:02}}.csv.gz")
+        monkeypatch.setenv("TAXI_SOURCE", "csv")
+        yield site
+
+
+def test_what_is_well_is_told_and_nothing_is_made_or_shown_that_is_secret(
+    site: HttpSource, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert doctor() == 0
+    told = capsys.readouterr().out
+    for name in ("settings", "data folder", "dagster", "warehouse", "source"):
+        assert f"ok    {name}" in told
+    assert "answers, and does not have yellow" in told
+    assert "planted-password" not in told
+    assert len(site.asked) == 1
+    assert not (tmp_path / "data").exists()
+
+
+def test_every_wrong_setting_is_told_and_a_misspelt_one_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TAXI_ATTEMPTS", "many")
+    monkeypatch.setenv("TAXI_THREADS", "-1")
+    monkeypatch.setenv("TAXI_SMTP_URL", "planted-password")
+    monkeypatch.setenv("TAXI_GCS_BUKET", "x")
+    assert doctor() == 1
+    told = capsys.readouterr().out
+    assert told.count("WRONG settings") == 3
+    for name in ("TAXI_ATTEMPTS", "TAXI_THREADS", "TAXI_SMTP_URL"):
+        assert f"{name} cannot be used" in told
+    assert "ok    source" in told
+    assert "planted-password" not in told
+    monkeypatch.delenv("TAXI_ATTEMPTS")
+    monkeypatch.delenv("TAXI_THREADS")
+    monkeypatch.delenv("TAXI_SMTP_URL")
+    assert doctor() == 0
+    assert "TAXI_GCS_BUKET is not a setting; TAXI_GCS_BUCKET is one" in capsys.readouterr().out
+
+
+def test_a_data_folder_that_cannot_be_written_is_told_and_what_depends_on_it_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("TAXI_DATA_DIR", str(tmp_path / "file" / "data"))
+    assert doctor() == 1
+    told = capsys.readouterr().out
+    assert "WRONG data folder" in told
+    assert "TAXI_DATA_DIR" in told
+    assert "left  warehouse" in told
+
+
+def test_a_source_that_does_not_answer_is_told(site: HttpSource, capsys: pytest.CaptureFixture[str]) -> None:
+    site.standing = {path: lambda handler: handler.answer(503, b"") for path in _paths(site)}
+    assert doctor() == 1
+    assert "WRONG source" in capsys.readouterr().out
+
+
+def _paths(site: HttpSource) -> list[str]:
+    doctor()
+    return list(site.asked)
+
+
+def test_both_databases_are_tried_and_no_password_is_shown(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TAXI_POSTGRES_URL", postgres.url)
+    monkeypatch.setenv("DAGSTER_POSTGRES_URL", postgres.url)
+    assert doctor() == 0
+    told = capsys.readouterr().out
+    assert "ok    postgres" in told
+    assert "(DAGSTER_POSTGRES_URL), version" in told
+    wrong = "postgresql://someone:planted-password@127.0.0.1:9/trips"
+    monkeypatch.setenv("TAXI_POSTGRES_URL", wrong)
+    assert doctor() == 1
+    told = capsys.readouterr().out
+    assert "WRONG postgres" in told
+    assert "127.0.0.1:9/trips (TAXI_POSTGRES_URL)" in told
+    assert "planted-password" not in told

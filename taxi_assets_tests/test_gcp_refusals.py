@@ -1,0 +1,157 @@
+"""What provision makes, and what doctor and a run tell when something is wrong with the places in Google Cloud."""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+import pytest
+
+from taxi_assets.commands.doctor import command as doctor
+from taxi_assets.commands.provision import command as provision
+from taxi_assets.commands.run import command as print_run
+from taxi_assets.settings import SettingError, Settings
+from taxi_assets.trips.failures import TaxiError
+from taxi_assets_tests.servers.bigquery import BigQueryServer
+from taxi_assets_tests.servers.credentials import EMAIL, TokenEndpoint
+from taxi_assets_tests.servers.gcs import GcsServer
+from taxi_assets_tests.servers.http_source import HttpSource
+
+# Provision
+
+
+def test_provision_makes_what_is_missing_once_and_prints_the_roles_that_runs_need(
+    cloud: Settings, bigquery: BigQueryServer, gcs: GcsServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert doctor() == 1
+    missing = capsys.readouterr().out
+    assert provision() == 0
+    first, who = capsys.readouterr().out, f"serviceAccount:{EMAIL}"
+    assert "bucket does not exist" in missing
+    assert "BigQuery dataset does not exist" in missing
+    assert first.count(": made") == 2 + 4
+    for line in (
+        f"buckets add-iam-policy-binding gs://{cloud.gcs_bucket} --member={who} --role=roles/storage.objectUser",
+        f"GRANT `roles/bigquery.dataEditor` ON SCHEMA `throw-away.{cloud.warehouse_schema}` TO",
+        f"projects add-iam-policy-binding throw-away --member={who} --role=roles/bigquery.jobUser",
+    ):
+        assert line in first
+    bucket = gcs.front._buckets[cloud.gcs_bucket]
+    assert (bucket["location"], bucket["labels"]["made_by"]) == ("EU", "taxi_assets")
+    assert bucket["iamConfiguration"]["publicAccessPrevention"] == "enforced"
+    assert bucket["iamConfiguration"]["uniformBucketLevelAccess"]["enabled"]
+    bigquery.front.asked.clear()
+    gcs.front.asked.clear()
+    assert provision() == 0
+    assert capsys.readouterr().out.count(": was there") == 2 + 4
+    changes = [line for line in gcs.front.asked + bigquery.front.asked if not line.startswith("GET ")]
+    assert all(line.endswith("/jobs?prettyPrint=false") for line in changes), changes  # the dry run of a query
+    assert doctor() == 0
+    found = capsys.readouterr().out
+    for what in ("credentials", "bucket", "dataset", "locations", "fhvhv_trips", "source"):
+        assert f"ok    {what}" in found
+    assert EMAIL in found
+
+
+def test_provision_in_the_local_profile_says_that_there_is_nothing_to_make() -> None:
+    with pytest.raises(SettingError, match="nothing to provision in the local profile"):
+        provision()
+
+
+# Refusals, each before any work
+
+
+def wrong_credentials(cloud: Settings, tokens: TokenEndpoint, **_: object) -> dict[str, str]:
+    return {"TAXI_GCP_CREDENTIALS": json.dumps(tokens.service_account_info(wrong_key=True))}
+
+
+def half_a_key(cloud: Settings, **_: object) -> dict[str, str]:
+    return {"TAXI_GCP_CREDENTIALS": cloud.gcp_credentials[:200]}
+
+
+def missing_bucket(**_: object) -> dict[str, str]:
+    return {"TAXI_GCS_BUCKET": "no-such-bucket"}
+
+
+def missing_dataset(**_: object) -> dict[str, str]:
+    return {"TAXI_WAREHOUSE_SCHEMA": "no_such_dataset"}
+
+
+def wrong_location(**_: object) -> dict[str, str]:
+    return {"TAXI_BQ_LOCATION": "us-central1"}
+
+
+def far_bucket(gcs: GcsServer, **_: object) -> dict[str, str]:
+    gcs.front.require_credentials = False
+    name = f"far-{uuid.uuid4().hex[:12]}"
+    gcs.client().create_bucket(name, location="us-central1")
+    return {"TAXI_GCS_BUCKET": name}
+
+
+def no_objects(gcs: GcsServer, **_: object) -> dict[str, str]:
+    gcs.front.deny("storage.objects.create", "storage.objects.delete")
+    return {}
+
+
+def no_jobs(bigquery: BigQueryServer, **_: object) -> dict[str, str]:
+    bigquery.front.deny("bigquery.jobs.create")
+    return {}
+
+
+def nothing_set(**_: object) -> dict[str, str]:
+    return {"TAXI_GCS_BUCKET": ""}
+
+
+REFUSALS = [
+    (wrong_credentials, "Google does not accept the credentials", "TAXI_GCP_CREDENTIALS"),
+    (missing_bucket, "the bucket does not exist", "TAXI_GCS_BUCKET"),
+    (wrong_location, "the BigQuery dataset is in EU, not in us-central1", "TAXI_BQ_LOCATION=EU"),
+    (no_objects, "storage.objects.create, storage.objects.delete", "roles/storage.objectUser on the bucket"),
+    (half_a_key, "TAXI_GCP_CREDENTIALS cannot be used: they are not whole JSON", "service account's JSON key"),
+    (missing_dataset, "the BigQuery dataset does not exist", "TAXI_WAREHOUSE_SCHEMA"),
+    (far_bucket, "the bucket is in US-CENTRAL1, the BigQuery dataset in EU", "TAXI_GCS_BUCKET"),
+    (no_jobs, "bigquery.jobs.create is denied", "roles/bigquery.jobUser on the project"),
+    (nothing_set, "TAXI_GCS_BUCKET must be set", "taxi-assets provision"),
+]
+IDS = [wrong.__name__ for wrong, _, _ in REFUSALS]
+
+
+@pytest.fixture
+def wrongly(
+    request: pytest.FixtureRequest,
+    made: Settings,
+    gcs: GcsServer,
+    bigquery: BigQueryServer,
+    token_endpoint: TokenEndpoint,
+    monkeypatch: pytest.MonkeyPatch,
+) -> tuple[str, str]:
+    """Puts something wrong; what is to be told of it."""
+    wrong, what, fix = request.param
+    for name, value in wrong(cloud=made, gcs=gcs, bigquery=bigquery, tokens=token_endpoint).items():
+        monkeypatch.setenv(name, value)
+    return what, fix
+
+
+@pytest.mark.parametrize("wrongly", REFUSALS, ids=IDS, indirect=True)
+def test_doctor_tells_what_is_wrong_and_what_to_do(
+    wrongly: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert doctor() == 1
+    told = capsys.readouterr().out
+    assert all(part in told for part in wrongly), told
+    assert "PRIVATE KEY" not in told
+    assert "ok    source" in told
+
+
+@pytest.mark.parametrize("wrongly", REFUSALS[:4], ids=IDS[:4], indirect=True)
+def test_a_run_tells_what_is_wrong_before_any_work_starts(
+    wrongly: tuple[str, str], source: HttpSource, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        assert print_run("yellow", "2021-01", as_json=False, verbose=False) == 1
+        told = capsys.readouterr().out
+    except TaxiError as error:
+        told = str(error)
+    assert all(part in told for part in wrongly), told
+    assert "PRIVATE KEY" not in told
+    assert not source.asked

@@ -1,0 +1,1 @@
+"""How months are fetched, recognised, cleaned and counted."""
