@@ -17,6 +17,7 @@ REAL_DATA = os.environ.get("TAXI_REAL_DATA", "")
 @pytest.fixture(autouse=True)
 def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Take every setting out of the environment, and work below a folder of the test's own."""
+    monkeypatch.setenv("DAGSTER_HOME", "")  # so that what a command sets is taken out again after the test
     for name in list(os.environ):
         if name.startswith(("TAXI_", "DAGSTER_")) and name != "TAXI_REAL_DATA":
             monkeypatch.delenv(name)

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import fcntl
 import functools
 import importlib.util
+import io
+import os
+import pty
 import re
 import shlex
+import struct
 import subprocess
 import sys
+import termios
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from rich.console import Console
 
 from taxi_assets import cli
+from taxi_assets.commands.showing import showing
 from taxi_assets.demo.sample import write_month
-from taxi_assets.months import parse_months
+from taxi_assets.months import Month, parse_months
 from taxi_assets.settings import Settings, variable
-from taxi_assets.trips.failures import TaxiError
+from taxi_assets.trips import progress
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -43,8 +53,8 @@ OF_OTHERS = {
 NOT_OURS = {"TAXI_REAL_DATA", "TAXI_IMAGE", "TAXI_BQEMULATOR_ENV"}
 """Variables of tests and of the compose file, which no setting reads."""
 
-FEW = 24
-"""Months that a command may name to be run here."""
+FEW = 4
+"""Months that a command may name to be run here; `taxi_assets_tests/test_run_command.py` runs longer ranges."""
 
 
 @functools.cache
@@ -89,7 +99,7 @@ def every_command() -> list[tuple[str, list[str]]]:
 def of_taxi_assets(*names: str) -> list[list[str]]:
     """Returns the arguments of every command of `taxi-assets` in documents and help texts that is named so."""
     found = [words for program, words in every_command() if program == "taxi-assets"] + examples()
-    return [list(words) for words in dict.fromkeys(map(tuple, found)) if words and words[0] in names]
+    return [list(words) for words in dict.fromkeys(map(tuple, found)) if words[0] in names and "--help" not in words]
 
 
 def examples() -> list[list[str]]:
@@ -329,4 +339,53 @@ def test_a_query_that_is_no_sql_is_told_as_such(
     said = capsys.readouterr().err
     assert 'the query cannot be answered: Parser Error: syntax error at or near "SELEC"' in said
     assert len(said.splitlines()) == 3
-    assert issubclass(TaxiError, Exception)
+
+
+# The terminal
+
+
+def test_a_bar_shows_what_has_come_how_fast_and_how_long_it_will_take() -> None:
+    shown = io.StringIO()
+    month = Month(2021, 1)
+    with showing(Console(file=shown, force_terminal=True, width=150), "yellow", [month], 4):
+        progress.tell(progress.Step("yellow", month, bytes=30_000_000, size=120_000_000))
+        time.sleep(0.3)
+    lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.getvalue()).splitlines()
+    last = [line for line in lines if "yellow 2021-01, 30 of 120 MB" in line][-1]
+    assert "12%" in last  # a quarter of the download, which is half of the month
+    assert "MB/s" in last
+    assert re.search(r"left: +[\d:-]+", last)
+
+
+def in_a_terminal(*words: str, **settings: str) -> str:
+    """Runs `taxi-assets` as a person does, at a terminal of 150 columns; returns what is shown."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 150, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "taxi_assets.cli", *words],
+        env={**os.environ, "TERM": "xterm-256color", **settings},
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux ends a terminal's output so
+        while block := os.read(ours, 65536):
+            shown += block
+    os.close(ours)
+    assert process.wait() == 0, shown
+    return shown.decode()
+
+
+@pytest.mark.slow
+def test_the_bar_is_seen_while_dagster_works_and_colours_are_left_out_where_they_are_not_wanted(tmp_path: Path) -> None:
+    for month in parse_months("2021-01..2021-04"):
+        write_month(tmp_path / f"green_{month}.csv", "green", month, 2000)
+    source = {"TAXI_CSV_URL": f"file://{tmp_path}/{{dataset}}_{{year}}-{{month:02}}.csv", "TAXI_SOURCE": "csv"}
+    shown = in_a_terminal("run", "green", "2021-01..2021-04", **source)
+    shares = {int(share) for share in re.findall(r"(\d+)%", re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown))}
+    assert len(shares - {0, 100}) >= 2, shares
+    colour = re.compile(r"\x1b\[(?:\d+;)*(?:3|4|9)\d(?:;\d+)*m")
+    assert colour.search(shown)
+    assert not colour.search(in_a_terminal("ledger", NO_COLOR="1"))
+    assert colour.search(in_a_terminal("ledger"))

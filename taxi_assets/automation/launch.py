@@ -6,6 +6,7 @@ show it, filter by it and execute it again.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,9 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from taxi_assets.months import Month
 
 LOCATION = "taxi_assets"
+HOST_TAG = "taxi_assets/host"
+"""Tag of a run that is in this process: the machine, where its process can be looked for."""
+
 _ASSET_JOB = "__ASSET_JOB"
 
 
@@ -60,7 +64,7 @@ def run_months(
     run = instance.create_run_for_job(
         job_def=job,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}} if quiet else {},
-        tags=tags,
+        tags=tags | {HOST_TAG: socket.gethostname()},
         asset_selection=selection,
         remote_job_origin=origin_of(_ASSET_JOB),
     )

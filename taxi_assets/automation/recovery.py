@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,9 @@ class Recovered:
 
 
 def end_dead_runs(
-    instance: dg.DagsterInstance, statuses: Sequence[dg.DagsterRunStatus] = ACTIVE_RUN_STATUSES
+    instance: dg.DagsterInstance,
+    statuses: Sequence[dg.DagsterRunStatus] = ACTIVE_RUN_STATUSES,
+    tags: Mapping[str, str] | None = None,
 ) -> list[Recovered]:
     """End runs that are recorded as begun and have no living process on this machine; free their pools' slots.
 
@@ -50,11 +52,12 @@ def end_dead_runs(
     Args:
         instance: Where the runs are recorded.
         statuses: Runs to look at. While a daemon runs, only those that are STARTED: the others may have no process yet.
+        tags: Tags of the runs to look at, where runs of other machines are recorded too.
     """
     if not isinstance(instance.run_launcher, DefaultRunLauncher):
         return []
     recovered = []
-    for run in instance.get_runs(dg.RunsFilter(statuses=list(statuses))):
+    for run in instance.get_runs(dg.RunsFilter(statuses=list(statuses), tags=tags)):
         if _lives(instance, run.run_id):
             continue
         if run.status == dg.DagsterRunStatus.CANCELING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import socket
 from typing import TYPE_CHECKING
 
 from taxi_assets.cli import FAILED, LANDED, NOT_PUBLISHED
@@ -62,7 +63,7 @@ def land(settings: Settings, dataset: Dataset, months: list[Month], *, verbose: 
     use_dagster_home(settings)
     import dagster as dg
 
-    from taxi_assets.automation.launch import outcomes_of, run_months
+    from taxi_assets.automation.launch import HOST_TAG, outcomes_of, run_months
     from taxi_assets.automation.partitions import last_month, ranges
     from taxi_assets.automation.recovery import end_dead_runs
     from taxi_assets.definitions import build_definitions
@@ -73,8 +74,9 @@ def land(settings: Settings, dataset: Dataset, months: list[Month], *, verbose: 
     last = last_month(dataset)
     outcomes: dict[Month, Outcome] = {}
     with dg.DagsterInstance.get() as instance, showing(err, dataset.name, months, len(stations)):
-        if not dagster_postgres_url():  # other machines' runs are recorded there too
-            end_dead_runs(instance, [dg.DagsterRunStatus.STARTED])  # a killed run's slots would be waited for for ever
+        # a killed run's slots would be waited for for ever; in Postgres, other machines' runs are recorded too
+        ours = {HOST_TAG: socket.gethostname()} if dagster_postgres_url() else None
+        end_dead_runs(instance, [dg.DagsterRunStatus.STARTED], ours)
         for group in ranges(month for month in months if month <= last):
             run = run_months(definitions, instance, keys, group[0], group[-1], quiet=not verbose)
             outcomes |= outcomes_of(instance, run, group, stations=len(stations))

@@ -29,7 +29,7 @@ mutation($params: ReexecutionParams!) { reexecutePartitionBackfill(reexecutionPa
 """
 _RUNS = """
 query($filter: RunsFilter) { runsOrError(filter: $filter, limit: 500) { ... on Runs { results {
-  runId status startTime endTime tags { key value } } } } }
+  runId status endTime stepStats { startTime endTime } } } } }
 """
 _LOCATIONS = "{ workspaceOrError { ... on Workspace { locationEntries { loadStatus } } } }"
 

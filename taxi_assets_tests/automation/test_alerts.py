@@ -119,9 +119,16 @@ def test_mail_and_webhook_each_get_an_alert_once_even_if_one_of_them_is_down(
 
 
 def test_no_alert_log_or_cursor_holds_a_secret(
-    make_world: Callable[..., World], slack: Receiver, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture
+    make_world: Callable[..., World],
+    slack: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture,
 ) -> None:
     address = "http://reader:PASS-WORD@127.0.0.1:9/{dataset}_{year}-{month:02}.csv.gz?key=QUERY-TOKEN"
+    monkeypatch.setenv(
+        "TAXI_CSV_URL", address
+    )  # a resource's configuration names the variable of an address with secrets
     world = make_world(alert_webhook=slack.url, csv_url=address, attempts=1)
     world.tick("alerts", NOW)
     world.land("yellow", "2023-01")
