@@ -123,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.make_reports,
         "make pages with charts of months that have landed, and print where they are",
         "report yellow 2021-01",
-        "report green 2020-03,2020-04",
+        "report green 2020-03",
     )
     report.add_argument("dataset", help="yellow, green, fhv or fhvhv")
     report.add_argument("months", help="as for run")

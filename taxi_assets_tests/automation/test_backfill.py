@@ -52,7 +52,7 @@ def test_two_years_and_mixed_beginnings_land_in_few_runs_and_a_bad_month_is_all_
         seconds = max(run["endTime"] for run in runs) - requested
         idle = (seconds - _worked(runs)) / len(TWO_YEARS)
         with capsys.disabled():
-            print(  # noqa: T201 - the figure by which the size of a run is chosen
+            print(
                 f"\n24 months in 2 runs: {seconds:.0f} s, of which {idle:.1f} s a month no step worked; "
                 f"a run per month: {RUN_PER_MONTH} s a month"
             )
