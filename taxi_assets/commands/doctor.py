@@ -198,7 +198,7 @@ def _here(settings: Settings) -> Iterator[Check]:
             return f"{settings.duckdb_path}, made by the first load"
         warehouse = warehouse_of(settings)
         months = sum(len(warehouse.count_months(dataset.table)) for dataset in DATASETS.values())
-        return f"{settings.duckdb_path}, {months} months"
+        return f"{settings.duckdb_path}, {months} {'month' if months == 1 else 'months'}"
 
     yield Check("warehouse", warehouse, after=("data folder",))
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taxi_assets.contracts.model import Column, Dataset, Kind
+from taxi_assets.contracts.model import Column, Kind
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,6 +64,13 @@ def duckdb_columns(columns: Iterable[Column]) -> str:
     return ", ".join(f"{quote(c.name)} {TYPES[c.kind].duckdb}{'' if c.nullable else ' NOT NULL'}" for c in columns)
 
 
+def postgres_columns(columns: Iterable[Column]) -> str:
+    """Return the column list of a Postgres `CREATE TABLE`; names in lower case, so that no query needs quotes."""
+    return ", ".join(
+        f"{quote(c.name.lower())} {TYPES[c.kind].postgres}{'' if c.nullable else ' NOT NULL'}" for c in columns
+    )
+
+
 def bigquery_fields(columns: Iterable[Column]) -> list[dict[str, str]]:
     """Return BigQuery's schema in the form of its REST interface (`TableFieldSchema`)."""
     return [
@@ -74,22 +81,4 @@ def bigquery_fields(columns: Iterable[Column]) -> list[dict[str, str]]:
             "description": c.description,
         }
         for c in columns
-    ]
-
-
-@dataclass(frozen=True)
-class PostgresColumn:
-    """A column as Postgres has it; the name is folded to lower case, so that no query needs quotes."""
-
-    name: str
-    type: str
-    not_null: bool
-    description: str
-
-
-def postgres_columns(dataset: Dataset) -> list[PostgresColumn]:
-    """Return the columns of a dataset's table in Postgres."""
-    return [
-        PostgresColumn(c.name.lower(), TYPES[c.kind].postgres, not c.nullable, c.description)
-        for c in dataset.table_columns
     ]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taxi_assets.contracts.model import SOURCE_MONTH, Column
-from taxi_assets.contracts.schemas import TYPES, literal, quote
+from taxi_assets.contracts.schemas import TYPES, literal, postgres_columns, quote
 from taxi_assets.months import Month
 from taxi_assets.trips.failures import PermanentError
 from taxi_assets.trips.papers import CleanedFile
@@ -168,11 +168,8 @@ def record_load(connection: psycopg.Connection[Any], table: Table, cleaned: Clea
 
 
 def _create(connection: psycopg.Connection[Any], table: Table) -> None:
-    columns = ", ".join(
-        f"{quote(c.name.lower())} {TYPES[c.kind].postgres}{'' if c.nullable else ' NOT NULL'}" for c in table.columns
-    )
     by = f" PARTITION BY LIST ({SOURCE_MONTH.name})" if table.monthly else ""
-    connection.execute(f"CREATE TABLE {table.full} ({columns}){by}")
+    connection.execute(f"CREATE TABLE {table.full} ({postgres_columns(table.columns)}){by}")
     if table.indexed:
         connection.execute(f"CREATE INDEX ON {table.full} ({quote(table.indexed.name.lower())})")
     _comment(connection, table, table.columns)
