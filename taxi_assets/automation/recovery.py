@@ -89,19 +89,14 @@ def _lives(instance: dg.DagsterInstance, run_id: str) -> bool:
 def _is_process(pid: int, seen: float) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return False  # of another user, so not ours
-    started = _started(pid)
-    return started is None or started < seen + _SLACK
-
-
-def _started(pid: int) -> float | None:
-    """Return when a process was started, in seconds since 1970; None where the system does not say."""
+    except (ProcessLookupError, PermissionError):
+        return False  # gone, or of another user and so not ours
     try:
-        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         up = float(Path("/proc/uptime").read_text().split()[0])
     except (OSError, ValueError, IndexError):
-        return None
-    return time.time() - up + ticks / os.sysconf("SC_CLK_TCK")
+        return True  # the system does not say more
+    if state[0] == "Z":  # killed, and its parent, killed too, has not taken note of it
+        return False
+    started = time.time() - up + int(state[19]) / os.sysconf("SC_CLK_TCK")
+    return started < seen + _SLACK

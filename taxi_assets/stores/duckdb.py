@@ -18,7 +18,7 @@ import tenacity
 from taxi_assets.contracts.model import SOURCE_MONTH, Column, Dataset, table_of
 from taxi_assets.contracts.schemas import TYPES, duckdb_columns, literal, quote
 from taxi_assets.months import Month
-from taxi_assets.trips.engine import Engine
+from taxi_assets.trips.engine import LOADING, Engine
 from taxi_assets.trips.failures import PermanentError, TransientError
 from taxi_assets.trips.papers import LoadedMonth, StoredObject
 
@@ -55,6 +55,7 @@ class DuckDBWarehouse:
         """
         month, where = stored.month, f"{dataset.name} {stored.month}, {stored.file}"
         with self._connect() as connection:
+            connection.execute(f"SET memory_limit = '{LOADING}MiB'")
             connection.execute("BEGIN")
             try:
                 self._prepare(connection, dataset)

@@ -71,6 +71,15 @@ def test_a_process_that_took_the_number_of_a_dead_one_is_not_taken_for_it() -> N
     assert not recovery._is_process(os.getpid(), seen=time.time() - 86400)  # this process was started after that
 
 
+def test_a_killed_process_that_nobody_has_taken_note_of_is_dead() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+        assert recovery._is_process(process.pid, seen=time.time())
+        process.kill()
+        wait_for(lambda: not recovery._is_process(process.pid, seen=time.time()), "it to be dead")
+        assert process.returncode is None  # not waited for: its number is still taken
+        os.kill(process.pid, 0)
+
+
 def test_a_run_that_waits_in_the_queue_is_left_alone(make_world: Callable[..., World]) -> None:
     world = make_world()
     world.publish("yellow", "2023-01")
