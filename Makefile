@@ -7,8 +7,15 @@ UV := 0.13.9
 PINS := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url \
 	--no-emit-find-links
 
+# the engine: Docker or, by its socket in DOCKER_HOST, Podman
+IMAGE ?= taxi-assets:latest
+BUILD ?= docker build --tag
+SOCKET = $(patsubst unix://%,%,$(or $(DOCKER_HOST),unix:///var/run/docker.sock))
+ENGINE = TAXI_IMAGE=$(IMAGE) DOCKER_SOCKET=$(SOCKET) DOCKER_GROUP=$$(stat -c %g $(SOCKET))
+COMPOSE = $(ENGINE) docker compose --env-file .env -f deploy/compose/compose.yaml
+
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test soak bench lint docs screenshots format pins clean
+.PHONY: help demo dev test soak bench lint docs screenshots format pins clean image up down smoke
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,7 +60,7 @@ down:  ## stop the deployment and its runs; its volumes stay
 	$(COMPOSE) down
 
 smoke: $(VENV)/dev image  ## try the deployment out beside the real one: land months, kill every part, see it recover
-	$(BIN)/python -m taxi_assets_tests.deployment.smoke
+	$(ENGINE) $(BIN)/python -m taxi_assets_tests.deployment.smoke
 
 pins: $(VENV)/uv  ## renew the pinned requirements from pyproject.toml
 	$(PINS) --upgrade --extra deploy --group dev pyproject.toml -o requirements-dev.txt

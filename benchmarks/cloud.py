@@ -68,7 +68,7 @@ def stock_io_managers(source: Path, folder: Path) -> dict[str, Any]:
     os.environ["GOOGLE_APPLICATION_CREDENTIALS"] = str(key)
     os.environ["BIGQUERY_EMULATOR_HOST"] = os.environ["BIGQUERY_EMULATOR_ALONE"]
     os.environ["DAGSTER_HOME"] = str(folder)
-    (folder / "dagster.yaml").touch()
+    (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n", "utf-8")
 
     @dg.asset(io_manager_key="lake")
     def cleaned() -> pd.DataFrame:

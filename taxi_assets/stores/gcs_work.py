@@ -109,7 +109,7 @@ class GcsWorkroom(Workroom):
 
         with explained(self.where(name)):
             try:
-                return str(self._blob(name).download_as_text("utf-8", **self.access.patience))
+                return str(self._blob(name).download_as_text(encoding="utf-8", **self.access.patience))
             except api.NotFound:
                 raise FileNotFoundError(self.where(name)) from None
 

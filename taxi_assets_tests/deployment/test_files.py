@@ -1,0 +1,149 @@
+"""The files of the deployments, without an engine or a cluster: what linters, Dagster and Kubernetes say of them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import kubernetes_validate
+import pytest
+import yaml
+from dagster_k8s import K8sRunLauncher
+from dagster_k8s.container_context import K8sContainerContext
+from dagster_k8s.job import construct_dagster_k8s_job
+from kubernetes.client import ApiClient
+
+from taxi_assets.automation.containers import RunContainers
+from taxi_assets.settings import Settings
+from taxi_assets_tests.servers.deployment import PROJECT
+
+INSTANCE = yaml.safe_load((PROJECT / "dagster.yaml").read_text())
+VALUES = yaml.safe_load((PROJECT / "deploy/k8s/values.yaml").read_text())
+COMPOSE = PROJECT / "deploy" / "compose"
+
+
+def test_the_dockerfile_passes_hadolint() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("hadolint"), PROJECT / "Dockerfile"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_compose_accepts_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    if shutil.which("docker") is None or subprocess.run(["docker", "compose", "version"], check=False).returncode:
+        pytest.skip("docker compose is not installed")
+    monkeypatch.setenv("POSTGRES_PASSWORD", "x")
+    files = ["-f", str(COMPOSE / "compose.yaml"), "-f", str(COMPOSE / "smoke.yaml")]
+    subprocess.run(["docker", "compose", *files, "config", "-q"], check=True)
+
+
+def test_only_the_webserver_has_a_port_and_it_is_this_machines_own() -> None:
+    services = yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"]
+    ports = {name: service["ports"] for name, service in services.items() if "ports" in service}
+    assert list(ports) == ["webserver"]
+    assert all(port.startswith("127.0.0.1:") for port in ports["webserver"])
+
+
+def test_a_runs_container_gets_the_settings_network_and_volume_of_who_launches_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = {"RUN_NETWORK": "net", "RUN_VOLUME": "vol", "RUN_MEMORY": "3g", "TAXI_SOURCE": "csv", "OTHER": "x"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    text = (PROJECT / "dagster.yaml").read_text() + (COMPOSE / "run_launcher.yaml").read_text()
+    config = yaml.safe_load(text)["run_launcher"]["config"]
+    launcher = RunContainers(env_vars=[], networks=["net"], container_kwargs=config["container_kwargs"])
+
+    context = launcher.get_container_context(dg.DagsterRun("x"))
+
+    assert "TAXI_SOURCE" in context.env_vars
+    assert "OTHER" not in context.env_vars
+    assert context.container_kwargs["volumes"] == ["vol:/data"]
+    assert context.container_kwargs["mem_limit"] == "3g"
+    assert context.container_kwargs["auto_remove"] is True
+
+
+def test_dagster_is_set_up_in_a_cluster_as_everywhere() -> None:
+    elsewhere = {name: part for name, part in INSTANCE.items() if name not in ("storage", "compute_logs", "telemetry")}
+    assert VALUES["additionalInstanceConfig"] == elsewhere
+    logs = VALUES["computeLogManager"]["config"]["customComputeLogManager"]
+    assert {name: logs[name] for name in ("module", "class")} == INSTANCE["compute_logs"]
+
+
+def test_the_clusters_settings_are_settings() -> None:
+    env = VALUES["dagster-user-deployments"]["deployments"][0]["env"]
+    settings = Settings.from_environment(env)
+    settings.check_profile()
+    assert settings.work_in_bucket
+
+
+def run_job(tags: dict[str, str] | None = None) -> dict[str, Any]:
+    """Return the Kubernetes Job of a run, made from the values as the chart's templates hand them to the launcher."""
+    launcher = VALUES["runLauncher"]["config"]["k8sRunLauncher"]
+    code = VALUES["dagster-user-deployments"]["deployments"][0]
+    account = VALUES["global"]["serviceAccountName"]
+    context = K8sContainerContext.create_from_config(
+        {
+            "k8s": {
+                "image_pull_policy": launcher["imagePullPolicy"],
+                "service_account_name": account,
+                "namespace": "taxi",
+                "env_config_maps": ["taxi-dagster-user-deployments-taxi-assets-user-env"],
+                "env_secrets": [secret["name"] for secret in code["envSecrets"]],
+                "volumes": code["volumes"],
+                "volume_mounts": code["volumeMounts"],
+                "resources": launcher["resources"],
+                "security_context": launcher["securityContext"],
+                "run_k8s_config": {
+                    "pod_spec_config": {
+                        "security_context": launcher["runK8sConfig"]["podSpecConfig"]["securityContext"]
+                    },
+                    "job_spec_config": {"ttl_seconds_after_finished": 3600},
+                },
+            }
+        }
+    )
+    if tags:
+        context = context.merge(
+            K8sContainerContext.create_for_run(dg.DagsterRun("x", tags=tags), None, include_run_tags=True)
+        )
+    image = f"{code['image']['repository'].lower()}:{code['image']['tag']}"
+    config = context.get_k8s_job_config(job_image=image, run_launcher=_launcher())
+    job = construct_dagster_k8s_job(config, ["dagster", "api", "execute_run"], "run", context.run_k8s_config)
+    return dict(ApiClient().sanitize_for_serialization(job))
+
+
+def _launcher() -> K8sRunLauncher:
+    """Return the launcher without its way to a cluster, which it looks for when it is made."""
+    launcher = K8sRunLauncher.__new__(K8sRunLauncher)
+    launcher.dagster_home = "/opt/dagster/dagster_home"
+    launcher.instance_config_map = "taxi-instance"
+    launcher.postgres_password_secret = VALUES["global"]["postgresqlSecretName"]
+    return launcher
+
+
+def test_kubernetes_accepts_the_job_of_a_run() -> None:
+    job = run_job()
+
+    kubernetes_validate.validate(job, "1.30", strict=True)
+
+    pod = job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["serviceAccountName"] == VALUES["global"]["serviceAccountName"]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["resources"]["limits"]["memory"] == "2Gi"
+    assert {mount["mountPath"] for mount in container["volumeMounts"]} >= {"/data", "/tmp"}
+
+
+def test_a_tag_gives_a_runs_pod_more_than_the_others() -> None:
+    tag = '{"container_config": {"resources": {"requests": {"cpu": "4"}, "limits": {"memory": "8Gi"}}}}'
+    job = run_job({"dagster-k8s/config": tag})
+    kubernetes_validate.validate(job, "1.30", strict=True)
+    assert job["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"] == "8Gi"
