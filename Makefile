@@ -15,7 +15,7 @@ ENGINE = TAXI_IMAGE=$(IMAGE) DOCKER_SOCKET=$(SOCKET) DOCKER_GROUP=$$(stat -c %g 
 COMPOSE = $(ENGINE) docker compose --env-file .env -f deploy/compose/compose.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test soak bench lint docs screenshots format pins clean image up down smoke
+.PHONY: help demo dev test soak torture bench lint docs screenshots format pins clean image up down smoke
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test: $(VENV)/dev  ## every test
 
 soak: $(VENV)/dev  ## a whole deployment on Postgres with eight runs at once, for some minutes
 	$(BIN)/pytest -m soak
+
+torture: $(VENV)/dev  ## kill the chain at 300 moments, and see that nothing is lost and nothing is there twice
+	$(BIN)/pytest -m torture -s
 
 bench: $(VENV)/bench  ## time and memory of every way, in one table (15 minutes); see docs/performance.md
 	$(BIN)/python -m benchmarks.bench $(BENCH)

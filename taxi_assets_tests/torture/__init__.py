@@ -1,5 +1,4 @@
-"""The torture bench: the chain is broken in every way that can be arranged, and must lose nothing and do nothing twice.
+"""The torture bench: the chain is killed in place of any change that it is about to make, and run again.
 
-Each test has a short form, which `make test` runs, and a long one, marked `torture`, which `make torture` runs. What
-was tried is counted and printed at the end (`tally`).
+It takes half an hour: its tests are marked `torture`, and `make torture` runs them.
 """

@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -231,17 +231,3 @@ def landed_in(home: Path) -> dict[tuple[str, str], str]:
                 assert event
                 found[key.to_user_string(), str(event.partition)] = (event.tags or {}).get("dagster/data_version", "")
     return found
-
-
-@dataclass
-class Tally:
-    """What was tried, by what it is called in the figures."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def add(self, what: str, number: int = 1) -> None:
-        """Count."""
-        self.counts[what] = self.counts.get(what, 0) + number
-
-
-TALLY = Tally()
