@@ -132,11 +132,10 @@ def run_chain(source: Path, folder: Path, profile: dict[str, str]) -> dict[str, 
         folder: Of Dagster's history and the data.
         profile: Settings beside those of the source and the folder.
     """
-    import os
-
     import dagster as dg
 
     from taxi_assets.automation.launch import run_months, why
+    from taxi_assets.commands.common import use_dagster_home
     from taxi_assets.commands.run import STATIONS
     from taxi_assets.definitions import build_definitions
     from taxi_assets.demo.sample import write_month
@@ -144,18 +143,19 @@ def run_chain(source: Path, folder: Path, profile: dict[str, str]) -> dict[str, 
     from taxi_assets.months import Month
     from taxi_assets.settings import Settings
 
-    os.environ["DAGSTER_HOME"] = str(folder)
-    (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n", "utf-8")
     month = Month.parse(MONTH)
     served = folder / "served"
     write_month(served / f"yellow_{month.plus(-1)}.csv.gz", "yellow", month.plus(-1), 100)
     (served / f"yellow_{month}.csv.gz").symlink_to(source)
     keys = [dg.AssetKey(["yellow", station]) for station in STATIONS]
     result: dict[str, Any] = {}
-    with serving(served) as address, dg.DagsterInstance.get() as instance:
+    with serving(served) as address:
         url = f"{address}/{{dataset}}_{{year}}-{{month:02}}.csv.gz"
-        settings = {"TAXI_CSV_URL": url, "TAXI_SOURCE": "csv", "TAXI_DATA_DIR": str(folder / "data")}
-        definitions = build_definitions(Settings.from_environment(settings | profile))
+        own = {"TAXI_CSV_URL": url, "TAXI_SOURCE": "csv", "TAXI_DATA_DIR": str(folder / "data")}
+        settings = Settings.from_environment(own | profile)
+        use_dagster_home(settings)
+        definitions = build_definitions(settings)
+        instance = dg.DagsterInstance.get()
         run_months(definitions, instance, keys, month.plus(-1), month.plus(-1))
         with timed(result):
             run = run_months(definitions, instance, keys, month, month)

@@ -56,6 +56,8 @@ class DuckDBWarehouse:
         month, where = stored.month, f"{dataset.name} {stored.month}, {stored.file}"
         with self._connect() as connection:
             connection.execute(f"SET memory_limit = '{LOADING}MiB'")
+            # a table has no order; kept in the file's, its rows would go through one thread unless memory were ample
+            connection.execute("SET preserve_insertion_order = false")
             connection.execute("BEGIN")
             try:
                 self._prepare(connection, dataset)
