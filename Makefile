@@ -13,6 +13,7 @@ BUILD ?= docker build --tag
 SOCKET = $(patsubst unix://%,%,$(or $(DOCKER_HOST),unix:///var/run/docker.sock))
 ENGINE = TAXI_IMAGE=$(IMAGE) DOCKER_SOCKET=$(SOCKET) DOCKER_GROUP=$$(stat -c %g $(SOCKET))
 COMPOSE = $(ENGINE) docker compose --env-file .env -f deploy/compose/compose.yaml
+DEPLOYED = docker compose --project-name taxi
 
 .DEFAULT_GOAL := help
 .PHONY: help demo dev test soak torture bench lint docs screenshots format pins clean image up down smoke
@@ -58,9 +59,9 @@ up: image  ## a deployment in containers, its UI on 127.0.0.1:3000; a password f
 	$(COMPOSE) up --detach --wait
 
 down:  ## stop the deployment and its runs; its volumes stay
-	$(COMPOSE) stop daemon
+	$(DEPLOYED) stop daemon
 	docker ps --quiet --filter label=dagster/run_id --filter network=taxi_default | xargs -r docker stop --time 60
-	$(COMPOSE) down
+	$(DEPLOYED) down
 
 smoke: $(VENV)/dev image  ## try the deployment out beside the real one: land months, kill every part, see it recover
 	$(ENGINE) $(BIN)/python -m taxi_assets_tests.deployment.smoke

@@ -4,6 +4,9 @@ dagster 1.13 enters a pool's default limit with INSERT and, where another run wa
 transaction, which Postgres has given up by then: the run fails (dagster issue 33552). So does every run after
 `default_limit` was changed. To be deleted when dagster-postgres does it in one statement itself.
 
+It also gives up an event, and with it the step, when the server goes down while the event is written (it only tries to
+connect again, for 6 s). Most of what a run says to its storage are events: here they wait for the server.
+
 Connections: code location, daemon and each run hold one only for as long as a query takes, up to one a thread. The
 webserver keeps one for each of its three storages, and may take `--db-pool-max-overflow` more for each. Measured with
 eight runs at once: see docs/postgres.md.
@@ -15,6 +18,8 @@ from typing import Any
 
 import psycopg2
 import sqlalchemy.exc as sql_errors
+import tenacity
+from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log.schema import ConcurrencyLimitsTable
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
@@ -27,9 +32,28 @@ from taxi_assets.trips.failures import PermanentError
 
 SETTING = "DAGSTER_POSTGRES_URL"
 
+_RESTART_S = 120.0
+"""Seconds that an event waits for the server: a crash of a large database is replayed in less."""
+
+
+def _is_gone(error: BaseException) -> bool:
+    """Return whether an error means that the connection broke or that there was none."""
+    lost = isinstance(error, sql_errors.DBAPIError) and error.connection_invalidated
+    return lost or isinstance(error, DagsterPostgresException)
+
 
 class PostgresEventLog(PostgresEventLogStorage):
-    """Dagster's own, but for one method."""
+    """Dagster's own, but for two methods."""
+
+    @tenacity.retry(
+        retry=tenacity.retry_if_exception(_is_gone),
+        wait=tenacity.wait_random_exponential(multiplier=0.1, max=5),
+        stop=tenacity.stop_after_delay(_RESTART_S),
+        reraise=True,
+    )
+    def store_event(self, event: EventLogEntry) -> None:
+        """Store an event, at least once: if the connection breaks in the middle, it may be there twice."""
+        super().store_event(event)
 
     def initialize_concurrency_limit_to_default(self, concurrency_key: str) -> bool:
         """Give a pool the default limit, unless a person gave it another; whoever else does so at the same time."""

@@ -127,3 +127,34 @@ def test_runs_that_use_a_pool_first_at_the_same_moment_all_get_it_and_later_its_
         for name in ("source", "warehouse"):
             instance.event_log_storage.initialize_concurrency_limit_to_default(name)
         assert limits(instance) == {"source": (3, True, 3), "warehouse": (4, False, 4)}
+
+
+def test_events_are_stored_though_the_server_breaks_connections_and_restarts(
+    postgres: PostgresServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With dagster's own storage a step fails here, and with it a month that has landed."""
+    stored = threading.Event()
+
+    def disturb() -> None:
+        with psycopg.connect(postgres_url, autocommit=True) as admin:
+            for _ in range(30):
+                admin.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+                stored.wait(0.02)
+        postgres.kill()
+        stored.wait(0.5)
+        postgres.start()
+
+    months = {f"month {number}" for number in range(40)}
+    with instance_of(postgres_url, monkeypatch) as instance, ThreadPoolExecutor(1) as beside:
+        trouble = beside.submit(disturb)
+        rounds = 0
+        while not trouble.done() or not rounds:
+            rounds += 1
+            for month in sorted(months):
+                instance.report_runless_asset_event(dg.AssetMaterialization(f"asset_{rounds}", partition=month))
+        trouble.result()
+        for number in range(1, rounds + 1):
+            assert set(instance.get_materialized_partitions(dg.AssetKey(f"asset_{number}"))) == months

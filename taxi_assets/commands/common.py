@@ -117,5 +117,6 @@ def print_ledger(rows: list[LedgerRow]) -> None:
     for row in rows:
         if row.error not in said:
             said.add(row.error)  # a store that does not answer concerns every month, and is told of once
-            out.print(f"\n[bold]{row.dataset} {row.month}[/] {row.status}: ", end="")
+            month = f"{row.dataset} {row.month}"
+            out.print("\n" if row.error.startswith(month) else f"\n[bold]{month}[/] {row.status}: ", end="")
             out.print(row.error, markup=False)

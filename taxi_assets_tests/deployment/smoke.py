@@ -35,6 +35,7 @@ class Smoke(Dagster):
         self._environment = {
             **os.environ, "POSTGRES_PASSWORD": "only-for-the-smoke-test", "UI_PORT": str(port), "ENV_FILE": os.devnull,
         }  # fmt: skip
+        self._image = os.environ.get("TAXI_IMAGE", "taxi-assets:latest")
         self._began = time.monotonic()
         self.containers: dict[str, str] = {}
         self._nothing = folder / "none.env"
@@ -89,39 +90,47 @@ class Smoke(Dagster):
         return self.compose("logs", "--tail", "40") + json.dumps(self.runs(), indent=1)
 
     def land(self, dataset: str, year: int, disturb: Callable[[], None] | None = None) -> None:
-        """Backfill a year; once its run works, disturb it; wait until all has landed and the containers are gone."""
-        before = set(self.runs())
+        """Backfill a year; in the middle of it, disturb it; wait until all has landed and the containers are gone."""
+        before, months = set(self.runs()), self.materialized(dataset) + 12
         backfill = self.backfill(dataset, [f"{year}-{month:02}" for month in range(1, 13)])
         self.say(f"backfill {backfill} of {dataset} {year} launched by GraphQL")
         if disturb:
             self.wait(
-                lambda: (
-                    self.run_containers("--filter", "status=running")
-                    and any(status == "STARTED" for run, status in self.runs().items() if run not in before)
-                ),
-                "a run at work in a container",
+                lambda: self.run_containers("--filter", "status=running") and self.fetched(dataset, year),
+                "a run at work in a container, with months fetched",
             )
             disturb()
+            self.say(f"  meanwhile {self.landed(dataset, year)} of 12 months have landed")
 
         def done() -> bool:
             self.run_containers()
             runs = {run: status for run, status in self.runs().items() if run not in before}
-            return set(runs.values()) <= ENDED and self.landed(dataset, year) == 12
+            return (
+                set(runs.values()) <= ENDED
+                and self.landed(dataset, year) == 12
+                and self.materialized(dataset) == months
+            )
 
-        self.wait(done, f"12 months of {dataset} {year} in lake and warehouse, {ROWS:,} rows each")
+        self.wait(done, f"12 months of {dataset} {year} in lake and warehouse, {ROWS:,} rows each, and in Dagster")
         self.wait(lambda: not self.run_containers(), "no run container left")
         self.wait(lambda: self.backfill_status(backfill).startswith("COMPLETED"), "the backfill's end")
         runs = {run: status for run, status in self.runs().items() if run not in before}
         own = {run: [c[:12] for c, r in self.containers.items() if r == run] for run in runs}
         for run in runs:
             self.say(f"  run {run[:8]} {runs[run]}, in container {', '.join(own[run]) or 'not seen'}")
+            if runs[run] == "FAILURE":
+                self.say("    " + " / ".join(self.failures(run))[:1500])
         assert all(len(seen) == 1 for seen in own.values()), own
+
+    def fetched(self, dataset: str, year: int) -> int:
+        """Return how many months of a year lie in the work folder, fetched."""
+        find = f"find /data/work/raw/{dataset} -name {dataset}_tripdata_{year}-*.json"
+        return len(self.compose("exec", "-T", "code", *find.split()).split())
 
     def landed(self, dataset: str, year: int) -> int:
         """Return how many months of a year have landed whole, by the stores in the volume and not by Dagster."""
         ledger = self.docker(
-            "run", "--rm", "-v", f"{PROJECT}_data:/data", "taxi-assets:latest", "taxi-assets", "ledger", dataset,
-            "--json",
+            "run", "--rm", "-v", f"{PROJECT}_data:/data", self._image, "taxi-assets", "ledger", dataset, "--json"
         )  # fmt: skip
         rows = [row for row in json.loads(ledger) if row["month"].startswith(str(year))]
         return sum(row["object_rows"] == row["table_rows"] == row["cleaned_rows"] == ROWS for row in rows)
@@ -130,13 +139,21 @@ class Smoke(Dagster):
         """Return what kills every process of a service's container but its init, as a crash would."""
 
         def do() -> None:
-            container = self.compose("ps", "-q", service).strip()
+            container, started = self._container(service)
             self.docker("exec", *(["-u", "postgres"] if service == "postgres" else []), container, "sh", "-c",
                         "kill -9 -1")  # fmt: skip
             self.say(f"{service} killed in its container {container[:12]}")
-            self.wait(lambda: self._healthy(service), f"{service} started again by the engine, healthy")
+            self.wait(
+                lambda: self._container(service)[1] != started and self._healthy(service),
+                f"{service} started again by the engine, healthy",
+            )
 
         return do
+
+    def _container(self, service: str) -> tuple[str, str]:
+        """Return a service's container and the time at which it was started."""
+        container = self.compose("ps", "-a", "-q", service).strip()
+        return container, self.docker("inspect", "--format", "{{.State.StartedAt}}", container).strip()
 
     def _healthy(self, service: str) -> bool:
         return self.compose("ps", "--format", "{{.Health}}", service).strip() == "healthy"

@@ -30,6 +30,10 @@ _BACKFILL_STATUS = """
 query($id: String!) { partitionBackfillOrError(backfillId: $id) { __typename ... on PartitionBackfill { status
   error { message } } ... on PythonError { message } } }
 """
+_MATERIALIZED = """
+query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
+  partitionStats { numMaterialized numFailed } } } }
+"""
 
 
 class Dagster:
@@ -90,6 +94,14 @@ class Dagster:
         """Return the status of every run, by id."""
         answer = self.ask("{ runsOrError { ... on Runs { results { runId status } } } }")
         return {run["runId"]: run["status"] for run in answer["runsOrError"]["results"]}
+
+    def materialized(self, dataset: str) -> int:
+        """Return how many months of a whole chain Dagster counts as materialized, none of them failed since."""
+        found = []
+        for station in STATIONS:
+            stats = self.ask(_MATERIALIZED, key={"path": [dataset, station]})["assetNodeOrError"]["partitionStats"]
+            found.append(stats["numMaterialized"] - stats["numFailed"])
+        return min(found)
 
     def failures(self, run: str) -> list[str]:
         """Return the errors in a run's log, the innermost last."""
