@@ -33,7 +33,7 @@ test: $(VENV)/dev  ## every test
 soak: $(VENV)/dev  ## a whole deployment on Postgres with eight runs at once, for some minutes
 	$(BIN)/pytest -m soak
 
-torture: $(VENV)/dev  ## kill the chain at 300 moments, and see that nothing is lost and nothing is there twice
+torture: $(VENV)/dev  ## break it by kills, full disks and hostile files: nothing is lost, nothing is there twice
 	$(BIN)/pytest -m torture -s
 
 bench: $(VENV)/bench  ## time and memory of every way, in one table (15 minutes); see docs/performance.md

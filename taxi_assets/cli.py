@@ -41,6 +41,8 @@ def run() -> NoReturn:
     Dagster and its libraries make 250,000 objects. To look through them for garbage while they are made, and to free
     them one by one at the end, would take 1.5 of 5 seconds (measured); mypy's command line avoids both in this way.
     """
+    if sys.getfilesystemencoding() != "utf-8":  # pyarrow and DuckDB take names of files in UTF-8 only
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | {"PYTHONUTF8": "1"})  # noqa: S606
     gc.set_threshold(100_000)
     status = main()
     atexit._run_exitfuncs()  # noqa: SLF001 - what was registered for the end still happens

@@ -6,11 +6,13 @@ takes credentials only from the machine, and lets a step fail whose log cannot b
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dagster._core.storage.compute_log_manager import ComputeLogManager
+from dagster._core.storage.compute_log_manager import CapturedLogContext, ComputeLogManager
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
@@ -44,8 +46,24 @@ class FilesOrBucket(ComputeLogManager, ConfigurableClass):
         return _in_bucket(settings, folder, inst_data) if settings.compute_logs == "gcs" else _files(folder, inst_data)
 
 
+class Files(LocalComputeLogManager):
+    """Dagster's own, which on a full disk would leave this process's output where no one sees what went wrong."""
+
+    @contextlib.contextmanager
+    def capture_logs(self, log_key: Sequence[str]) -> Iterator[CapturedLogContext]:
+        """Have what a step prints in files, and after it, whatever happens, where it was."""
+        kept = {number: os.dup(number) for number in (1, 2)}
+        try:
+            with super().capture_logs(log_key) as captured:
+                yield captured
+        finally:
+            for number, copy in kept.items():
+                os.dup2(copy, number)
+                os.close(copy)
+
+
 def _files(folder: str, inst_data: ConfigurableClassData | None) -> LocalComputeLogManager:
-    return LocalComputeLogManager(folder, inst_data=inst_data)
+    return Files(folder, inst_data=inst_data)
 
 
 def _in_bucket(settings: Settings, folder: str, inst_data: ConfigurableClassData | None) -> ComputeLogManager:

@@ -88,12 +88,16 @@ def _resources(settings: Settings) -> dict[str, Any]:
     return {
         "source": SourceResource.from_settings(settings, shown=True),
         "work": work,
-        "raw_io_manager": RawIOManager(work=work),
-        "cleaned_io_manager": CleanedIOManager(work=work),
+        "raw_io_manager": RawIOManager(work=work, **_patience(settings)),
+        "cleaned_io_manager": CleanedIOManager(work=work, **_patience(settings)),
         "report_io_manager": ReportIOManager(),
         **stores(settings, work),
         **(_postgres(settings, work) if settings.postgres_url else {}),
     }
+
+
+def _patience(settings: Settings) -> dict[str, Any]:
+    return {"attempts": settings.attempts, "first_wait": settings.first_wait}
 
 
 def _work(settings: Settings) -> WorkResource:
@@ -110,8 +114,9 @@ def _work(settings: Settings) -> WorkResource:
 def _local_stores(settings: Settings, work: WorkResource) -> dict[str, Any]:
     from taxi_assets.io_managers.local import DuckDBIOManager, FolderLakeIOManager
 
-    lake = FolderLakeIOManager(root=str(settings.lake_dir), work=work)
-    warehouse = DuckDBIOManager(path=str(settings.duckdb_path), schema_name=settings.warehouse_schema, work=work)
+    schema, patience = settings.warehouse_schema, _patience(settings)
+    lake = FolderLakeIOManager(root=str(settings.lake_dir), work=work, **patience)
+    warehouse = DuckDBIOManager(path=str(settings.duckdb_path), schema_name=schema, work=work, **patience)
     return {"lake_io_manager": lake, "warehouse_io_manager": warehouse}
 
 
@@ -120,8 +125,9 @@ def _gcp_stores(settings: Settings, work: WorkResource) -> dict[str, Any]:
     from taxi_assets.resources.gcp import CloudStorageResource, WarehouseResource
 
     gcs, bigquery = CloudStorageResource.from_settings(settings), WarehouseResource.from_settings(settings)
-    lake = GcsLakeIOManager(gcs=gcs, bucket=settings.gcs_bucket, prefix=settings.gcs_prefix, work=work)
-    warehouse = BigQueryIOManager(bigquery=bigquery, schema_name=settings.warehouse_schema, lake=lake)
+    schema, wait = settings.warehouse_schema, settings.first_wait
+    lake = GcsLakeIOManager(gcs=gcs, bucket=settings.gcs_bucket, prefix=settings.gcs_prefix, work=work, first_wait=wait)
+    warehouse = BigQueryIOManager(bigquery=bigquery, schema_name=schema, lake=lake, first_wait=wait)
     return {"gcs": gcs, "bigquery": bigquery, "lake_io_manager": lake, "warehouse_io_manager": warehouse}
 
 
@@ -133,8 +139,7 @@ def _postgres(settings: Settings, work: WorkResource) -> dict[str, Any]:
         schema_name=settings.warehouse_schema,
         drop_zero_passengers=settings.postgres_drop_zero_passengers,
         work=work,
-        attempts=settings.attempts,
-        first_wait=settings.first_wait,
+        **_patience(settings),
     )
     return {"postgres_io_manager": manager}
 

@@ -84,3 +84,18 @@ def test_the_tools_list_the_same_definitions() -> None:
         assert {sensor.name for sensor in remote.get_sensors()} == sensors
     for check in ("defs", "toml", "yaml"):
         subprocess.run([dg_bin, "check", check], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("profile", ["local", "gcp"])
+def test_every_store_waits_as_the_settings_say(profile: str) -> None:
+    given = {
+        "TAXI_FIRST_WAIT": "0.25",
+        "TAXI_PROFILE": profile,
+        "TAXI_GCP_PROJECT": "my-project-123",
+        "TAXI_GCS_BUCKET": "my-bucket-123",
+        "TAXI_POSTGRES_URL": "postgresql://taxi:x@127.0.0.1/trips",
+    }
+    resources = build_definitions(Settings.from_environment(given)).resources or {}
+    waits = {name: manager.first_wait for name, manager in resources.items() if hasattr(manager, "first_wait")}
+    assert {"lake_io_manager", "warehouse_io_manager", "postgres_io_manager", "raw_io_manager"} <= waits.keys()
+    assert set(waits.values()) - {waits["report_io_manager"]} == {0.25}

@@ -56,6 +56,27 @@ def test_every_wrong_setting_is_told_and_a_misspelt_one_too(
     assert "TAXI_GCS_BUKET is not a setting; TAXI_GCS_BUCKET is one" in capsys.readouterr().out
 
 
+def test_a_file_of_secrets_that_others_can_read_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / ".env"
+    file.write_text("TAXI_SOURCE=csv\n")
+    file.chmod(0o644)
+    assert doctor() == 0
+    assert "ok    secrets" not in capsys.readouterr().out
+    file.write_text("TAXI_SOURCE=csv\nPOSTGRES_PASSWORD=planted-password\n")
+    assert doctor() == 1
+    told = capsys.readouterr().out
+    assert "WRONG secrets" in told
+    assert f"chmod 600 {file}" in told
+    file.chmod(0o600)
+    assert doctor() == 0
+    told = capsys.readouterr().out
+    assert "ok    secrets       only this user can read .env" in told
+    assert "planted-password" not in told
+
+
 def test_a_data_folder_that_cannot_be_written_is_told_and_what_depends_on_it_is_left_out(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +13,12 @@ from rich.table import Table
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
-from taxi_assets.settings import SettingError, Settings, dagster_home
+from taxi_assets.settings import SettingError, Settings, dagster_home, dagster_postgres_url
+from taxi_assets.trips.failures import TaxiError, TransientError
 
 if TYPE_CHECKING:
+    import dagster as dg
+
     from taxi_assets.ledger import LedgerRow
 
 out = Console(highlight=False, soft_wrap=True)
@@ -55,6 +60,12 @@ def use_dagster_home(settings: Settings) -> Path:
     In a home that DAGSTER_HOME names elsewhere, a `dagster.yaml` that is there already stays.
     """
     home = dagster_home(settings)
+    if not dagster_postgres_url() and {"?", "%"} & set(str(home)):
+        raise SettingError(
+            "Dagster cannot keep its history in a folder with ? or % in its name",
+            where=str(home),
+            fix="set TAXI_DATA_DIR, or DAGSTER_HOME, to another folder",
+        )
     home.mkdir(parents=True, exist_ok=True)
     ours, used = Path.cwd() / "dagster.yaml", home / "dagster.yaml"
     text = ours.read_text("utf-8") if ours.is_file() else _STORAGE_ONLY
@@ -62,6 +73,45 @@ def use_dagster_home(settings: Settings) -> Path:
         used.write_text(text, "utf-8")
     os.environ["DAGSTER_HOME"] = str(home)
     return home
+
+
+@contextlib.contextmanager
+def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """Open Dagster's history, in its home, for as long as the context lasts.
+
+    Raises:
+        TransientError: It cannot be read or written any more: the disk is full, the database is gone, ...
+    """
+    try:
+        use_dagster_home(settings)
+        import dagster as dg
+
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+    except TaxiError:
+        raise
+    except Exception as error:
+        if not (said := _refusal(error)):
+            raise
+        raise TransientError(
+            f"Dagster's history cannot be kept: {said}",
+            where="DAGSTER_POSTGRES_URL" if dagster_postgres_url() else str(dagster_home(settings)),
+            fix="see that the disk has room and that this user may read and write there, then run it again; what has "
+            "landed stays",
+        ) from error
+
+
+def _refusal(error: BaseException | None) -> str:
+    """Return what the machine or the database said at the root of an error; nothing if it was neither."""
+    from sqlalchemy.exc import DBAPIError
+
+    while error:
+        if isinstance(error, DBAPIError):
+            return str(error.orig).splitlines()[0]
+        if isinstance(error, OSError):
+            return str(error)
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def migrate(settings: Settings) -> Path:
@@ -73,12 +123,9 @@ def migrate(settings: Settings) -> Path:
     Raises:
         TaxiError: The database cannot be used; see `taxi_assets.dagster_on_postgres`.
     """
-    home = use_dagster_home(settings)
-    import dagster as dg
-
-    with dg.DagsterInstance.get() as instance:
+    with dagster_instance(settings) as instance:
         instance.upgrade()
-    return home
+    return dagster_home(settings)
 
 
 def print_table(table: Table) -> None:

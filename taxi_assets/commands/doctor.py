@@ -87,6 +87,8 @@ def command() -> int:
 def checks(settings: Settings) -> Iterator[Check]:
     """Return what is tried in the profile, in order."""
     yield Check("settings", lambda: _given(settings))
+    if secrets := _secret_files(settings):
+        yield Check("secrets", lambda: _kept(secrets))
     yield Check("data folder", lambda: _folder(settings))
     yield Check("dagster", _dagster)
     yield from (_in_google if settings.profile == "gcp" else _here)(settings)
@@ -128,6 +130,28 @@ def _given(settings: Settings) -> str:
         if name.startswith("TAXI_") and name not in fields and (near := difflib.get_close_matches(name, fields, 1)):
             found += f"\n{INDENT}{name} is not a setting; {near[0]} is one"
     return found
+
+
+def _secret_files(settings: Settings) -> list[Path]:
+    """Return the files that hold passwords or keys: `.env` if it sets any, and a service account's key."""
+    from dotenv import dotenv_values
+
+    secret = {variable(field.name) for field in dataclasses.fields(Settings) if field.metadata["secret"]}
+    secret |= {"DAGSTER_POSTGRES_URL", "POSTGRES_PASSWORD"}
+    env, key = Path.cwd() / ".env", settings.gcp_credentials
+    holds = env.is_file() and any(text for name, text in dotenv_values(env).items() if name in secret)
+    return [*([env] if holds else []), *([Path(key)] if key and not key.lstrip().startswith("{") else [])]
+
+
+def _kept(files: list[Path]) -> str:
+    for path in files:
+        if path.exists() and path.stat().st_mode & 0o077:
+            raise PermanentError(
+                "a file with passwords or keys can be read by other users of this machine",
+                where=str(path),
+                fix=f"chmod 600 {path}",
+            )
+    return f"only this user can read {', '.join(path.name for path in files)}"
 
 
 def _folder(settings: Settings) -> str:

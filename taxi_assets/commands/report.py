@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from taxi_assets.cli import FAILED, LANDED
-from taxi_assets.commands.common import dataset_named, err, load_settings, out, use_dagster_home
+from taxi_assets.commands.common import dagster_instance, dataset_named, err, load_settings, out
 from taxi_assets.commands.run import months_named
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.contracts.zones import ZONES_TABLE
@@ -56,7 +56,6 @@ def _make(
     Returns:
         Where each report is, and what became of those that failed.
     """
-    use_dagster_home(settings)
     import dagster as dg
 
     from taxi_assets.assets.report import REPORT
@@ -67,7 +66,7 @@ def _make(
     key = dg.AssetKey([dataset.name, REPORT])
     made: dict[Month, str] = {}
     failed: dict[Month, str] = {}
-    with dg.DagsterInstance.get() as instance:
+    with dagster_instance(settings) as instance:
         if not zones:
             _name_zones(settings, instance)
         for group in ranges(months):

@@ -8,7 +8,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from taxi_assets.cli import FAILED, LANDED, NOT_PUBLISHED
-from taxi_assets.commands.common import dataset_named, err, load_settings, out, print_ledger, use_dagster_home
+from taxi_assets.commands.common import dagster_instance, dataset_named, err, load_settings, out, print_ledger
 from taxi_assets.commands.showing import showing
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.ledger import LedgerRow, ledger_of
@@ -60,7 +60,6 @@ def land(settings: Settings, dataset: Dataset, months: list[Month], *, verbose: 
     Returns:
         A row for each month, in order.
     """
-    use_dagster_home(settings)
     import dagster as dg
 
     from taxi_assets.automation.launch import HOST_TAG, outcomes_of, run_months
@@ -73,7 +72,7 @@ def land(settings: Settings, dataset: Dataset, months: list[Month], *, verbose: 
     keys = [dg.AssetKey([dataset.name, station]) for station in stations]
     last = last_month(dataset)
     outcomes: dict[Month, Outcome] = {}
-    with dg.DagsterInstance.get() as instance, showing(err, dataset.name, months, len(stations)):
+    with dagster_instance(settings) as instance, showing(err, dataset.name, months, len(stations)):
         # a killed run's slots would be waited for for ever; in Postgres, other machines' runs are recorded too
         ours = {HOST_TAG: socket.gethostname()} if dagster_postgres_url() else None
         end_dead_runs(instance, [dg.DagsterRunStatus.STARTED], ours)

@@ -21,6 +21,7 @@ from taxi_assets.months import Month
 from taxi_assets.trips.engine import LOADING, Engine
 from taxi_assets.trips.failures import PermanentError, TransientError
 from taxi_assets.trips.papers import LoadedMonth, StoredObject
+from taxi_assets.trips.workroom import locked
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,11 +74,7 @@ class DuckDBWarehouse:
                     )
                 connection.execute("COMMIT")
             except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-                raise TransientError(
-                    f"the warehouse cannot be written: {str(error).splitlines()[0]}",
-                    where=where,
-                    fix="see that the disk has room and the process memory (TAXI_MEMORY_LIMIT); then try again",
-                ) from error
+                raise _refused(error, where) from error
             except duckdb.Error as error:
                 raise PermanentError(
                     f"the object does not fit the table: {str(error).splitlines()[0]}",
@@ -224,10 +221,11 @@ class DuckDBWarehouse:
 
     @contextlib.contextmanager
     def _connect(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if not self.path.exists():
+            self._make()
         spill = self.path.with_suffix(".tmp")
         waiting = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(duckdb.IOException),
+            retry=tenacity.retry_if_exception(_is_in_use),
             wait=tenacity.wait_random(0.05, 0.3),
             stop=tenacity.stop_after_delay(self.patience),
             reraise=True,
@@ -240,12 +238,32 @@ class DuckDBWarehouse:
                             self.engine.connect(spill, str(self.path), read_only=read_only)
                         )
             except duckdb.IOException as error:
+                if not _is_in_use(error):
+                    raise _refused(error, str(self.path)) from error
                 raise TransientError(
                     f"the warehouse is in use by another process: {str(error).splitlines()[0]}",
                     where=str(self.path),
                     fix="close the program that has the file open, or wait for it",
                 ) from error
             yield connection
+
+    def _make(self) -> None:
+        """Make the file whole or not at all: one that DuckDB could not finish, as on a full disk, it never opens again.
+
+        Raises:
+            TransientError: It cannot be made.
+        """
+        draft = self.path.with_suffix(".new")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(self.path.with_suffix(".lock")):
+            if self.path.exists():
+                return
+            draft.unlink(missing_ok=True)
+            try:
+                duckdb.connect(str(draft)).close()
+            except duckdb.IOException as error:
+                raise _refused(error, str(self.path)) from error
+            draft.replace(self.path)
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[duckdb.DuckDBPyConnection | None]:
@@ -254,6 +272,19 @@ class DuckDBWarehouse:
             return
         with self._connect(read_only=True) as connection:
             yield connection
+
+
+def _is_in_use(error: BaseException) -> bool:
+    return isinstance(error, duckdb.IOException) and "Could not set lock" in str(error)
+
+
+def _refused(error: duckdb.Error, where: str) -> TransientError:
+    return TransientError(
+        f"the warehouse cannot be used: {str(error).splitlines()[0]}",
+        where=where,
+        fix="see that the disk has room, that this user may read and write there, and that the process has memory "
+        "(TAXI_MEMORY_LIMIT); then try again",
+    )
 
 
 def _one(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> int:

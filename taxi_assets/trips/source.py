@@ -9,13 +9,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import email.utils
+import functools
+import ipaddress
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
 import urllib3
@@ -193,7 +196,11 @@ class Source:
         with (
             _broken_links_are_transient(),
             requests.get(
-                url, headers=headers, stream=True, timeout=(self.connect_timeout, self.read_timeout)
+                url,
+                headers=headers,
+                stream=True,
+                timeout=(self.connect_timeout, self.read_timeout),
+                hooks={"response": functools.partial(_refuse_inner_redirect, url)},
             ) as response,
         ):
             _raise_for_status(response)
@@ -284,6 +291,35 @@ def _raise_for_status(response: requests.Response) -> None:
         raise error
     if status not in (requests.codes.ok, requests.codes.not_modified):
         raise PermanentError(said, fix="check the address in a browser")
+
+
+def _refuse_inner_redirect(asked: str, response: requests.Response, **_: object) -> None:
+    """Keep a source on the internet from having this machine ask another one behind its firewall.
+
+    Args:
+        asked: The address in the settings; one that is behind the firewall itself may lead where it likes.
+        response: What came; a redirect or not.
+
+    Raises:
+        PermanentError: It leads to a private, local or otherwise not public address, or to no web address at all.
+    """
+    if not response.is_redirect:
+        return
+    to = urljoin(response.url, response.headers["Location"])
+    if urlsplit(to).scheme not in ("http", "https") or (_is_inner(to) and not _is_inner(asked)):
+        raise PermanentError(
+            f"the source redirects to {without_secrets(to)}, which is not on the internet",
+            fix="check the address in a browser; if it is right, put the one that it leads to into the settings",
+        )
+
+
+def _is_inner(url: str) -> bool:
+    """Return whether any address of a URL's host is not a public one; a name that only a proxy can resolve is not."""
+    host = urlsplit(url).hostname or ""
+    with contextlib.suppress(OSError, UnicodeError):
+        found = {str(address[0]).partition("%")[0] for *_, address in socket.getaddrinfo(host, None)}
+        return not all(ipaddress.ip_address(address).is_global for address in found)
+    return False
 
 
 def _seconds(retry_after: str) -> float:

@@ -6,11 +6,12 @@ import contextlib
 import hashlib
 import json
 import os
+import random
 import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,21 @@ class Bench:
         return line
 
 
+def drawn(changes: list[tuple[str, str]], number: int, seed: int) -> list[int]:
+    """Draw moments of a run, in order: half of them among the changes to what lands, which Dagster's own outnumber.
+
+    Args:
+        changes: The run's changes.
+        number: How many moments; the first change is 1.
+        seed: Of the draw.
+    """
+    chance = random.Random(seed)
+    landing = [at for at, (_, what) in enumerate(changes, 1) if not what.startswith("dagster/")]
+    half = chance.sample(landing, min(number // 2, len(landing)))
+    others = sorted(set(range(1, len(changes) + 1)) - set(half))
+    return sorted(half + chance.sample(others, number - len(half)))
+
+
 @contextlib.contextmanager
 def bench(folder: Path, environment: Mapping[str, str], more: tuple[str, ...] = ()) -> Iterator[Bench]:
     """Run a bench while the block lasts."""
@@ -174,21 +190,18 @@ class State:
         return sum(len(rows) for rows in self.tables.values())
 
 
-Tables = Callable[[], dict[str, list[tuple[Any, ...]]]]
-
-
-def state_of(data: Path, tables: Tables | None = None) -> State:
+def state_of(data: Path, tables: dict[str, list[tuple[Any, ...]]] | None = None) -> State:
     """Look at a data folder, and see that Dagster's databases are whole.
 
     Args:
         data: The folder.
-        tables: Returns the warehouse's rows; by default those of the DuckDB file.
+        tables: The warehouse's rows; by default those of the DuckDB file.
     """
     home = data / "dagster"
     for database in home.rglob("*.db"):
         with contextlib.closing(sqlite3.connect(database)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)], database
-    return State(*files_of(data), (tables or (lambda: tables_of(data)))(), landed_in(home))
+    return State(*files_of(data), tables_of(data) if tables is None else tables, landed_in(home))
 
 
 def files_of(data: Path) -> tuple[dict[str, str], list[str]]:

@@ -1,62 +1,105 @@
 """`taxi-assets run`, killed in place of a change that it is about to make, and run again, ends as if undisturbed.
 
-The moments are the system calls that change a file below the data folder: of the raw, cleaned and lake files, of DuckDB
-and of Dagster's databases. `make torture` tries 300 of them, drawn with a seed.
+The moments are the system calls that change a file below the data folder (of the raw, cleaned and lake files, of DuckDB
+and of Dagster's databases) or that send something to a server (the bucket, BigQuery, Postgres). They are drawn with a
+seed: a few for `make test`, more than 300 for `make torture`.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from taxi_assets.demo.sample import write_month
 from taxi_assets.months import parse_months
-from taxi_assets_tests.torture.bench import Bench, State, bench, state_of
-from taxi_assets_tests.torture.moments import why_not
+from taxi_assets_tests.servers.bigquery import BigQueryServer
+from taxi_assets_tests.servers.cloud import environment
+from taxi_assets_tests.servers.credentials import TokenEndpoint
+from taxi_assets_tests.servers.gcs import GcsServer
+from taxi_assets_tests.servers.http_source import http_source
+from taxi_assets_tests.servers.postgres import PostgresServer
+from taxi_assets_tests.torture.bench import Bench, bench, drawn, state_of
+from taxi_assets_tests.torture.places import Cloud, Here, Place, Postgres
+from taxi_assets_tests.torture.tally import Tally
 
-MONTHS = "2021-01..2021-02"
+pytest_plugins = ["taxi_assets_tests.servers.fixtures", "taxi_assets_tests.servers.fixtures_postgres"]
+
+MONTH, RANGE = "2021-01", "2021-01..2021-02"
 SEED = 20260101
 
 
-@pytest.fixture(scope="module")
-def trials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    if reason := why_not():
-        pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("kills")
-    for month in parse_months(MONTHS):
-        write_month(folder / "site" / f"yellow_{month}.csv.gz", "yellow", month, 300, damaged=2)
-    address = f"file://{folder}/site/{{dataset}}_{{year}}-{{month:02}}.csv.gz"
-    # one month at a time, so that the changes come in the same order in every trial
-    settings = {"TAXI_CSV_URL": address, "TAXI_SOURCE": "csv", "TAXI_THREADS": "1"}
-    with bench(folder, settings) as running:
-        yield running
+Kill = Callable[[Place, str, int], None]
 
 
-def _try(trials: Bench, months: str, kills: int) -> int:
-    """Kill runs at moments that are drawn; return the rows that were compared."""
-    words = ("run", "yellow", months, "--json")
-    undisturbed = trials.data("undisturbed")
-    done = trials.run(undisturbed, *words)
+@pytest.fixture
+def kill(tmp_path: Path, tally: Tally) -> Kill:
+    """Kills runs of months at drawn moments, and compares what they leave when run again."""
+
+    def do(place: Place, months: str, kills: int) -> None:
+        with bench(tmp_path, place.settings, place.more) as trials:
+            _try(trials, place, ("run", "yellow", months, "--json"), kills, tally)
+
+    return do
+
+
+def _try(trials: Bench, place: Place, words: tuple[str, ...], kills: int, tally: Tally) -> None:
+    undisturbed, own = trials.data("undisturbed"), place.empty()
+    done = trials.run(undisturbed, *words, **own)
     assert done.status == 0, done.said
-    wanted = state_of(undisturbed)
+    wanted = state_of(undisturbed, place.rows(undisturbed, own))
     assert wanted.rows > 290
-    rows = 0
-    for at in random.Random(SEED).sample(range(1, len(done.changes) + 1), kills):
-        data = trials.data("killed")
-        killed = trials.run(data, *words, at=at)
+    for at in drawn(done.changes, kills, SEED):
+        data, own = trials.data("killed"), place.empty()
+        killed = trials.run(data, *words, at=at, **own)
         assert killed.status in (-9, 0), f"{at}: {killed.said}"  # a run may take fewer changes than the first one
-        again = trials.run(data, *words)
+        again = trials.run(data, *words, **own)
         assert again.status == 0, f"killed in place of {killed.changes[-1]}, the {at}th change:\n{again.said}"
-        found: State = state_of(data)
+        found = state_of(data, place.rows(data, own))
         assert found == wanted, f"killed in place of {killed.changes[-1]}, the {at}th change"
-        rows += found.rows
-    print(f"\n{months}: {kills} kills at {len(done.changes)} moments, {rows} rows compared, 0 lost, 0 twice")
-    return rows
+        tally.add(kills=killed.status == -9, rows_compared=found.rows)
+    tally.add(moments_to_draw_from=len(done.changes), inputs=len(parse_months(words[2])))
 
 
-@pytest.mark.torture
-@pytest.mark.parametrize("months", ["2021-01", MONTHS])
-def test_a_run_killed_at_any_moment_and_run_again_ends_as_if_undisturbed(trials: Bench, months: str) -> None:
-    assert _try(trials, months, 150)
+def short_and_full(**kills: int) -> pytest.MarkDecorator:
+    """Give a test a few kills for `make test`, and more for `make torture`."""
+    return pytest.mark.parametrize(
+        ("months", "kills"),
+        [
+            pytest.param(MONTH, kills["few"], id="few"),
+            pytest.param(MONTH, kills["month"], id="month", marks=pytest.mark.torture),
+            pytest.param(RANGE, kills["range_"], id="range", marks=pytest.mark.torture),
+        ],
+    )
+
+
+@short_and_full(few=3, month=100, range_=100)
+def test_a_run_killed_at_any_moment_and_run_again_ends_as_if_undisturbed(
+    kill: Kill, source: dict[str, str], months: str, kills: int
+) -> None:
+    kill(Here(source), months, kills)
+
+
+@short_and_full(few=3, month=40, range_=40)
+def test_so_does_one_that_lands_in_the_cloud(
+    kill: Kill,
+    source: dict[str, str],
+    gcs: GcsServer,
+    bigquery: BigQueryServer,
+    token_endpoint: TokenEndpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    months: str,
+    kills: int,
+) -> None:
+    with http_source() as unused:
+        settings = environment(gcs, bigquery, token_endpoint, unused) | source | {"HTTPS_PROXY": "http://127.0.0.1:9"}
+    for name, value in settings.items():  # Google's libraries look for some of it themselves
+        monkeypatch.setenv(name, value)
+    kill(Cloud(gcs, bigquery, settings), months, kills)
+
+
+@short_and_full(few=3, month=40, range_=40)
+def test_so_does_one_that_lands_in_postgres_too(
+    kill: Kill, source: dict[str, str], postgres: PostgresServer, months: str, kills: int
+) -> None:
+    kill(Postgres(postgres, source), months, kills)

@@ -258,6 +258,21 @@ def test_a_redirect_is_followed_and_the_address_asked_for_is_kept(site: HttpSour
     assert raw.source_url == site.url + CSV_PATH
 
 
+def test_a_file_that_is_written_over_while_it_is_read_is_read_again_at_the_next_run(
+    tmp_path: Path, room: Workroom
+) -> None:
+    path = tmp_path / "yellow.csv"
+    path.write_bytes(csv([TRIP] * 20_000))
+    new = csv([TRIP.replace("2.1", "3.1")] * 20_000)
+    fetched = Source(path.as_uri(), "", "csv")
+    fetched.fetch("yellow", JANUARY, room, progress=lambda *_: path.write_bytes(new))
+    os.utime(path, ns=(1, 1))
+    raw, changed = fetched.fetch("yellow", JANUARY, room)
+    assert changed
+    assert room.path(raw.file).read_bytes() == new
+    assert fetched.fetch("yellow", JANUARY, room) == (raw, False)
+
+
 def test_nobody_at_home_is_a_broken_link(room: Workroom) -> None:
     with http_source() as gone:
         url = gone.url
