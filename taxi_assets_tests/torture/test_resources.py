@@ -136,10 +136,12 @@ def test_what_has_landed_can_be_read_where_nothing_may_be_written(trials: Bench,
     assert "Traceback" not in refused.said
 
 
-def command(folder: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[bytes]:
+def command(
+    folder: Path, *words: str, first: tuple[str, ...] = (), **settings: str
+) -> subprocess.CompletedProcess[bytes]:
     """Run `taxi-assets` as a person would, in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "taxi_assets.cli", *words],
+        [*first, sys.executable, "-m", "taxi_assets.cli", *words],
         env={"PATH": os.environ["PATH"], "HOME": str(folder), **settings},
         cwd=folder,
         capture_output=True,
@@ -168,6 +170,17 @@ def test_neither_the_folders_name_nor_the_locale_matters(source: dict[str, str],
     assert row["table_rows"] == 300
     zones = command(folder, "query", "SELECT count(*) AS trips FROM nyc_tlc.yellow_trips", **settings)
     assert (zones.returncode, b"300" in zones.stdout) == (0, True), zones.stderr
+
+
+def test_a_clock_that_jumps_changes_nothing(source: dict[str, str], tmp_path: Path) -> None:
+    if not (faketime := shutil.which("faketime")):
+        pytest.skip("faketime is not installed")
+    settings = source | {"TAXI_DATA_DIR": str(tmp_path / "data")}
+    for day, status in (("2026-11-26", "landed"), ("2031-05-01", "unchanged"), ("2022-01-01", "unchanged")):
+        done = command(tmp_path, *RUN, first=(faketime, f"{day} 12:00:00"), **settings)
+        assert done.returncode == 0, done.stderr
+        assert [row["status"] for row in json.loads(done.stdout)] == [status]
+    assert command(tmp_path, "ledger", "yellow", "--verify", **settings).returncode == 0
 
 
 def test_times_of_files_mean_nothing(

@@ -83,7 +83,7 @@ def test_line_ends_quotes_order_and_case_make_no_difference(content: bytes) -> N
         (edition(lambda rows: ["x,Queens,Zone,Boro", *rows]), "LocationID 'x' is not a whole number"),
         (edition(lambda rows: [",Queens,Zone,Boro", *rows]), "LocationID '' is not a whole number"),
         (CONTENT.replace(b"Yorkville", b"\xff"), "it is not CSV in UTF-8"),
-        (CONTENT.replace(b"Yorkville", b"\0"), "Zone"),
+        (CONTENT.replace(b"Yorkville", b"\0"), "damaged"),
     ],
 )
 def test_a_lookup_that_is_not_whole_is_refused_and_says_what_is_wrong(content: bytes, says: str) -> None:
