@@ -13,9 +13,13 @@ import dagster as dg
 import psycopg
 import pytest
 
+from taxi_assets.cli import main
 from taxi_assets.commands.common import migrate
+from taxi_assets.demo.sample import write_month
+from taxi_assets.months import Month
 from taxi_assets.settings import SettingError, Settings
 from taxi_assets.trips.failures import PermanentError, TaxiError, TransientError
+from taxi_assets_tests.servers.deployment import PROJECT
 from taxi_assets_tests.servers.postgres import PASSWORD, PostgresServer
 
 pytest_plugins = ["taxi_assets_tests.servers.fixtures_postgres"]
@@ -127,6 +131,26 @@ def test_runs_that_use_a_pool_first_at_the_same_moment_all_get_it_and_later_its_
         for name in ("source", "warehouse"):
             instance.event_log_storage.initialize_concurrency_limit_to_default(name)
         assert limits(instance) == {"source": (3, True, 3), "warehouse": (4, False, 4)}
+
+
+def test_a_month_can_be_landed_by_hand_in_the_code_locations_container(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs are launched into containers there, by variables that only the services have that launch them."""
+    home = tmp_path / "home"
+    home.mkdir()
+    parts = (PROJECT / "dagster.yaml", PROJECT / "deploy/compose/run_launcher.yaml")
+    (home / "dagster.yaml").write_text("".join(part.read_text() for part in parts))
+    write_month(tmp_path / "site" / "yellow_2021-01.csv.gz", "yellow", Month(2021, 1), 100)
+    for name, value in {
+        "DAGSTER_HOME": str(home),
+        "DAGSTER_POSTGRES_URL": postgres_url,
+        "TAXI_CSV_URL": f"file://{tmp_path}/site/{{dataset}}_{{year}}-{{month:02}}.csv.gz",
+        "TAXI_SOURCE": "csv",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert main(["migrate"]) == 0
+    assert main(["run", "yellow", "2021-01"]) == 0
 
 
 def test_events_are_stored_though_the_server_breaks_connections_and_restarts(

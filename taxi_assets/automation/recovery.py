@@ -47,14 +47,14 @@ def end_dead_runs(
 ) -> list[Recovered]:
     """End runs that are recorded as begun and have no living process on this machine; free their pools' slots.
 
-    Nothing is done where runs are not processes of this machine.
+    Nothing is done where runs are launched into containers or pods, unless tags name those of this machine.
 
     Args:
         instance: Where the runs are recorded.
         statuses: Runs to look at. While a daemon runs, only those that are STARTED: the others may have no process yet.
         tags: Tags of the runs to look at, where runs of other machines are recorded too.
     """
-    if not isinstance(instance.run_launcher, DefaultRunLauncher):
+    if not tags and not isinstance(instance.run_launcher, DefaultRunLauncher):
         return []
     recovered = []
     for run in instance.get_runs(dg.RunsFilter(statuses=list(statuses), tags=tags)):

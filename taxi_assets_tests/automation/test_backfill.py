@@ -44,6 +44,7 @@ def test_two_years_and_mixed_beginnings_land_in_few_runs_and_a_bad_month_is_all_
         requested = time.time()
         two_years = here.backfill("yellow", [str(month) for month in TWO_YEARS])
         mixed = here.backfill_ranges({"yellow": ("2009-01", "2009-03"), "fhvhv": ("2019-02", "2019-03")})
+        beside = here.launch("yellow", "2018-06")  # as the publication sensor does: a run of one of the same months
         assert here.wait_for_backfill(two_years) == "COMPLETED_SUCCESS"
         assert here.wait_for_backfill(mixed) == "COMPLETED_FAILED"
 
@@ -56,6 +57,7 @@ def test_two_years_and_mixed_beginnings_land_in_few_runs_and_a_bad_month_is_all_
                 f"\n24 months in 2 runs: {seconds:.0f} s, of which {idle:.1f} s a month no step worked; "
                 f"a run per month: {RUN_PER_MONTH} s a month"
             )
+        here.wait(lambda: here.runs()[beside] == "SUCCESS", "the run beside the backfill to end")
         ledger = here.ledger("yellow")
         assert [month for month in ledger if month > "2018"] == [str(month) for month in TWO_YEARS]
         assert {ledger[str(month)]["table_rows"] for month in TWO_YEARS} == {10_000 if REAL_DATA else 1000}
