@@ -102,7 +102,7 @@ def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 
 
 def _refusal(error: BaseException | None) -> str:
-    """Return what the machine or the database said at the root of an error; nothing if it was neither."""
+    """Return what the machine or the database said that caused an error; nothing if it was neither."""
     from sqlalchemy.exc import DBAPIError
 
     while error:
@@ -110,7 +110,7 @@ def _refusal(error: BaseException | None) -> str:
             return str(error.orig).splitlines()[0]
         if isinstance(error, OSError):
             return str(error)
-        error = error.__cause__ or error.__context__
+        error = error.__cause__
     return ""
 
 

@@ -140,7 +140,7 @@ def _secret_files(settings: Settings) -> list[Path]:
     secret |= {"DAGSTER_POSTGRES_URL", "POSTGRES_PASSWORD"}
     env, key = Path.cwd() / ".env", settings.gcp_credentials
     holds = env.is_file() and any(text for name, text in dotenv_values(env).items() if name in secret)
-    return [*([env] if holds else []), *([Path(key)] if key and not key.lstrip().startswith("{") else [])]
+    return [*([env] if holds else []), *([Path(key).expanduser()] if key and not key.lstrip().startswith("{") else [])]
 
 
 def _kept(files: list[Path]) -> str:

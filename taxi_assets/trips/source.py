@@ -305,12 +305,14 @@ def _refuse_inner_redirect(asked: str, response: requests.Response, **_: object)
     """
     if not response.is_redirect:
         return
-    to = urljoin(response.url, response.headers["Location"])
-    if urlsplit(to).scheme not in ("http", "https") or (_is_inner(to) and not _is_inner(asked)):
-        raise PermanentError(
-            f"the source redirects to {without_secrets(to)}, which is not on the internet",
-            fix="check the address in a browser; if it is right, put the one that it leads to into the settings",
-        )
+    fix = "check the address in a browser; if it is right, put the one that it leads to into the settings"
+    try:
+        to = urljoin(response.url, response.headers["Location"])
+        outside = urlsplit(to).scheme in ("http", "https") and (_is_inner(asked) or not _is_inner(to))
+    except ValueError:
+        raise PermanentError("the source redirects to an address that is none", fix=fix) from None
+    if not outside:
+        raise PermanentError(f"the source redirects to {without_secrets(to)}, which is not on the internet", fix=fix)
 
 
 def _is_inner(url: str) -> bool:

@@ -40,5 +40,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.section("torture")
     for name, number in figures.items():
         terminalreporter.write_line(f"{name:24}{number:>12,}")
-    lost = len(terminalreporter.stats.get("failed", []))
+    lost = [*terminalreporter.stats.get("failed", []), *terminalreporter.stats.get("error", [])]
     terminalreporter.write_line(f"{'losses or duplicates':24}{'see the failures' if lost else '0':>12}")

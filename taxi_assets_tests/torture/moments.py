@@ -7,6 +7,7 @@ of a run, in Python's code, SQLite's, DuckDB's or Arrow's alike, without a debug
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -109,6 +110,7 @@ def watch(work: Callable[[], int], folder: Path, decide: Decide, limit: float) -
     if child == 0:
         status = 99
         try:
+            os.setpgid(0, 0)
             ours.close()
             _install(theirs)
             theirs.close()
@@ -126,6 +128,8 @@ def watch(work: Callable[[], int], folder: Path, decide: Decide, limit: float) -
             if os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
                 os.kill(child, signal.SIGKILL)
             _, status = os.waitpid(child, 0)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)  # what it started: Dagster copies a step's output by `tail`
     return Watched(os.waitstatus_to_exitcode(status), changes)
 
 

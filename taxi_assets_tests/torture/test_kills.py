@@ -73,14 +73,14 @@ def short_and_full(**kills: int) -> pytest.MarkDecorator:
     )
 
 
-@short_and_full(few=3, month=100, range_=100)
+@short_and_full(few=2, month=100, range_=100)
 def test_a_run_killed_at_any_moment_and_run_again_ends_as_if_undisturbed(
     kill: Kill, source: dict[str, str], months: str, kills: int
 ) -> None:
     kill(Here(source), months, kills)
 
 
-@short_and_full(few=3, month=40, range_=40)
+@short_and_full(few=2, month=40, range_=40)
 def test_so_does_one_that_lands_in_the_cloud(
     kill: Kill,
     source: dict[str, str],
@@ -98,7 +98,7 @@ def test_so_does_one_that_lands_in_the_cloud(
     kill(Cloud(gcs, bigquery, settings), months, kills)
 
 
-@short_and_full(few=3, month=40, range_=40)
+@short_and_full(few=2, month=40, range_=40)
 def test_so_does_one_that_lands_in_postgres_too(
     kill: Kill, source: dict[str, str], postgres: PostgresServer, months: str, kills: int
 ) -> None:
