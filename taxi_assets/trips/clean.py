@@ -69,7 +69,7 @@ def clean_month(
         try:
             desk = _Desk(dataset, raw, workroom.path(raw.file), rules, where)
             desk.sort(good, bad, metadata)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             if isinstance(error, OSError) and error.errno:  # the machine's fault; what is wrong with a file has none
                 raise
             raise PermanentError(

@@ -282,7 +282,7 @@ def parquet_rows(path: Path) -> int:
 
     try:
         footer = pq.read_metadata(path)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise NotATripFileError(
             f"not a trip file: a Parquet file without a readable footer, probably cut off ({error})"
         ) from error

@@ -35,7 +35,7 @@ def through_the_door(content: bytes, folder: Path, chunk: int = 1000) -> Content
 
 def parquet() -> bytes:
     sink = io.BytesIO()
-    pq.write_table(pa.table({"a": range(5)}), sink)
+    pq.write_table(pa.table({"trips": range(5)}), sink)
     return sink.getvalue()
 
 
@@ -84,6 +84,7 @@ PACKED = packed(CSV)
         ("a damaged gzip file", PACKED + b"and something else"),
         ("a Parquet file inside a gzip file", packed(parquet())),
         ("a Parquet file without a readable footer", parquet()[:-20]),
+        ("a Parquet file without a readable footer", parquet().replace(b"trips", b"tri\x80s")),
         ("a Parquet file without a readable footer", b"PAR1"),
         ("binary data", b"\0\1\2\3,\4" * 1000),
         ("its first line names no columns", b"hello\nworld, again\n"),
