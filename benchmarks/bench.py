@@ -99,7 +99,7 @@ def small_months(folder: Path, environment: dict[str, str]) -> dict[str, Figure]
             "TAXI_SOURCE": "csv",
             "TAXI_DATA_DIR": str(folder / f"data-{data}"),
         }
-        words = [sys.executable, "-m", "taxi_assets.cli", "run", "yellow", f"{months[0]}..{last}", "--json"]
+        words = [sys.executable, "-m", "taxi_assets.cli.main", "run", "yellow", f"{months[0]}..{last}", "--json"]
         figure, output = measure(words, environment | settings)
         work = figure.wall if "range" in name else sum(row["seconds"] for row in json.loads(output))
         found[name] = Figure(figure.wall, work, figure.memory)

@@ -33,10 +33,10 @@ def load_by_copy(source: Path, folder: Path) -> dict[str, Any]:
 
     from taxi_assets.contracts import DATASETS
     from taxi_assets.months import Month
-    from taxi_assets.stores.postgres import PostgresStore
-    from taxi_assets.trips.clean import clean_month
-    from taxi_assets.trips.source import Source
-    from taxi_assets.trips.workroom import Workroom
+    from taxi_assets.storage.warehouse.postgres import PostgresStore
+    from taxi_assets.transform.clean import clean_month
+    from taxi_assets.source.client import Source
+    from taxi_assets.storage.staging.local import Workroom
 
     yellow, room, url = DATASETS["yellow"], Workroom(folder / "work"), os.environ[URL]
     raw, _ = Source(f"file://{source}", "", "csv").fetch("yellow", Month.parse(MONTH), room)

@@ -107,9 +107,9 @@ def cleaning(source: Path, folder: Path) -> dict[str, Any]:
     """This project's cleaning step: contract, rejects, ledger, oddities, checksum, atomic publication."""
     from taxi_assets.contracts import DATASETS
     from taxi_assets.months import Month
-    from taxi_assets.trips.clean import clean_month
-    from taxi_assets.trips.source import Source
-    from taxi_assets.trips.workroom import Workroom
+    from taxi_assets.transform.clean import clean_month
+    from taxi_assets.source.client import Source
+    from taxi_assets.storage.staging.local import Workroom
 
     room = Workroom(folder / "work")
     raw, _ = Source(f"file://{source}", "", "csv").fetch("yellow", Month.parse(MONTH), room)
@@ -134,9 +134,9 @@ def run_chain(source: Path, folder: Path, profile: dict[str, str]) -> dict[str, 
     """
     import dagster as dg
 
-    from taxi_assets.automation.launch import run_months, why
-    from taxi_assets.commands.common import use_dagster_home
-    from taxi_assets.commands.run import STATIONS
+    from taxi_assets.instance.launch import run_months, why
+    from taxi_assets.cli.common import use_dagster_home
+    from taxi_assets.cli.run import STATIONS
     from taxi_assets.definitions import build_definitions
     from taxi_assets.demo.sample import write_month
     from taxi_assets.demo.server import serving

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 from PIL import Image
 
-from taxi_assets.automation.partitions import last_month
+from taxi_assets.partitions import last_month
 from taxi_assets.contracts import DATASETS
 from taxi_assets.demo.sample import write_month
 from taxi_assets.months import Month, months_between
@@ -102,7 +102,7 @@ def publish_month(folder: Path, month: Month) -> None:
 
 def command(*words: str, settings: dict[str, str]) -> None:
     """Run `taxi-assets`; a month that fails is part of the picture."""
-    subprocess.run([sys.executable, "-m", "taxi_assets.cli", *words], env={**os.environ, **settings}, check=False)
+    subprocess.run([sys.executable, "-m", "taxi_assets.cli.main", *words], env={**os.environ, **settings}, check=False)
 
 
 def report(chromium: Browser, path: Path) -> None:

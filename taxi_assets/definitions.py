@@ -31,7 +31,7 @@ def build_definitions(
         datasets: Contracts to make assets for.
         resources: Resources and IO managers to use instead of the profile's, by key.
     """
-    from taxi_assets.assets.factory import assets_of
+    from taxi_assets.assets.monthly import assets_of
     from taxi_assets.assets.report import report_asset
     from taxi_assets.assets.zones import zones_asset
 
@@ -52,12 +52,12 @@ def build_definitions(
 
 def _automation(settings: Settings, datasets: Mapping[str, Dataset]) -> dict[str, Any]:
     """Return jobs, schedules and sensors; they are there in every profile, and run from the start where they should."""
-    from taxi_assets.automation.alerts import alerts_sensor
-    from taxi_assets.automation.conditions import downstream_sensor
-    from taxi_assets.automation.jobs import EVERYTHING, GCS_TO_BIGQUERY, jobs_of
-    from taxi_assets.automation.lake import lake_sensor
-    from taxi_assets.automation.publication import publication_sensor
-    from taxi_assets.automation.schedules import schedules_of
+    from taxi_assets.sensors.alerts import alerts_sensor
+    from taxi_assets.automation import downstream_sensor
+    from taxi_assets.jobs import EVERYTHING, GCS_TO_BIGQUERY, jobs_of
+    from taxi_assets.sensors.lake import lake_sensor
+    from taxi_assets.sensors.publication import publication_sensor
+    from taxi_assets.schedules import schedules_of
 
     runs = settings.automated
     sensor = dg.DefaultSensorStatus.RUNNING if runs else dg.DefaultSensorStatus.STOPPED

@@ -16,8 +16,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from taxi_assets.months import Month
-from taxi_assets.trips.engine import LEAST, Engine, machine_memory
-from taxi_assets.trips.failures import TaxiError
+from taxi_assets.storage.limits import LEAST, Engine, machine_memory
+from taxi_assets.errors import TaxiError
 
 CSV_MIRROR = (
     "https://github.com/DataTalksClub/nyc-tlc-data/releases/download/"

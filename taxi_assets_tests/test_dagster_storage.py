@@ -13,12 +13,12 @@ import dagster as dg
 import psycopg
 import pytest
 
-from taxi_assets.cli import main
-from taxi_assets.commands.common import migrate
+from taxi_assets.cli.main import main
+from taxi_assets.cli.common import migrate
 from taxi_assets.demo.sample import write_month
 from taxi_assets.months import Month
 from taxi_assets.settings import SettingError, Settings
-from taxi_assets.trips.failures import PermanentError, TaxiError, TransientError
+from taxi_assets.errors import PermanentError, TaxiError, TransientError
 from taxi_assets_tests.servers.deployment import PROJECT
 from taxi_assets_tests.servers.postgres import PASSWORD, PostgresServer
 

@@ -24,12 +24,12 @@ from types import ModuleType
 import pytest
 from rich.console import Console
 
-from taxi_assets import cli
-from taxi_assets.commands.showing import showing
+from taxi_assets.cli import main as cli
+from taxi_assets.cli.progress import showing
 from taxi_assets.demo.sample import write_month
 from taxi_assets.months import Month, parse_months
 from taxi_assets.settings import Settings, variable
-from taxi_assets.trips import progress
+from taxi_assets import progress
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -362,7 +362,7 @@ def in_a_terminal(*words: str, **settings: str) -> str:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 150, 0, 0))
     process = subprocess.Popen(
-        [sys.executable, "-m", "taxi_assets.cli", *words],
+        [sys.executable, "-m", "taxi_assets.cli.main", *words],
         env={**os.environ, "TERM": "xterm-256color", **settings},
         stdout=theirs,
         stderr=theirs,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from taxi_assets.commands.doctor import command as doctor
+from taxi_assets.cli.doctor import command as doctor
 from taxi_assets_tests.servers.http_source import HttpSource, http_source
 from taxi_assets_tests.servers.postgres import PostgresServer
 

@@ -17,7 +17,7 @@ import pytest
 
 from taxi_assets.demo.sample import write_month
 from taxi_assets.settings import Settings
-from taxi_assets.stores.profile import lake_of, warehouse_of
+from taxi_assets.storage.factory import lake_of, warehouse_of
 from taxi_assets_tests.servers.bigquery import BigQueryServer
 from taxi_assets_tests.servers.cloud import JANUARY, environment
 from taxi_assets_tests.servers.credentials import TokenEndpoint
@@ -65,7 +65,7 @@ def machines(
         variables = dict(os.environ)
         processes = [
             subprocess.Popen(
-                [sys.executable, "-m", "taxi_assets.cli", "run", "yellow", "2021-01", "--verbose"],
+                [sys.executable, "-m", "taxi_assets.cli.main", "run", "yellow", "2021-01", "--verbose"],
                 env=variables | {"TAXI_DATA_DIR": str(folder / name)},
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             )

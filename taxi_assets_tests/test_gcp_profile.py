@@ -14,24 +14,24 @@ import pyarrow as pa
 import pytest
 from dagster._core.storage.compute_log_manager import ComputeIOType
 
-from taxi_assets.automation.launch import run_months
-from taxi_assets.commands.common import use_dagster_home
-from taxi_assets.commands.ledger import command as print_ledger
-from taxi_assets.commands.run import land
+from taxi_assets.instance.launch import run_months
+from taxi_assets.cli.common import use_dagster_home
+from taxi_assets.cli.ledger import command as print_ledger
+from taxi_assets.cli.run import land
 from taxi_assets.contracts import DATASETS
 from taxi_assets.definitions import build_definitions
 from taxi_assets.demo.sample import write_month
-from taxi_assets.ledger import LedgerRow
+from taxi_assets.reconciliation import LedgerRow
 from taxi_assets.months import Month, parse_months
 from taxi_assets.settings import Settings
-from taxi_assets.stores.profile import lake_of, warehouse_of
+from taxi_assets.storage.factory import lake_of, warehouse_of
 from taxi_assets_tests.automation.world import World, make_instance
 from taxi_assets_tests.servers.bigquery import BigQueryServer
 from taxi_assets_tests.servers.cloud import JANUARY
 from taxi_assets_tests.servers.gcs import GcsServer
 from taxi_assets_tests.servers.http_source import HttpSource
 from taxi_assets_tests.servers.proxy import faulty_proxy
-from taxi_assets_tests.stores.months import cleaned_month
+from taxi_assets_tests.storage.months import cleaned_month
 
 
 def run(settings: Settings, dataset: str = "yellow", months: str = "2021-01") -> list[LedgerRow]:
@@ -229,7 +229,7 @@ def test_a_step_does_not_fail_for_what_it_printed(
 
 def test_the_local_profile_never_loads_googles_libraries(source: HttpSource, tmp_path: Path) -> None:
     code = (
-        "import sys; from taxi_assets.cli import main; "
+        "import sys; from taxi_assets.cli.main import main; "
         "assert main(['run', 'yellow', '2021-01']) == 0; "
         "print([name for name in sys.modules if name.startswith(('google.cloud', 'google.auth', 'dagster_gcp'))])"
     )

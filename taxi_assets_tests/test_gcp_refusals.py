@@ -7,11 +7,11 @@ import uuid
 
 import pytest
 
-from taxi_assets.commands.doctor import command as doctor
-from taxi_assets.commands.provision import command as provision
-from taxi_assets.commands.run import command as print_run
+from taxi_assets.cli.doctor import command as doctor
+from taxi_assets.cli.provision import command as provision
+from taxi_assets.cli.run import command as print_run
 from taxi_assets.settings import SettingError, Settings
-from taxi_assets.trips.failures import TaxiError
+from taxi_assets.errors import TaxiError
 from taxi_assets_tests.servers.bigquery import BigQueryServer
 from taxi_assets_tests.servers.credentials import EMAIL, TokenEndpoint
 from taxi_assets_tests.servers.gcs import GcsServer

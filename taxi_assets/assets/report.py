@@ -13,8 +13,8 @@ from typing import Any
 import dagster as dg
 
 from taxi_assets.assets.steps import land_months
-from taxi_assets.automation.conditions import follows_its_upstream
-from taxi_assets.automation.partitions import MONTHS_PER_RUN, partitions_of
+from taxi_assets.automation import follows_its_upstream
+from taxi_assets.partitions import MONTHS_PER_RUN, partitions_of
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.months import Month
 from taxi_assets.resources import WorkResource

@@ -15,9 +15,9 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetC
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.io_managers.monthly import REPORTS_ITSELF
 from taxi_assets.months import Month
-from taxi_assets.trips.failures import TaxiError
-from taxi_assets.trips.landing import Done, Judge, Landing
-from taxi_assets.trips.papers import Papers
+from taxi_assets.errors import TaxiError
+from taxi_assets.landing import Done, Judge, Landing
+from taxi_assets.records import Papers
 
 
 def land_months(

@@ -7,8 +7,8 @@ import dagster as dg
 
 from taxi_assets.contracts.zones import ZONE_COLUMNS, ZONES_TABLE
 from taxi_assets.io_managers.metadata import column_schema
-from taxi_assets.trips.failures import TaxiError
-from taxi_assets.trips.zones import contract, fetch_zones
+from taxi_assets.errors import TaxiError
+from taxi_assets.transform.zones import contract, fetch_zones
 
 OBJECT = "data/reference/taxi_zones.parquet"
 

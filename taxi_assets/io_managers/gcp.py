@@ -17,13 +17,13 @@ from taxi_assets.io_managers.monthly import MonthlyIOManager
 from taxi_assets.months import Month
 from taxi_assets.resources import WorkResource
 from taxi_assets.resources.gcp import CloudStorageResource, WarehouseResource
-from taxi_assets.stores.bigquery import BigQueryWarehouse
-from taxi_assets.stores.gcs import GcsLake
-from taxi_assets.stores.google_errors import lacking
-from taxi_assets.trips import verdicts
-from taxi_assets.trips.failures import PermanentError
-from taxi_assets.trips.papers import CleanedFile, LoadedMonth, Papers, StoredObject
-from taxi_assets.trips.verdicts import Verdict
+from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
+from taxi_assets.storage.lake.gcs import GcsLake
+from taxi_assets.storage.google.errors import lacking
+from taxi_assets.transform import quality as verdicts
+from taxi_assets.errors import PermanentError
+from taxi_assets.records import CleanedFile, LoadedMonth, Papers, StoredObject
+from taxi_assets.transform.quality import Verdict
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,9 +10,9 @@ import dagster as dg
 
 from taxi_assets.contracts.model import Column
 from taxi_assets.contracts.schemas import TYPES
-from taxi_assets.reports import daily
-from taxi_assets.trips.papers import CleanedFile, LoadedMonth, RawFile, StoredObject
-from taxi_assets.trips.workroom import Workroom
+from taxi_assets.reports import sparkline as daily
+from taxi_assets.records import CleanedFile, LoadedMonth, RawFile, StoredObject
+from taxi_assets.storage.staging.local import Workroom
 
 if TYPE_CHECKING:
     import pyarrow as pa

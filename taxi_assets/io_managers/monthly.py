@@ -26,10 +26,10 @@ from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_AS
 
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.months import Month
-from taxi_assets.trips.failures import TaxiError
-from taxi_assets.trips.landing import Done, Landing
-from taxi_assets.trips.papers import Papers
-from taxi_assets.trips.patience import patiently
+from taxi_assets.errors import TaxiError
+from taxi_assets.landing import Done, Landing
+from taxi_assets.records import Papers
+from taxi_assets.retries import patiently
 
 if TYPE_CHECKING:
     import pyarrow as pa

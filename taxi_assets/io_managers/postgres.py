@@ -12,11 +12,11 @@ from taxi_assets.io_managers import metadata
 from taxi_assets.io_managers.monthly import MonthlyIOManager
 from taxi_assets.months import Month
 from taxi_assets.resources import WorkResource
-from taxi_assets.stores.postgres import PostgresStore
-from taxi_assets.trips import verdicts
-from taxi_assets.trips.failures import PermanentError
-from taxi_assets.trips.papers import CleanedFile, LoadedMonth, Papers
-from taxi_assets.trips.verdicts import Verdict
+from taxi_assets.storage.warehouse.postgres import PostgresStore
+from taxi_assets.transform import quality as verdicts
+from taxi_assets.errors import PermanentError
+from taxi_assets.records import CleanedFile, LoadedMonth, Papers
+from taxi_assets.transform.quality import Verdict
 
 if TYPE_CHECKING:
     import pyarrow as pa

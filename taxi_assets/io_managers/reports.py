@@ -9,9 +9,9 @@ from taxi_assets.io_managers import metadata
 from taxi_assets.io_managers.monthly import MonthlyIOManager
 from taxi_assets.months import Month
 from taxi_assets.reports.report import ReportFile
-from taxi_assets.trips.failures import PermanentError
-from taxi_assets.trips.papers import Papers
-from taxi_assets.trips.verdicts import Verdict
+from taxi_assets.errors import PermanentError
+from taxi_assets.records import Papers
+from taxi_assets.transform.quality import Verdict
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -11,9 +11,9 @@ from taxi_assets.io_managers import metadata
 from taxi_assets.io_managers.monthly import MonthlyIOManager
 from taxi_assets.months import Month
 from taxi_assets.resources import WorkResource
-from taxi_assets.trips import verdicts
-from taxi_assets.trips.papers import CleanedFile, Papers, RawFile
-from taxi_assets.trips.verdicts import Verdict
+from taxi_assets.transform import quality as verdicts
+from taxi_assets.records import CleanedFile, Papers, RawFile
+from taxi_assets.transform.quality import Verdict
 
 if TYPE_CHECKING:
     import pyarrow as pa

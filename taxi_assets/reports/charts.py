@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taxi_assets.contracts.model import Dataset
-from taxi_assets.reports.numbers import MILE_BINS, Numbers, Spread
-from taxi_assets.reports.words import source_line, words_of
+from taxi_assets.reports.metrics import MILE_BINS, Numbers, Spread
+from taxi_assets.reports.labels import source_line, words_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

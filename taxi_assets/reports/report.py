@@ -11,10 +11,10 @@ from typing import Protocol
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.months import Month
 from taxi_assets.reports.charts import charts_of, write_pngs
-from taxi_assets.reports.numbers import Numbers, Warehouse, numbers_of
-from taxi_assets.reports.page import page_of
-from taxi_assets.trips.papers import CleanedFile, Papers
-from taxi_assets.trips.workroom import Workroom
+from taxi_assets.reports.metrics import Numbers, Warehouse, numbers_of
+from taxi_assets.reports.html import page_of
+from taxi_assets.records import CleanedFile, Papers
+from taxi_assets.storage.staging.local import Workroom
 
 PAGE = "report.html"
 

@@ -11,13 +11,13 @@ from typing import Any
 import dagster as dg
 
 from taxi_assets.settings import Settings, variable
-from taxi_assets.trips.engine import Engine
-from taxi_assets.trips.source import Source, without_secrets
-from taxi_assets.trips.workroom import Workroom
+from taxi_assets.storage.limits import Engine
+from taxi_assets.source.client import Source, without_secrets
+from taxi_assets.storage.staging.local import Workroom
 
 
 class SourceResource(dg.ConfigurableResource):
-    """Where months and zones come from; the fields are those of `taxi_assets.trips.source.Source`."""
+    """Where months and zones come from; the fields are those of `taxi_assets.source.client.Source`."""
 
     csv_url: str
     parquet_url: str

@@ -18,9 +18,9 @@ from pydantic import Field
 
 from taxi_assets.resources import WorkResource
 from taxi_assets.settings import Settings, google_emulators, variable
-from taxi_assets.stores.gcs_work import GcsWorkroom
-from taxi_assets.stores.google import GoogleAccess
-from taxi_assets.trips.workroom import Workroom
+from taxi_assets.storage.staging.gcs import GcsWorkroom
+from taxi_assets.storage.google.access import GoogleAccess
+from taxi_assets.storage.staging.local import Workroom
 
 _CREDENTIALS = "A service account's JSON key, or the path of its file; none: Application Default Credentials."
 

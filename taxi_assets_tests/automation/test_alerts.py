@@ -12,7 +12,7 @@ from dagster._core.storage.tags import WILL_RETRY_TAG
 from dagster._core.utils import make_new_run_id
 from dagster._time import get_current_datetime
 
-from taxi_assets.automation.launch import origin_of
+from taxi_assets.instance.launch import origin_of
 from taxi_assets_tests.automation.world import World
 from taxi_assets_tests.servers.alert_receivers import Receiver, mail_server, webhook
 

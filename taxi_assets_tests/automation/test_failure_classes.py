@@ -7,8 +7,8 @@ from collections.abc import Callable
 import dagster as dg
 import pytest
 
-from taxi_assets.trips.failures import PermanentError, TransientError
-from taxi_assets.trips.patience import patiently
+from taxi_assets.errors import PermanentError, TransientError
+from taxi_assets.retries import patiently
 from taxi_assets_tests.automation.world import World
 from taxi_assets_tests.servers.http_source import Answer, broken, status
 

@@ -167,7 +167,7 @@ def test_an_object_with_a_column_of_its_own_fails_its_load_once_and_the_old_mont
 def test_a_bucket_full_of_others_objects_does_not_flood_the_queue(
     world: World, lake: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("taxi_assets.automation.lake.MOST_RUNS", 2)
+    monkeypatch.setattr("taxi_assets.sensors.lake.MOST_RUNS", 2)
     elsewhere = _made_elsewhere(world, lake, "2023-01")
     for month in (1, 3, 5, 7):
         here = object_of(lake, "yellow", f"2023-{month:02}")

@@ -12,8 +12,8 @@ import dagster as dg
 import pytest
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
-from taxi_assets.automation import recovery
-from taxi_assets.automation.recovery import end_dead_runs
+from taxi_assets.instance import recovery
+from taxi_assets.instance.recovery import end_dead_runs
 from taxi_assets_tests.automation.daemon import wait_for
 from taxi_assets_tests.automation.world import World
 from taxi_assets_tests.servers.http_source import stall
@@ -27,7 +27,7 @@ def working(world: World) -> Iterator[subprocess.Popen[bytes]]:
     world.site.orders[path].append(stall(60, world.site.files[path], 100))
     address = f"{world.site.url}/{{dataset}}_{{year}}-{{month:02}}.csv.gz"
     process = subprocess.Popen(
-        [sys.executable, "-m", "taxi_assets.cli", "run", "yellow", "2023-01"],
+        [sys.executable, "-m", "taxi_assets.cli.main", "run", "yellow", "2023-01"],
         env={**os.environ, "TAXI_CSV_URL": address, "TAXI_SOURCE": "csv"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -18,8 +18,8 @@ import dagster as dg
 from dagster._core.test_utils import freeze_time
 from dagster._core.utils import make_new_run_id
 
-from taxi_assets.automation.history import landed, months_of_run
-from taxi_assets.automation.launch import origin_of, run_months
+from taxi_assets.instance.history import landed, months_of_run
+from taxi_assets.instance.launch import origin_of, run_months
 from taxi_assets.contracts import DATASETS
 from taxi_assets.definitions import build_definitions
 from taxi_assets.demo.sample import write_month

@@ -12,9 +12,9 @@ from taxi_assets.contracts import DATASETS, Column, Dataset, fold
 from taxi_assets.contracts.schemas import arrow_schema, bigquery_fields, duckdb_columns, postgres_columns
 from taxi_assets.contracts.zones import ZONE_COLUMNS
 from taxi_assets.months import Month
-from taxi_assets.trips.clean import recipe
-from taxi_assets.trips.rules import CleaningRules
-from taxi_assets_tests.trips.landing import TRIP, YELLOW_2019, csv, land
+from taxi_assets.transform.clean import recipe
+from taxi_assets.transform.rules import CleaningRules
+from taxi_assets_tests.transform.landing import TRIP, YELLOW_2019, csv, land
 
 METERED = "fare_amount extra mta_tax tip_amount tolls_amount"
 PLACES = "pickup_longitude pickup_latitude dropoff_longitude dropoff_latitude"

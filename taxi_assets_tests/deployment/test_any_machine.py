@@ -11,15 +11,15 @@ from taxi_assets.contracts import DATASETS
 from taxi_assets.demo.sample import write_month
 from taxi_assets.months import Month
 from taxi_assets.settings import SettingError, Settings
-from taxi_assets.stores.gcs_work import GcsWorkroom
-from taxi_assets.stores.profile import workroom_of
-from taxi_assets.trips.clean import clean_month
-from taxi_assets.trips.failures import PermanentError, TransientError
-from taxi_assets.trips.papers import CleanedFile, RawFile
-from taxi_assets.trips.source import Source
-from taxi_assets.trips.workroom import Workroom, sha256_of
+from taxi_assets.storage.staging.gcs import GcsWorkroom
+from taxi_assets.storage.factory import workroom_of
+from taxi_assets.transform.clean import clean_month
+from taxi_assets.errors import PermanentError, TransientError
+from taxi_assets.records import CleanedFile, RawFile
+from taxi_assets.source.client import Source
+from taxi_assets.storage.staging.local import Workroom, sha256_of
 from taxi_assets_tests.servers.gcs import GcsServer
-from taxi_assets_tests.stores.months import access
+from taxi_assets_tests.storage.months import access
 
 JANUARY = Month(2021, 1)
 ROWS = 2000

@@ -17,7 +17,7 @@ from dagster_k8s.container_context import K8sContainerContext
 from dagster_k8s.job import construct_dagster_k8s_job
 from kubernetes.client import ApiClient
 
-from taxi_assets.automation.containers import RunContainers
+from taxi_assets.instance.containers import RunContainers
 from taxi_assets.settings import Settings
 from taxi_assets_tests.servers.deployment import PROJECT
 

@@ -16,14 +16,14 @@ from taxi_assets.contracts.schemas import arrow_schema
 from taxi_assets.contracts.zones import ZONE_COLUMNS, ZONES_TABLE
 from taxi_assets.demo.sample import blocks
 from taxi_assets.months import Month
-from taxi_assets.reports.numbers import Numbers, numbers_of
+from taxi_assets.reports.metrics import Numbers, numbers_of
 from taxi_assets.reports.report import ReportFile, make_report
-from taxi_assets.stores.duckdb import DuckDBWarehouse
-from taxi_assets.stores.folder import FolderLake
-from taxi_assets.trips.engine import Engine
-from taxi_assets.trips.papers import CleanedFile
-from taxi_assets.trips.workroom import Workroom
-from taxi_assets_tests.trips import landing
+from taxi_assets.storage.warehouse.duckdb import DuckDBWarehouse
+from taxi_assets.storage.lake.folder import FolderLake
+from taxi_assets.storage.limits import Engine
+from taxi_assets.records import CleanedFile
+from taxi_assets.storage.staging.local import Workroom
+from taxi_assets_tests.transform import landing
 
 
 @dataclass

@@ -11,8 +11,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from taxi_assets.months import Month
-from taxi_assets.reports import daily
-from taxi_assets_tests.trips.landing import csv, land, trip
+from taxi_assets.reports import sparkline as daily
+from taxi_assets_tests.transform.landing import csv, land, trip
 
 JANUARY = Month(2021, 1)
 SHOWN_IN_PLACE = 1000  # Dagster's UI shows longer Markdown behind a click (its source, `isLongMarkdown`; seen in 1.13)

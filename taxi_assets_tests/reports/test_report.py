@@ -17,11 +17,11 @@ from PIL import Image
 from taxi_assets.contracts import DATASETS
 from taxi_assets.months import Month
 from taxi_assets.reports.charts import charts_of
-from taxi_assets.reports.numbers import Oddity, Spread
-from taxi_assets.reports.page import unusual
+from taxi_assets.reports.metrics import Oddity, Spread
+from taxi_assets.reports.html import unusual
 from taxi_assets.reports.report import ReportFile
-from taxi_assets.reports.words import words_of
-from taxi_assets.trips.oddities import conditions
+from taxi_assets.reports.labels import words_of
+from taxi_assets.transform.anomalies import conditions
 from taxi_assets_tests.reports.landed import Place
 
 ROWS = 700

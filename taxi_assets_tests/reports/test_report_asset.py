@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from taxi_assets.automation.launch import run_months
+from taxi_assets.instance.launch import run_months
 from taxi_assets.contracts import DATASETS
 from taxi_assets.definitions import build_definitions
 from taxi_assets.demo.sample import write_month
@@ -53,7 +53,7 @@ def test_landing_makes_no_report_and_the_command_makes_those_of_months_that_have
     environment = site(tmp_path)
     code = f"""if True:
         import pathlib, sys
-        from taxi_assets.cli import main
+        from taxi_assets.cli.main import main
         assert main(["run", "yellow", "2021-01..2021-02", "--json"]) == 0
         assert not [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]
         assert not pathlib.Path({str(tmp_path)!r}, "data/lake/reports").exists()
@@ -64,7 +64,7 @@ def test_landing_makes_no_report_and_the_command_makes_those_of_months_that_have
     assert "the names of zones cannot be had" in nameless.stderr
     assert "Place 1" not in Path(nameless.stdout.splitlines()[-1]).read_text("utf-8")
 
-    done = python("-m", "taxi_assets.cli", "report", "yellow", "2021-01..2021-03", **environment)
+    done = python("-m", "taxi_assets.cli.main", "report", "yellow", "2021-01..2021-03", **environment)
     pages = [Path(line) for line in done.stdout.splitlines()]
     assert [path.parent.name for path in pages] == ["2021-01", "2021-02"], done.stderr
     assert all("<h1>Yellow taxi trips, " in path.read_text("utf-8") for path in pages)

@@ -8,21 +8,21 @@ from pathlib import Path
 import dagster as dg
 import pyarrow.parquet as pq
 
-from taxi_assets.automation.launch import run_months
-from taxi_assets.commands.run import land
+from taxi_assets.instance.launch import run_months
+from taxi_assets.cli.run import land
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.zones import ZONE_COLUMNS, ZONES_TABLE
 from taxi_assets.definitions import build_definitions
 from taxi_assets.months import Month
 from taxi_assets.reports.report import make_report
 from taxi_assets.settings import Settings
-from taxi_assets.stores.bigquery import BigQueryWarehouse
-from taxi_assets.stores.gcs import GcsLake
+from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
+from taxi_assets.storage.lake.gcs import GcsLake
 from taxi_assets_tests.reports.landed import Place, zones
 from taxi_assets_tests.servers.bigquery import BigQueryServer
 from taxi_assets_tests.servers.cloud import JANUARY
 from taxi_assets_tests.servers.gcs import GcsServer
-from taxi_assets_tests.stores.months import PROJECT, access
+from taxi_assets_tests.storage.months import PROJECT, access
 
 
 def test_bigquery_and_duckdb_give_the_same_report_and_the_bucket_serves_it_as_a_page(

@@ -13,7 +13,7 @@ from taxi_assets.contracts import DATASETS
 from taxi_assets.demo.sample import write_month
 from taxi_assets.months import Month
 from taxi_assets.settings import Settings
-from taxi_assets.stores.profile import lake_of, warehouse_of
+from taxi_assets.storage.factory import lake_of, warehouse_of
 from taxi_assets_tests.servers.http_source import HttpSource, http_source
 
 if TYPE_CHECKING:

@@ -61,7 +61,7 @@ def dagster_ui(settings: Mapping[str, str], log: Path) -> Iterator[str]:
         RuntimeError: It ended or does not answer.
     """
     port = free_port()
-    command = [sys.executable, "-m", "taxi_assets.cli", "dev", "--port", str(port)]
+    command = [sys.executable, "-m", "taxi_assets.cli.main", "dev", "--port", str(port)]
     with log.open("wb") as sink:  # a process group of its own: signals to the first process alone leave its children
         process = subprocess.Popen(
             command, cwd=PROJECT, env={**os.environ, **settings}, stdout=sink, stderr=sink, start_new_session=True

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import psycopg
 
 from taxi_assets.settings import Settings
-from taxi_assets.stores.profile import lake_of, warehouse_of
+from taxi_assets.storage.factory import lake_of, warehouse_of
 from taxi_assets_tests.torture.bench import tables_of
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class Cloud:
         "google.cloud.bigquery",
         "google.cloud.storage",
         "taxi_assets.io_managers.gcp",
-        "taxi_assets.stores.bigquery",
-        "taxi_assets.stores.gcs",
+        "taxi_assets.storage.warehouse.bigquery",
+        "taxi_assets.storage.lake.gcs",
     )
 
     def empty(self) -> dict[str, str]:
@@ -102,7 +102,7 @@ class Postgres:
 
     server: PostgresServer
     settings: Mapping[str, str]
-    more: tuple[str, ...] = ("psycopg", "taxi_assets.io_managers.postgres", "taxi_assets.stores.postgres")
+    more: tuple[str, ...] = ("psycopg", "taxi_assets.io_managers.postgres", "taxi_assets.storage.warehouse.postgres")
 
     def empty(self) -> dict[str, str]:
         """See `Place.empty`."""

@@ -13,7 +13,7 @@ import pytest
 from taxi_assets.demo.sample import write_month
 from taxi_assets.months import Month
 from taxi_assets.settings import Settings
-from taxi_assets.stores.profile import warehouse_of
+from taxi_assets.storage.factory import warehouse_of
 from taxi_assets_tests.torture.bench import Bench, bench, state_of
 from taxi_assets_tests.torture.tally import Tally
 

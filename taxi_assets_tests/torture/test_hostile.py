@@ -20,21 +20,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from taxi_assets.cli import main
-from taxi_assets.commands.run import land as run
+from taxi_assets.cli.main import main
+from taxi_assets.cli.run import land as run
 from taxi_assets.contracts import DATASETS
 from taxi_assets.demo.sample import write_month
-from taxi_assets.ledger import LedgerRow
+from taxi_assets.reconciliation import LedgerRow
 from taxi_assets.months import Month
 from taxi_assets.settings import SettingError, Settings
-from taxi_assets.stores.profile import warehouse_of
-from taxi_assets.trips import door, source
-from taxi_assets.trips.door import Door, NotATripFileError
-from taxi_assets.trips.failures import PermanentError, TaxiError
-from taxi_assets.trips.workroom import Workroom
+from taxi_assets.storage.factory import warehouse_of
+from taxi_assets.source import inspection as door
+from taxi_assets.source import client as source
+from taxi_assets.source.inspection import Door, NotATripFileError
+from taxi_assets.errors import PermanentError, TaxiError
+from taxi_assets.storage.staging.local import Workroom
 from taxi_assets_tests.servers.http_source import Handler, HttpSource, http_source, redirect
 from taxi_assets_tests.torture.tally import Tally
-from taxi_assets_tests.trips.landing import TRIP, csv, land
+from taxi_assets_tests.transform.landing import TRIP, csv, land
 
 pytest_plugins = ["taxi_assets_tests.servers.fixtures_postgres"]
 

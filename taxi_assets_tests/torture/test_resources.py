@@ -141,7 +141,7 @@ def command(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run `taxi-assets` as a person would, in a process of its own."""
     return subprocess.run(
-        [*first, sys.executable, "-m", "taxi_assets.cli", *words],
+        [*first, sys.executable, "-m", "taxi_assets.cli.main", *words],
         env={"PATH": os.environ["PATH"], "HOME": str(folder), **settings},
         cwd=folder,
         capture_output=True,

@@ -21,14 +21,14 @@ _NEEDED = (
     "duckdb",
     "pyarrow.parquet",
     "requests",
-    "taxi_assets.automation.launch",
-    "taxi_assets.commands.common",
-    "taxi_assets.commands.showing",
+    "taxi_assets.instance.launch",
+    "taxi_assets.cli.common",
+    "taxi_assets.cli.progress",
     "taxi_assets.definitions",
-    "taxi_assets.assets.factory",
+    "taxi_assets.assets.monthly",
     "taxi_assets.assets.report",
     "taxi_assets.assets.zones",
-    "taxi_assets.dagster_storage",
+    "taxi_assets.instance.storage",
     "taxi_assets.io_managers.local",
     "dagster._core.storage.sqlite_storage",
 )
@@ -82,8 +82,8 @@ def _command(order: dict[str, Any]) -> int:
     os.chdir(order["working_folder"])
     from rich.console import Console
 
-    from taxi_assets import cli
-    from taxi_assets.commands import common
+    from taxi_assets.cli import main as cli
+    from taxi_assets.cli import common
 
     common.out.file, common.err.file = sys.stdout, sys.stderr
     assert isinstance(common.out, Console)

@@ -1,0 +1,275 @@
+"""`taxi-assets doctor`: tries every setting, credential, permission and connection, and says what to fix.
+
+Nothing is changed anywhere. A check that cannot be tried because another one failed is left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from taxi_assets.cli.main import FAILED, LANDED
+from taxi_assets.cli.common import load_settings, out
+from taxi_assets.contracts import DATASETS
+from taxi_assets.contracts.model import Dataset
+from taxi_assets.settings import (
+    SettingError,
+    Settings,
+    dagster_home,
+    dagster_postgres_url,
+    google_emulators,
+    variable,
+)
+from taxi_assets.storage.factory import access_of, lake_of, warehouse_of
+from taxi_assets.errors import PermanentError, TaxiError, TransientError
+
+if TYPE_CHECKING:
+    from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
+    from taxi_assets.storage.lake.gcs import Bucket
+
+INDENT = 20 * " "
+
+ROOM = 3.0
+"""Gigabytes that TLC's largest months take while they are worked on: 0.6 published, 0.6 cleaned, as much beside."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that is tried.
+
+    Attributes:
+        name: What a person calls it.
+        look: Says in some words what was found, or raises what is wrong.
+        after: Checks without which it makes no sense.
+    """
+
+    name: str
+    look: Callable[[], str]
+    after: tuple[str, ...] = ()
+
+
+def command() -> int:
+    """Try everything, print what was found; return the exit status."""
+    settings, wrong = _settings()
+    for error in wrong:
+        _tell("settings", error)
+    failed = {"settings"} if wrong else set()
+    for check in checks(settings):
+        if check.name in failed:
+            continue
+        if failed.intersection(check.after):
+            out.print(f"[yellow]left[/]  {check.name:14}not tried: see above")
+            failed.add(check.name)
+            continue
+        try:
+            found = check.look()
+        except TaxiError as error:
+            _tell(check.name, error)
+            failed.add(check.name)
+        else:
+            out.print(f"[green]ok[/]    {check.name:14}", end="")
+            out.print(found, markup=False)
+    if failed:
+        out.print("\nput right what is above, and run it again")
+        return FAILED
+    out.print("\neverything that is needed is there; land a month with: taxi-assets run yellow 2021-01")
+    return LANDED
+
+
+def checks(settings: Settings) -> Iterator[Check]:
+    """Return what is tried in the profile, in order."""
+    yield Check("settings", lambda: _given(settings))
+    if secrets := _secret_files(settings):
+        yield Check("secrets", lambda: _kept(secrets))
+    yield Check("data folder", lambda: _folder(settings))
+    yield Check("dagster", _dagster)
+    yield from (_in_google if settings.profile == "gcp" else _here)(settings)
+    if url := settings.postgres_url:
+        yield Check("postgres", lambda: _postgres(url, "TAXI_POSTGRES_URL"))
+    yield Check("source", lambda: _source(settings))
+
+
+def _settings() -> tuple[Settings, list[SettingError]]:
+    """Read the settings; those that cannot be used are told, and take their default for the other checks."""
+    wrong: list[SettingError] = []
+    with contextlib.suppress(SettingError):
+        load_settings()  # what stands in .env is in the environment after that
+    variables = dict(os.environ)
+    while True:
+        try:
+            settings = Settings.from_environment(variables)
+            settings.check_profile()
+        except SettingError as error:  # noqa: PERF203 - a few at most
+            wrong.append(error)
+            # a profile that lacks something is not tried
+            variables.pop(name if (name := error.where.partition(",")[0]) in variables else "TAXI_PROFILE")
+        else:
+            return settings, wrong
+
+
+def _given(settings: Settings) -> str:
+    """Say what is set, and what is nearly."""
+    from taxi_assets.source.client import without_secrets
+
+    fields = {variable(field.name): field for field in dataclasses.fields(Settings)}
+    given = {name: os.environ[name] for name in fields if os.environ.get(name, "").strip()}
+    shown = [
+        name if fields[name].metadata["secret"] else f"{name}={without_secrets(text) if '://' in text else text}"
+        for name, text in given.items()
+    ]
+    found = f"profile {settings.profile}; {', '.join(shown) or 'every setting has its default'}"
+    for name in os.environ:
+        if name.startswith("TAXI_") and name not in fields and (near := difflib.get_close_matches(name, fields, 1)):
+            found += f"\n{INDENT}{name} is not a setting; {near[0]} is one"
+    return found
+
+
+def _secret_files(settings: Settings) -> list[Path]:
+    """Return the files that hold passwords or keys: `.env` if it sets any, and a service account's key."""
+    from dotenv import dotenv_values
+
+    secret = {variable(field.name) for field in dataclasses.fields(Settings) if field.metadata["secret"]}
+    secret |= {"DAGSTER_POSTGRES_URL", "POSTGRES_PASSWORD"}
+    env, key = Path.cwd() / ".env", settings.gcp_credentials
+    holds = env.is_file() and any(text for name, text in dotenv_values(env).items() if name in secret)
+    return [*([env] if holds else []), *([Path(key).expanduser()] if key and not key.lstrip().startswith("{") else [])]
+
+
+def _kept(files: list[Path]) -> str:
+    for path in files:
+        if path.exists() and path.stat().st_mode & 0o077:
+            raise PermanentError(
+                "a file with passwords or keys can be read by other users of this machine",
+                where=str(path),
+                fix=f"chmod 600 {path}",
+            )
+    return f"only this user can read {', '.join(path.name for path in files)}"
+
+
+def _folder(settings: Settings) -> str:
+    folder = settings.data_dir
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise PermanentError(
+            "the data folder cannot be written",
+            where=f"{folder} (TAXI_DATA_DIR)",
+            fix=f"give this user the folder {there}, or set TAXI_DATA_DIR to another one",
+        )
+    free = shutil.disk_usage(there).free / 1e9
+    if free < ROOM:
+        raise PermanentError(
+            f"only {free:.1f} GB are free; TLC's largest months take {ROOM:g} GB while they are worked on",
+            where=f"{folder} (TAXI_DATA_DIR)",
+            fix="free some space, or set TAXI_DATA_DIR to another disk",
+        )
+    return f"{folder}, {free:,.0f} GB free"
+
+
+def _dagster() -> str:
+    if url := dagster_postgres_url():
+        return _postgres(url.replace("+psycopg2", ""), "DAGSTER_POSTGRES_URL")
+    return f"history in files, in {dagster_home()}"
+
+
+def _postgres(url: str, setting: str) -> str:
+    import psycopg
+
+    from taxi_assets.storage.warehouse.postgres_errors import parse_url, place, sort_connect_error
+
+    parts = parse_url(url, setting)
+    where = f"Postgres at {place(parts)} ({setting})"
+    try:
+        with psycopg.connect(**{"connect_timeout": "10", **parts}) as connection:  # type: ignore[arg-type]
+            version = connection.info.server_version // 10_000
+    except psycopg.Error as error:
+        raise sort_connect_error(error, where, setting) from None
+    return f"{where}, version {version}"
+
+
+def _source(settings: Settings) -> str:
+    from taxi_assets.partitions import last_month
+    from taxi_assets.resources import SourceResource
+    from taxi_assets.source.availability import look
+    from taxi_assets.source.client import without_secrets
+
+    dataset = DATASETS["yellow"]
+    month = last_month(dataset)
+    source = SourceResource.from_settings(settings).source()
+    news = look(source, dataset.name, month, None, date.today())  # noqa: DTZ011 - days, by this machine's calendar
+    where = ", ".join(without_secrets(url) for url in source.urls(dataset.name, month))
+    if news.status in ("refused", "down"):
+        kind = TransientError if news.status == "down" else PermanentError
+        raise kind(
+            f"the source does not give {dataset.name} {month}: {news.reason}",
+            where=where,
+            fix="check the network, TAXI_CSV_URL and TAXI_PARQUET_URL",
+        )
+    there = "does not have" if news.status == "not_published" else "has"
+    return f"{where}: answers, and {there} {dataset.name} {month}"
+
+
+def _here(settings: Settings) -> Iterator[Check]:
+    def warehouse() -> str:
+        if not Path(settings.duckdb_path).exists():
+            return f"{settings.duckdb_path}, made by the first load"
+        warehouse = warehouse_of(settings)
+        months = sum(len(warehouse.count_months(dataset.table)) for dataset in DATASETS.values())
+        return f"{settings.duckdb_path}, {months} {'month' if months == 1 else 'months'}"
+
+    yield Check("warehouse", warehouse, after=("data folder",))
+
+
+def _in_google(settings: Settings) -> Iterator[Check]:
+    access, seen = access_of(settings), _Seen(settings)
+    if settings.gcp_credentials or not all(google_emulators().values()):
+        yield Check("credentials", lambda: access.account() or "accepted: a person's, or the machine's own")
+    yield Check("bucket", seen.bucket, after=("credentials",))
+    yield Check("dataset", seen.dataset, after=("credentials",))
+    yield Check("locations", seen.locations, after=("bucket", "dataset"))
+    for dataset in DATASETS.values():
+        yield Check(dataset.table, lambda dataset=dataset: seen.table(dataset), after=("dataset",))  # type: ignore[misc]
+
+
+class _Seen:
+    """What has been seen of bucket and dataset, for the checks that need both."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.lake = settings, lake_of(settings)
+        self.warehouse: BigQueryWarehouse = warehouse_of(settings)
+        self.place: Bucket | Any = None
+
+    def bucket(self) -> str:
+        from taxi_assets.storage.google.errors import lacking
+
+        name = self.settings.gcs_bucket
+        self.place = self.lake.look()
+        if self.place.lacking:
+            raise lacking(self.place.lacking, f"bucket {name} (TAXI_GCS_BUCKET)")
+        return f"gs://{name} in {self.place.location or 'a location that may not be looked at'}, all permissions"
+
+    def dataset(self) -> str:
+        self.warehouse.look()
+        return f"{self.settings.gcp_project}.{self.warehouse.schema} in {self.warehouse.location}, jobs may be started"
+
+    def locations(self) -> str:
+        self.warehouse.check_bucket(self.settings.gcs_bucket, self.place.location, region=self.place.region)
+        return f"BigQuery in {self.warehouse.location} loads from this bucket"
+
+    def table(self, dataset: Dataset) -> str:
+        if not self.warehouse.look_at_table(dataset):
+            return "not there yet; `taxi-assets provision` or the first load makes it"
+        return "as the contract says, all permissions"
+
+
+def _tell(name: str, error: TaxiError) -> None:
+    first, *rest = str(error).splitlines()
+    out.print(f"[red]WRONG[/] {name:14}", end="")
+    out.print("\n".join([first, *(INDENT + line for line in rest)]), markup=False)

@@ -1,0 +1,105 @@
+"""How far a command's work has come: a bar with rate and time left on a terminal, else a line for each month."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+
+from taxi_assets.months import Month
+from taxi_assets import progress
+
+_DOWNLOAD = 0.5
+"""Share of a month's bar that its download fills; on a slow link it is nearly all of the time."""
+
+
+@contextlib.contextmanager
+def showing(console: Console, dataset: str, months: Sequence[Month], stations: int) -> Iterator[None]:
+    """Show how far months have come until the context ends.
+
+    Args:
+        console: Where to show it.
+        dataset: Name of the dataset.
+        months: Its months.
+        stations: How many assets a month passes; each tells when it has made the month, and when it has put it away.
+    """
+    each = 2 * stations
+    if console.is_terminal:
+        with _bar(console, dataset, months, each):
+            yield
+        return
+    done: dict[Month, int] = {}
+
+    def line(step: progress.Step) -> None:
+        done[step.month] = done.get(step.month, 0) + step.done
+        if step.done and done[step.month] == each:
+            console.print(f"{dataset} {step.month} is through")
+
+    with progress.listening(line):
+        yield
+
+
+@contextlib.contextmanager
+def _bar(console: Console, dataset: str, months: Sequence[Month], each: int) -> Iterator[None]:
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
+    )
+    made: dict[Month, int] = {}
+    received: dict[Month, int] = {}
+    shares: dict[Month, float] = {}
+    started = 0.0  # of the first download
+    with _apart(console) as apart, Progress(*columns, console=apart, transient=True) as bar:
+        task = bar.add_task(dataset, total=float(len(months)), rate="")
+
+        def draw(step: progress.Step) -> None:
+            nonlocal started
+            month, text = step.month, f"{dataset} {step.month}"
+            made[month] = made.get(month, 0) + step.done
+            shares[month] = max(shares.get(month, 0.0), _share(step, made[month], each))
+            rate = ""
+            if step.bytes:
+                started = started or time.monotonic()
+                received[month] = step.bytes
+                text += f", {step.bytes / 1e6:,.0f} of {step.size / 1e6:,.0f} MB"
+                rate = f"{sum(received.values()) / 1e6 / max(time.monotonic() - started, 0.001):,.1f} MB/s"
+            bar.update(task, completed=sum(shares.values()), description=text, rate=rate)
+
+        with progress.listening(draw):
+            yield
+
+
+@contextlib.contextmanager
+def _apart(console: Console) -> Iterator[Console]:
+    """Give a console of the same terminal that stays visible while Dagster captures what a step prints."""
+    try:
+        number = os.dup(console.file.fileno())
+    except OSError:  # a console in memory
+        yield console
+        return
+    with os.fdopen(number, "w", encoding="utf-8") as file:
+        yield Console(file=file, highlight=False, soft_wrap=True)
+
+
+def _share(step: progress.Step, made: int, each: int) -> float:
+    """Return how much of a month is done, from 0 to 1."""
+    if made == 0:
+        return _DOWNLOAD * min(1.0, step.bytes / step.size) if step.size else 0.0
+    return _DOWNLOAD + (1 - _DOWNLOAD) * min(1.0, made / each)

@@ -1,0 +1,71 @@
+"""`taxi-assets provision`: bucket, dataset and tables, made where they are missing; and the roles that runs need."""
+
+from __future__ import annotations
+
+from taxi_assets.cli.main import LANDED
+from taxi_assets.cli.common import load_settings, out
+from taxi_assets.contracts import DATASETS
+from taxi_assets.settings import SettingError, Settings
+from taxi_assets.storage.warehouse.bigquery_tables import check_kept
+from taxi_assets.storage.factory import access_of, lake_of, warehouse_of
+
+ROLES = (
+    ("roles/storage.objectUser", "bucket", "months are put, replaced and read"),
+    ("roles/storage.legacyBucketReader", "bucket", "its location is compared with the dataset's"),
+    ("roles/bigquery.dataEditor", "dataset", "tables are made, widened, loaded and counted"),
+    ("roles/bigquery.jobUser", "project", "load jobs and queries are started"),
+)
+"""The least that the account of a running project needs; predefined roles, the narrowest that have each permission."""
+
+
+def command() -> int:
+    """Make what is missing, print what there is; return the exit status."""
+    settings = load_settings()
+    if settings.profile != "gcp":
+        raise SettingError(
+            "there is nothing to provision in the local profile: it makes its folder and file by itself",
+            where="TAXI_PROFILE",
+            fix="set TAXI_PROFILE=gcp, TAXI_GCP_PROJECT and TAXI_GCS_BUCKET",
+        )
+    lake, warehouse = lake_of(settings), warehouse_of(settings)
+    made = lake.make(settings.bq_location)
+    place = lake.look()
+    _say("bucket", f"gs://{settings.gcs_bucket} in {place.location or 'a location that may not be looked at'}", made)
+    made = warehouse.make()
+    _say("dataset", f"{settings.gcp_project}.{settings.warehouse_schema} in {warehouse.location}", made)
+    warehouse.look()
+    warehouse.check_bucket(settings.gcs_bucket, place.location, region=place.region)
+    for dataset in DATASETS.values():
+        missing = not warehouse.has_table(dataset.table)
+        check_kept(warehouse.ensure_table(dataset), dataset.first_month)
+        _say("table", f"{settings.warehouse_schema}.{dataset.table}", missing)
+    out.print("\nThe account under which taxi-assets runs needs these roles, and no others:")
+    for role, on, why in ROLES:
+        out.print(f"  {role:34}on the {on:9}{why}")
+    out.print("\nGive them to it with:")
+    for line in grants(settings):
+        out.print(f"  {line}", markup=False)
+    out.print("\nNext: taxi-assets doctor")
+    return LANDED
+
+
+def grants(settings: Settings) -> list[str]:
+    """Return the commands that give the roles to the account of TAXI_GCP_CREDENTIALS, or to one to be filled in."""
+    email = settings.gcp_credentials and getattr(access_of(settings).signed_in(), "service_account_email", "")
+    who = f"serviceAccount:{email or 'NAME@' + settings.gcp_project + '.iam.gserviceaccount.com'}"
+    project, schema = settings.gcp_project, settings.warehouse_schema
+    lines = []
+    for role, on, _ in ROLES:
+        if on == "bucket":
+            policy = f"gcloud storage buckets add-iam-policy-binding gs://{settings.gcs_bucket}"
+            lines.append(f"{policy} --member={who} --role={role}")
+        elif on == "project":
+            lines.append(f"gcloud projects add-iam-policy-binding {project} --member={who} --role={role}")
+        else:
+            grant = f'GRANT `{role}` ON SCHEMA `{project}.{schema}` TO "{who}"'
+            lines.append(f"bq --location={settings.bq_location} query --use_legacy_sql=false '{grant}'")
+    return lines
+
+
+def _say(what: str, which: str, made: bool) -> None:
+    out.print(f"{what:9}{which}: {'made' if made else 'was there'}", markup=False)

@@ -1,0 +1,1 @@
+"""Access to Google's services, and what their errors mean."""

@@ -1,0 +1,203 @@
+"""What Google's refusals mean to a person: which setting, bucket or permission, and what to do about it.
+
+The sorting is in one place for both services: what is busy is tried again, the rest is explained once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+
+from taxi_assets.errors import PermanentError, TaxiError, TransientError
+
+_BUSY = {408, 429, 500, 502, 503, 504}
+_BUSY_REASONS = {"rateLimitExceeded", "backendError", "internalError", "jobBackendError", "jobInternalError"}
+_PERMISSION = re.compile(r"\b(?:storage|bigquery)\.[a-zA-Z]+\.[a-zA-Z]+\b")
+_LOCATIONS = re.compile(r"different locations: source: (?P<source>\S+), destination: (?P<destination>\S+)")
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether the same request may succeed later."""
+    import http.client
+
+    import requests
+    import urllib3
+    from google.api_core import exceptions as api
+    from google.auth import exceptions as auth
+
+    if isinstance(error, (api.RetryError, auth.TransportError)):
+        cause = error.cause if isinstance(error, api.RetryError) else next(iter(error.args), None)
+        return is_busy(cause) if isinstance(cause, BaseException) else True
+    if isinstance(error, auth.GoogleAuthError):
+        return bool(error.retryable)
+    if isinstance(error, requests.exceptions.SSLError):
+        return False  # a certificate that is not trusted stays so
+    if isinstance(error, (ConnectionError, TimeoutError, http.client.HTTPException, urllib3.exceptions.HTTPError)):
+        return True
+    if isinstance(error, requests.RequestException):
+        return not isinstance(error, ValueError)  # an address that cannot be one
+    response = getattr(error, "response", None)
+    code = getattr(error, "code", None) or getattr(response, "status_code", None)
+    return code in _BUSY or reason_of(error) in _BUSY_REASONS
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the word by which Google names the kind of error, empty if it gives none."""
+    details = getattr(error, "errors", None)
+    return str(details[0].get("reason", "")) if details and isinstance(details[0], dict) else ""
+
+
+@contextlib.contextmanager
+def explained(where: str, fix: str = "") -> Iterator[None]:
+    """Turn Google's errors into the project's.
+
+    Args:
+        where: What was asked for: dataset, month, bucket, object, table.
+        fix: What to do if Google's answer is none of those known here.
+
+    Raises:
+        PermanentError: Asking again gives the same answer.
+        TransientError: The service is busy or the link broke, `attempts` times.
+    """
+    import requests
+    import urllib3
+    from google.api_core import exceptions as api
+    from google.auth import exceptions as auth
+    from google.cloud.exceptions import GoogleCloudError
+
+    try:
+        yield
+    except TaxiError:
+        raise
+    except (
+        api.GoogleAPIError,
+        GoogleCloudError,
+        auth.GoogleAuthError,
+        requests.RequestException,
+        urllib3.exceptions.HTTPError,
+        ConnectionError,
+        TimeoutError,
+    ) as error:
+        # not `from error`: the library's message may quote the address of an upload, which for a week lets anyone write
+        raise meaning(error, where, fix) from None
+
+
+def meaning(error: Exception, where: str, fix: str = "") -> PermanentError | TransientError:
+    """Return the project's error for one of Google's."""
+    from google.api_core import exceptions as api
+    from google.auth import exceptions as auth
+
+    said = words_of(error)
+    if is_busy(error):
+        return TransientError(
+            f"Google does not answer as it should: {said}",
+            where=where,
+            fix="check the network; what has landed stays, and the month is done at the next run",
+        )
+    if isinstance(error, api.PreconditionFailed):
+        return TransientError(
+            f"another run changed it meanwhile: {said}", where=where, fix="materialise the month again"
+        )
+    if isinstance(error, (auth.GoogleAuthError, api.Unauthorized)):
+        return PermanentError(f"Google does not accept the credentials: {said}", where=where, fix=_SIGN_IN)
+    if isinstance(error, api.Forbidden) and (known := _refused_account(said, reason_of(error))):
+        return PermanentError(known[0], where=where, fix=known[1])
+    if isinstance(error, api.Forbidden):
+        named = _PERMISSION.search(said)
+        lacking = f"the permission {named[0]} is denied" if named else "permission is denied"
+        return PermanentError(
+            f"{lacking}: {said}",
+            where=where,
+            fix=f"give the account {role_of(named[0]) if named else 'the roles that it lacks'}; "
+            "`taxi-assets provision` prints every role needed, `taxi-assets doctor` what is lacking",
+        )
+    if isinstance(error, api.NotFound):
+        return _not_found(said, where, fix)
+    if (places := _LOCATIONS.search(said)) is not None:
+        return different_locations(places["source"], places["destination"], where)
+    return PermanentError(f"Google refuses: {said}", where=where, fix=fix or "run `taxi-assets doctor`")
+
+
+def _refused_account(said: str, reason: str) -> tuple[str, str] | None:
+    """Return what is wrong and what to do, if Google refuses the project rather than the person."""
+    if reason == "quotaExceeded" or "quota exceeded" in said.lower():
+        return f"a quota of the project is used up: {said}", (
+            "wait until it is renewed, or ask for more in the console under IAM & Admin, Quotas"
+        )
+    if reason in ("accessNotConfigured", "SERVICE_DISABLED") or "it is disabled" in said:
+        return f"the project does not use this service yet: {said}", (
+            "gcloud services enable bigquery.googleapis.com storage.googleapis.com"
+        )
+    if reason in ("billingNotEnabled", "accountDisabled") or "billing" in said.lower():
+        return f"the project has no billing account: {said}", (
+            "turn on billing for the project TAXI_GCP_PROJECT in the console"
+        )
+    return None
+
+
+def lacking(permissions: Sequence[str], where: str) -> PermanentError:
+    """Return the error of permissions that an account does not have."""
+    roles = dict.fromkeys(role_of(permission) for permission in permissions)
+    return PermanentError(
+        f"{'permissions are' if len(permissions) > 1 else 'the permission is'} denied: {', '.join(permissions)}",
+        where=where,
+        fix=f"give the account {' and '.join(roles)}; `taxi-assets provision` prints every role needed",
+    )
+
+
+def different_locations(bucket: str, dataset: str, where: str) -> PermanentError:
+    """Return the error of a bucket and a dataset that are in different locations."""
+    return PermanentError(
+        f"the bucket is in {bucket}, the BigQuery dataset in {dataset}; BigQuery loads within one location only",
+        where=where,
+        fix=f"set TAXI_GCS_BUCKET to a bucket in {dataset}, or TAXI_WAREHOUSE_SCHEMA and TAXI_BQ_LOCATION to a dataset "
+        f"in {bucket}; `taxi-assets provision` makes both in TAXI_BQ_LOCATION",
+    )
+
+
+def _not_found(said: str, where: str, fix: str) -> PermanentError:
+    if re.search(r"(?i)\b(?:specified|not found:) bucket\b", said):
+        what, todo = f"the bucket does not exist: {said}", "correct TAXI_GCS_BUCKET, or run `taxi-assets provision`"
+    elif "not found in location" in said:
+        what = f"the BigQuery dataset is in another location: {said}"
+        todo = "set TAXI_BQ_LOCATION to the location of the dataset TAXI_WAREHOUSE_SCHEMA"
+    elif "not found: dataset" in said.lower():
+        what = f"the BigQuery dataset does not exist: {said}"
+        todo = "correct TAXI_WAREHOUSE_SCHEMA and TAXI_GCP_PROJECT, or run `taxi-assets provision`"
+    else:
+        what, todo = f"it is not there: {said}", fix or "run `taxi-assets doctor`"
+    return PermanentError(what, where=where, fix=todo)
+
+
+def words_of(error: BaseException) -> str:
+    """Return what Google said, without addresses."""
+    response = getattr(error, "response", None)
+    with contextlib.suppress(Exception):  # not JSON, or not Google's
+        return str(response.json()["error"]["message"])  # type: ignore[union-attr]
+    while isinstance(error.__cause__ or error.__context__, Exception) and not getattr(error, "errors", None):
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]  # the innermost is the plainest
+    text = str(getattr(error, "message", "") or (error.args[0] if error.args else "") or type(error).__name__)
+    return re.sub(r"^(?:\d{3} )?(?:GET|POST|PUT|PATCH|DELETE) https?://\S+ *", "", text).strip()
+
+
+def role_of(permission: str) -> str:
+    """Return the smallest predefined role that has a permission, and where to give it."""
+    for start, role in _ROLES.items():
+        if permission.startswith(start):
+            return role
+    return "the roles that it lacks"
+
+
+_ROLES = {
+    "storage.buckets.create": "roles/storage.admin on the project",
+    "storage.buckets.": "roles/storage.legacyBucketReader on the bucket",
+    "storage.": "roles/storage.objectUser on the bucket",
+    "bigquery.jobs.": "roles/bigquery.jobUser on the project",
+    "bigquery.datasets.create": "roles/bigquery.user on the project",
+    "bigquery.": "roles/bigquery.dataEditor on the dataset",
+}
+_SIGN_IN = (
+    "check TAXI_GCP_CREDENTIALS: the key may be deleted, or the account disabled. Without it, sign in with "
+    "`gcloud auth application-default login`, or run where a service account is attached"
+)

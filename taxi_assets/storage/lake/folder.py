@@ -1,0 +1,122 @@
+"""A folder that stands for the bucket: the lake of the local profile."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from taxi_assets.months import Month
+from taxi_assets.storage.lake.objects import footer, object_name, parse_object_name
+from taxi_assets.errors import PermanentError
+from taxi_assets.records import CleanedFile, StoredObject
+from taxi_assets.storage.staging.local import Workroom, sha256_of, sync
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class FolderLake:
+    """Objects as files below one folder, put by rename.
+
+    Args:
+        root: The folder; it is made when something is first put.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._tmp = Workroom(root / ".incoming")
+
+    def put(self, cleaned: CleanedFile, path: Path) -> StoredObject:
+        """See `Lake.put`."""
+        target = self.root / object_name(cleaned.dataset, cleaned.month)
+        here = target.is_file() and target.stat().st_size == cleaned.bytes and sha256_of(target) == cleaned.sha256
+        if not here:
+            self._copy(path, target, cleaned.sha256)
+        return StoredObject(
+            dataset=cleaned.dataset,
+            month=cleaned.month,
+            file=target.absolute().as_uri(),
+            bytes=cleaned.bytes,
+            sha256=cleaned.sha256,
+            rows=footer(target)[0],
+            source_sha256=cleaned.source_sha256,
+            recipe=cleaned.recipe,
+            generation=cleaned.sha256[:16],
+            changed=not here,
+        )
+
+    def put_file(self, name: str, path: Path) -> str:
+        """See `Lake.put_file`."""
+        target = self.root / name
+        self._copy(path, target, sha256_of(path))
+        return target.absolute().as_uri()
+
+    def find(self, dataset: str, month: Month) -> StoredObject | None:
+        """See `Lake.find`.
+
+        Raises:
+            PermanentError: The object is no Parquet file.
+        """
+        import pyarrow as pa
+
+        target = self.root / object_name(dataset, month)
+        if not target.is_file():
+            return None
+        try:
+            rows, written = footer(target)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise PermanentError(
+                f"the object is not a readable Parquet file: {error}",
+                where=f"{dataset} {month}, {target}",
+                fix=f"materialise {dataset}/gcs_object for {month} again",
+            ) from error
+        sha256 = sha256_of(target)
+        return StoredObject(
+            dataset=dataset,
+            month=month,
+            file=target.absolute().as_uri(),
+            bytes=target.stat().st_size,
+            sha256=sha256,
+            rows=rows,
+            source_sha256=written.get("source_sha256", ""),
+            recipe=written.get("recipe", ""),
+            generation=sha256[:16],
+            changed=False,
+        )
+
+    def versions(self, dataset: str) -> dict[Month, str]:
+        """See `Lake.versions`: time of change and size."""
+        found = {}
+        for path in (self.root / "data" / dataset).glob("*.parquet"):
+            named = parse_object_name(path.relative_to(self.root).as_posix())
+            with contextlib.suppress(FileNotFoundError):
+                stat = path.stat()
+                if named:
+                    found[named[1]] = f"{stat.st_mtime_ns:x}-{stat.st_size:x}"
+        return found
+
+    def path(self, stored: StoredObject) -> Path:
+        """Return where an object lies on this machine."""
+        return self.root / object_name(stored.dataset, stored.month)
+
+    def read(self, stored: StoredObject) -> pa.Table:
+        """See `Lake.read`."""
+        import pyarrow.parquet as pq
+
+        return pq.read_table(self.path(stored), partitioning=None)
+
+    def _copy(self, source: Path, target: Path, sha256: str) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with self._tmp.temporary(target.name) as draft:
+            shutil.copyfile(source, draft)
+            sync(draft)
+            if sha256_of(draft) != sha256:
+                raise PermanentError(
+                    "the cleaned file is not the one its papers describe",
+                    where=str(source),
+                    fix="materialise cleaned_parquet for this month again",
+                )
+            draft.replace(target)
+            sync(target.parent)

@@ -1,0 +1,1 @@
+"""The warehouses: DuckDB, BigQuery, Postgres."""

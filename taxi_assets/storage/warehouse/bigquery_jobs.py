@@ -1,0 +1,130 @@
+"""Load jobs of BigQuery: started once, waited for, and their failures told by file, column and reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from taxi_assets.storage.google.errors import is_busy, meaning
+from taxi_assets.errors import PermanentError, TransientError
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
+LONGEST_LOAD = 3600.0
+"""Seconds to wait for a load job; TLC's largest month is 611 MB, and BigQuery loads such in a minute."""
+
+_COLUMN = re.compile(r"\b(?:[Cc]olumn|[Ff]ield)(?:: *| +(?='))'?(\w+)")
+
+
+def replacing(schema: Sequence[Any], *, create: str, labels: dict[str, str] | None = None) -> bigquery.LoadJobConfig:
+    """Return the configuration of a job that replaces its destination, as a whole, by a Parquet object's rows.
+
+    Args:
+        schema: The destination's own fields: without them, a file's optional columns would not fit REQUIRED ones.
+        create: `CREATE_NEVER` or `CREATE_IF_NEEDED`.
+        labels: Under which the job is found in BigQuery's own lists and bills.
+    """
+    from google.cloud import bigquery
+
+    config = bigquery.LoadJobConfig(
+        schema=list(schema),
+        source_format=bigquery.SourceFormat.PARQUET,
+        write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
+        create_disposition=create,
+    )
+    config.labels = labels or {}
+    return config
+
+
+def find(client: bigquery.Client, job_id: str, location: str, patience: dict[str, Any]) -> Any:
+    """Return a job, or None if there is none.
+
+    Raises:
+        google.api_core.exceptions.Forbidden: There is one, and this account may not look at it.
+    """
+    from google.api_core import exceptions as api
+
+    try:
+        return client.get_job(job_id, location=location, **patience)
+    except api.NotFound:
+        return None
+
+
+def start(
+    client: bigquery.Client,
+    job_id: str,
+    uri: str,
+    table: bigquery.TableReference,
+    config: bigquery.LoadJobConfig,
+    *,
+    location: str,
+    patience: dict[str, Any],
+) -> tuple[Any, bool]:
+    """Start a load job, unless there is one of that identifier; return it, and whether this request started it.
+
+    Raises:
+        google.api_core.exceptions.GoogleAPICallError: BigQuery refuses.
+    """
+    from google.api_core import exceptions as api
+
+    try:
+        return client.load_table_from_uri(
+            uri, table, job_id=job_id, job_config=config, location=location, **patience
+        ), True
+    except api.Conflict:  # another run was first, or the answer to our own first request was lost on the way
+        return client.get_job(job_id, location=location, **patience), False
+
+
+def outcome(job: Any, retry: Any) -> Exception | None:
+    """Wait for a job; return its error.
+
+    Raises:
+        google.api_core.exceptions.GoogleAPICallError: BigQuery does not tell.
+    """
+    import concurrent.futures
+
+    from google.api_core import exceptions as api
+
+    try:
+        job.result(timeout=LONGEST_LOAD, retry=retry)
+    except concurrent.futures.TimeoutError:
+        return TransientError(f"the load job has not ended after {LONGEST_LOAD:.0f} s")
+    except api.GoogleAPICallError as error:
+        if job.error_result is None:  # not the job's error but an answer about it
+            raise
+        return error
+    return None
+
+
+def failed(job: Any, error: Exception, where: str) -> PermanentError | TransientError:
+    """Return the error of a load job that failed: file, column and reason."""
+    told = [str(each.get("message", "")) for each in (job.errors or [job.error_result or {}])]
+    said = "; ".join(dict.fromkeys(text for text in told if text)) or str(error)
+    reason = (job.error_result or {}).get("reason", "")
+    where = f"{where}, job {job.job_id}"
+    if isinstance(error, TransientError) or is_busy(error):
+        return TransientError(
+            f"the load job failed ({reason or 'late'}): {said}", where=where, fix="materialise the month again"
+        )
+    if reason != "invalid" or "different locations" in said:
+        return meaning(error, where)
+    column = _COLUMN.search(said)
+    named = f"column {column[1]}: " if column else ""
+    return PermanentError(
+        f"the load job failed ({reason}): {named}{said}",
+        where=where,
+        fix="the month that was there stays. Materialise cleaned_parquet for this month again and what follows it; if "
+        "it fails again, compare the table with taxi_assets/contracts",
+    )
+
+
+def cost(job: Any) -> dict[str, float]:
+    """Return what a load job cost, by the name under which the UI plots it."""
+    statistics = job._properties.get("statistics", {})  # noqa: SLF001 - slot time has no public name in load jobs
+    return {
+        "job_input_bytes": float(job.input_file_bytes or 0),
+        "job_output_bytes": float(job.output_bytes or 0),
+        "job_slot_seconds": float(statistics.get("totalSlotMs", 0)) / 1000,
+    }

@@ -1,0 +1,132 @@
+"""What PostgreSQL's errors mean for who is waiting: come again later, or do something first.
+
+Here belongs the sorting, by SQLSTATE (PostgreSQL manual, appendix A), and the care that no password gets into a
+message. What is wrong with a file or a table by the contract is told apart where it is found.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from taxi_assets.errors import PermanentError, TaxiError, TransientError
+
+_SETTING = "TAXI_POSTGRES_URL"
+"""Stands in what to do for the variable that holds the address; DAGSTER_POSTGRES_URL is another."""
+_AGAIN = "nothing was changed; run it again"
+_RIGHTS = (
+    "as the database's owner: GRANT CREATE ON DATABASE ... TO ..., or make the user own the schema and its tables; for "
+    "Dagster's storage: GRANT CREATE ON SCHEMA public TO ..."
+)
+_CLEAN = "materialise cleaned_parquet for this month again"
+
+_REFUSED: dict[str, tuple[str, str]] = {
+    "password authentication failed": ("the server refused user or password", f"correct {_SETTING}"),
+    "no password supplied": ("the server wants a password, and none was given", f"add it to {_SETTING}"),
+    "no pg_hba.conf entry": (
+        "the server does not let this user in from this machine, or not without TLS",
+        f"add ?sslmode=require to {_SETTING}, or have the server's pg_hba.conf changed",
+    ),
+    '" does not exist': ("the server has no such database or user", f"create it (createdb), or correct {_SETTING}"),
+    "permission denied for database": (
+        "the user may not connect to the database",
+        "as the database's owner: GRANT CONNECT ON DATABASE ... TO ...",
+    ),
+    "certificate": ("the server's certificate was not accepted", f"correct sslmode and sslrootcert in {_SETTING}"),
+    "invalid ": ("the connection's options are wrong", f"correct {_SETTING}"),
+}
+"""Why a server sends a client away. libpq gives no SQLSTATE before a session exists, only these (English) words; a
+server that speaks another language is taken for a busy one, and its words are shown."""
+_NOT_NOW = ("too many connections", "remaining connection slots", "starting up", "shutting down", "in recovery mode")
+
+_PERMANENT: dict[str, tuple[str, str]] = {
+    "53100": ("the server's disk is full", "free or add disk space on the server, then run it again"),
+    "25006": ("the server is read-only", f"give {_SETTING} the primary, not a replica"),
+    "42501": (
+        "the user lacks a right",
+        _RIGHTS,
+    ),
+    "22": ("a value does not fit the table", _CLEAN),
+    "23": ("a row does not fit the table", _CLEAN),
+    "42": ("the table is not as this project makes it", "rename or drop it, then materialise its months again"),
+}
+_TRANSIENT: dict[str, str] = {
+    "55P03": "another transaction held a lock for too long",
+    "08": "the connection to the server broke",
+    "40": "another transaction was in the way",
+    "53": "the server has no memory or connections to spare",
+    "57": "the server stopped the work, or is restarting",
+}
+
+
+def parse_url(url: str, setting: str = _SETTING) -> dict[str, str]:
+    """Return a connection URL's parts by libpq's names (`host`, `port`, `user`, `password`, `dbname`, ...).
+
+    Args:
+        url: The URL.
+        setting: The variable that holds it.
+
+    Raises:
+        PermanentError: It cannot be read; the message does not contain it.
+    """
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        parts = {name: str(value) for name, value in conninfo_to_dict(url).items()}
+    except psycopg.Error:
+        parts = {}
+    # a password with a bare @ or / ends up in the parts that messages show
+    readable = url.startswith(("postgresql://", "postgres://")) and parts.get("port", "0").replace(",", "").isdigit()
+    if not parts or not readable or "@" in place(parts):
+        raise PermanentError(
+            "the address of Postgres cannot be read",
+            where=setting,
+            fix="write postgresql://user:password@host:5432/database; in the password %40 for @, %2F for /, %25 for %",
+        )
+    return parts
+
+
+def place(parts: dict[str, str]) -> str:
+    """Return where a server is, without user and password."""
+    return f"{parts.get('host', 'localhost')}:{parts.get('port', '5432')}/{parts.get('dbname', '')}"
+
+
+def sort_connect_error(error: Exception, where: str, setting: str = _SETTING) -> TaxiError:
+    """Return what it means that no connection was made.
+
+    Args:
+        error: psycopg's, or psycopg2's: both tell it in libpq's words.
+        where: What was connected for, and to where.
+        setting: The variable that holds the address.
+    """
+    text = " ".join(str(error).split())
+    if not any(words in text for words in _NOT_NOW):
+        for words, (what, fix) in _REFUSED.items():
+            if words in text:
+                return PermanentError(f"{what}: {text}", where=where, fix=fix.replace(_SETTING, setting))
+    return TransientError(
+        f"no connection to Postgres: {text}",
+        where=where,
+        fix=f"see that the server runs, and that {setting} names its host and port",
+    )
+
+
+def sort_error(error: Any, where: str, setting: str = _SETTING) -> TaxiError:
+    """Return what an error within a session means; its transaction was rolled back in every case.
+
+    Args:
+        error: psycopg's, or psycopg2's.
+        where: What was done, and where.
+        setting: The variable that holds the address.
+    """
+    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    text = " ".join((error.diag.message_primary or str(error)).split())
+    if state is None:
+        return TransientError(f"the connection to the server broke: {text}", where=where, fix=_AGAIN)
+    for kind in (state, state[:2]):
+        if kind in _PERMANENT:
+            what, fix = _PERMANENT[kind]
+            return PermanentError(f"{what}: {text} ({state})", where=where, fix=fix.replace(_SETTING, setting))
+        if kind in _TRANSIENT:
+            return TransientError(f"{_TRANSIENT[kind]}: {text} ({state})", where=where, fix=_AGAIN)
+    return PermanentError(f"the server refused: {text} ({state})", where=where, fix="see the server's log")

@@ -1,0 +1,85 @@
+"""What is strange about a month's rows and kept: counted, shown, never lost.
+
+Each oddity is a name and a condition on the cleaned columns, made from the columns' roles.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import date
+from functools import reduce
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from taxi_assets.contracts.model import Column, Dataset
+from taxi_assets.contracts.zones import ZONES
+from taxi_assets.months import Month
+from taxi_assets.transform.values import MICROSECONDS, constants
+
+ABSURD_MILES = 1000
+"""Miles that no taxi trip has; TLC's files hold trips of 100,000 and more."""
+
+Condition = Callable[[pa.RecordBatch], pa.Array]
+"""Gives, for each row, whether it is odd; null counts as no."""
+
+
+def conditions(dataset: Dataset, month: Month) -> dict[str, Condition]:
+    """Return the condition of each oddity by its name."""
+    found: dict[str, Condition] = {}
+    nobody, first_zone, last_zone = constants([0, 1, ZONES], pa.int64())
+    zero, absurd = constants([0, ABSURD_MILES], pa.float64())
+    pickup, dropoff = dataset.one("pickup_time"), dataset.one("dropoff_time")
+    if pickup:
+        first, after = constants([_midnight(m) for m in (month, month.plus(1))], MICROSECONDS)
+        found["pickup_before_month"] = lambda rows: pc.less(rows[pickup.name], first)
+        found["pickup_after_month"] = lambda rows: pc.greater_equal(rows[pickup.name], after)
+    if pickup and dropoff:
+        found["dropoff_before_pickup"] = lambda rows: pc.less(rows[dropoff.name], rows[pickup.name])
+    amounts = [column for column in (dataset.one("total"), dataset.one("amount")) if column]
+    if amounts:
+        found["negative_amount"] = _any(amounts, lambda values: pc.less(values, zero))
+    if passengers := dataset.one("passengers"):
+        found["zero_passengers"] = lambda rows: pc.equal(rows[passengers.name], nobody)
+    if distance := dataset.one("distance"):
+        found["absurd_distance"] = _any([distance], lambda miles: _outside(miles, zero, absurd))
+    if zones := dataset.by_role("pickup_zone", "dropoff_zone"):
+        found["unknown_zone"] = _any(zones, lambda values: _outside(values, first_zone, last_zone))
+    vendor = dataset.one("vendor")
+    if vendor and vendor.labels:
+        known = constants(sorted(vendor.labels), pa.int64())
+        found["unknown_vendor"] = lambda rows: pc.and_(
+            rows[vendor.name].is_valid(), pc.invert(pc.is_in(rows[vendor.name], known))
+        )
+    if {"RatecodeID", "store_and_fwd_flag"} <= {column.name for column in dataset.columns}:
+        # The records of some vendors come without these fields, whole blocks of them at a file's end (TLC's Parquet
+        # since 2019-06). Payment type is 0 or NULL there, passengers are NULL before they are filled.
+        found["null_block"] = lambda rows: pc.and_(rows["RatecodeID"].is_null(), rows["store_and_fwd_flag"].is_null())
+    return found
+
+
+class OddityCounter:
+    """Counts each oddity of a month over its cleaned rows."""
+
+    def __init__(self, dataset: Dataset, month: Month) -> None:
+        self._conditions = conditions(dataset, month)
+        self.counts = Counter(dict.fromkeys(self._conditions, 0))
+
+    def add(self, rows: pa.RecordBatch) -> None:
+        """Count further rows."""
+        for name, condition in self._conditions.items():
+            self.counts[name] += pc.sum(condition(rows)).as_py() or 0
+
+
+def _any(columns: list[Column] | tuple[Column, ...], odd: Callable[[pa.Array], pa.Array]) -> Condition:
+    return lambda rows: reduce(pc.or_kleene, (odd(rows[column.name]) for column in columns))
+
+
+def _outside(values: pa.Array, low: pa.Scalar, high: pa.Scalar) -> pa.Array:
+    return pc.or_(pc.less(values, low), pc.greater(values, high))
+
+
+def _midnight(month: Month) -> int:
+    """Return the microseconds from 1970-01-01 to a month's first midnight."""
+    return (month.first_day - date(1970, 1, 1)).days * 86_400_000_000

@@ -1,0 +1,138 @@
+"""How rows become a Parquet file: row groups of one size, so that the same rows give the same bytes.
+
+Encodings and compression were chosen by measurement; what the rows mean does not belong here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from taxi_assets.transform.batches import Reject
+
+ROW_GROUP = 122_880
+LEVEL = 3
+"""Level of zstd. For a month of 1.37 M rows, level 1 gives 28.4 MB in 0.37 s, 3 gives 26.3 MB in 0.49 s."""
+
+LAYOUT = f"pyarrow, zstd {LEVEL}, dictionaries but for timestamps, row groups of {ROW_GROUP}"
+
+REJECTS = pa.schema(
+    [("line_number", pa.int64()), ("column", pa.string()), ("reason", pa.string()), ("raw_text", pa.string())]
+)
+"""Columns of a rejects file."""
+
+_REJECTED_BYTES = 8 << 20
+
+
+class ParquetShelf:
+    """Writes record batches to a Parquet file, while the caller prepares the next ones.
+
+    Args:
+        path: Where to write.
+        schema: Of the batches.
+        metadata: What the file says of itself.
+
+    Attributes:
+        rows: Rows taken so far.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema, metadata: Mapping[str, str]) -> None:
+        self.rows = 0
+        self._schema = schema
+        self._held: list[pa.RecordBatch] = []
+        self._size = 0
+        self._writer = pq.ParquetWriter(
+            path,
+            schema.with_metadata(dict(metadata)),
+            compression="zstd",
+            compression_level=LEVEL,
+            # nearly all times differ: a dictionary of them is larger than they are, and only then given up
+            use_dictionary=[field.name for field in schema if not pa.types.is_timestamp(field.type)],
+        )
+        self._thread = ThreadPoolExecutor(1)
+        self._pending: Future[None] | None = None
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take further rows."""
+        self._held.append(batch)
+        self._size += batch.num_rows
+        self.rows += batch.num_rows
+        if self._size >= ROW_GROUP:
+            table = pa.Table.from_batches(self._held, self._schema)
+            whole = self._size - self._size % ROW_GROUP
+            self._write(table.slice(0, whole))
+            self._held, self._size = table.slice(whole).to_batches(), self._size - whole
+
+    def _write(self, table: pa.Table) -> None:
+        self._wait()
+        self._pending = self._thread.submit(self._encode, table)
+
+    def _encode(self, table: pa.Table) -> None:
+        # chunks combined, because their bounds would show in the pages
+        self._writer.write_table(table.combine_chunks(), row_group_size=ROW_GROUP)
+
+    def _wait(self) -> None:
+        pending, self._pending = self._pending, None
+        if pending:
+            pending.result()
+
+    def __enter__(self) -> ParquetShelf:  # noqa: PYI034 - typing.Self is not in Python 3.10
+        """Return itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Write what is left and close the file."""
+        try:
+            if kind is None and self._held:
+                self._write(pa.Table.from_batches(self._held, self._schema))
+            self._wait()
+        finally:
+            self._thread.shutdown()
+            self._writer.close()
+
+
+class RejectsShelf:
+    """Writes rejected rows to a Parquet file, which is made only if there are any."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._held: list[Reject] = []
+        self._size = 0
+        self._writer: pq.ParquetWriter | None = None
+
+    def add(self, rejects: Iterable[Reject]) -> None:
+        """Take further rows."""
+        for reject in rejects:
+            self._held.append(reject)
+            self._size += len(reject.raw_text) + 100
+            if self._size >= _REJECTED_BYTES:
+                self._write()
+
+    def _write(self) -> None:
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(
+                self._path, REJECTS, compression="zstd", use_dictionary=["column", "reason"]
+            )
+        columns = [
+            pa.array(values, kind) for values, kind in zip(zip(*self._held, strict=True), REJECTS.types, strict=True)
+        ]
+        self._writer.write_table(pa.Table.from_arrays(columns, schema=REJECTS))
+        self._held, self._size = [], 0
+
+    def __enter__(self) -> RejectsShelf:  # noqa: PYI034 - as above
+        """Return itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Write what is left and close the file."""
+        try:
+            if kind is None and self._held:
+                self._write()
+        finally:
+            if self._writer:
+                self._writer.close()

@@ -1,0 +1,1 @@
+"""Tests of taxi_assets.source."""

@@ -1,0 +1,186 @@
+"""Parquet files whose types drift land in one schema; a value that does not fit exactly rejects its row."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from taxi_assets.contracts import DATASETS
+from taxi_assets.contracts.schemas import arrow_schema
+from taxi_assets.months import Month
+from taxi_assets.errors import PermanentError
+from taxi_assets.transform.header import UnknownHeaderError
+from taxi_assets_tests.transform.landing import Landed, land
+
+AT, TO = datetime(2026, 1, 5, 8), datetime(2026, 1, 5, 8, 10)  # noqa: DTZ001 - New York wall time
+JANUARY = Month(2026, 1)
+
+
+def published(rows: int = 1, **columns: pa.Array) -> pa.Table:
+    """Return yellow trips as TLC publishes them today, with some columns in another way."""
+    plain = {
+        "VendorID": pa.array([1] * rows, pa.int32()),
+        "tpep_pickup_datetime": pa.array([AT] * rows, pa.timestamp("us")),
+        "tpep_dropoff_datetime": pa.array([TO] * rows, pa.timestamp("us")),
+        "passenger_count": pa.array([1] * rows, pa.int64()),
+        "trip_distance": pa.array([2.1] * rows),
+        "RatecodeID": pa.array([1] * rows, pa.int64()),
+        "store_and_fwd_flag": pa.array(["N"] * rows, pa.large_string()),
+        "PULocationID": pa.array([161] * rows, pa.int32()),
+        "DOLocationID": pa.array([162] * rows, pa.int32()),
+        "payment_type": pa.array([1] * rows, pa.int64()),
+        "fare_amount": pa.array([9.5] * rows),
+        "total_amount": pa.array([12.3] * rows),
+        "Airport_fee": pa.nulls(rows),
+        "cbd_congestion_fee": pa.array([0.75] * rows),
+    }
+    return pa.table(plain | columns)
+
+
+def land_today(table: pa.Table, folder: Path) -> Landed:
+    landed = land(table, folder, month=JANUARY)
+    assert landed.table.schema.equals(arrow_schema(DATASETS["yellow"].table_columns))
+    return landed
+
+
+@pytest.mark.parametrize(
+    ("column", "array", "values"),
+    [
+        ("VendorID", pa.array([1, 2], pa.int8()), [1, 2]),
+        ("VendorID", pa.array([1, 2], pa.uint64()), [1, 2]),
+        ("VendorID", pa.array([1.0, None]), [1, None]),
+        ("VendorID", pa.array(["CMT", " vts "]), [1, 2]),
+        ("VendorID", pa.array([b"CMT", b" 2 "]), [1, 2]),
+        ("store_and_fwd_flag", pa.array([b"y", b""]), ["Y", None]),
+        ("store_and_fwd_flag", pa.array([b"N", b"Y"], pa.binary(1)), ["N", "Y"]),
+        ("store_and_fwd_flag", pa.array(["N", " "], pa.string_view()), ["N", None]),
+        ("store_and_fwd_flag", pa.array([float("nan"), None]), [None, None]),
+        ("store_and_fwd_flag", pa.array([1, 0]), ["Y", "N"]),
+        ("tpep_dropoff_datetime", pa.array([str(AT).encode(), None]), [AT, None]),
+        ("passenger_count", pa.array([1.0, float("nan")]), [1, None]),
+        ("passenger_count", pa.array([1.0, 0.0], pa.float32()), [1, 0]),
+        ("passenger_count", pa.array([Decimal("2.00"), None], pa.decimal128(9, 2)), [2, None]),
+        ("passenger_count", pa.array(["3", " "]), [3, None]),
+        ("passenger_count", pa.array(["3.0", ""], pa.large_string()), [3, None]),
+        ("passenger_count", pa.nulls(2), [None, None]),
+        ("passenger_count", pa.array(["1", "2"]).dictionary_encode(), [1, 2]),
+        ("trip_distance", pa.array([2, 3], pa.int64()), [2.0, 3.0]),
+        ("trip_distance", pa.array([0.5, float("nan")], pa.float32()), [0.5, None]),
+        ("trip_distance", pa.array([Decimal("0.10"), Decimal("8.90")]), [0.1, 8.9]),
+        ("trip_distance", pa.array(["8.9000000000000004", " .5"]), [8.9, 0.5]),
+        ("store_and_fwd_flag", pa.array([" N", ""], pa.large_string()), ["N", None]),
+        ("store_and_fwd_flag", pa.array([0, 1]), ["N", "Y"]),
+        ("store_and_fwd_flag", pa.array([0.0, 1.0]), ["N", "Y"]),
+        ("Airport_fee", pa.array([1.75, None]), [1.75, None]),
+        ("tpep_dropoff_datetime", pa.array([AT, TO], pa.timestamp("ns")), [AT, TO]),
+        ("tpep_dropoff_datetime", pa.array([AT, TO], pa.timestamp("ms")), [AT, TO]),
+        ("tpep_dropoff_datetime", pa.array([AT, TO], pa.timestamp("s")), [AT, TO]),
+        ("tpep_dropoff_datetime", pa.array([AT, TO], pa.timestamp("us", "UTC")), [AT, TO]),
+        ("tpep_dropoff_datetime", pa.array([date(2026, 1, 5), None]), [datetime(2026, 1, 5), None]),  # noqa: DTZ001
+        ("tpep_dropoff_datetime", pa.array(["2026-01-05 08:00:00", "2026-01-05T08:10:00"]), [AT, TO]),
+        ("tpep_dropoff_datetime", pa.array(["01/05/2026 08:00:00 AM", "1/5/2026 8:10"]), [AT, TO]),
+    ],
+    ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
+)
+def test_values_of_a_drifted_type_are_the_contracts(
+    column: str, array: pa.Array, values: list[Any], tmp_path: Path
+) -> None:
+    landed = land_today(published(2, **{column: array}), tmp_path)
+    assert landed.column(column) == values
+    assert landed.rejects == []
+
+
+@pytest.mark.parametrize(
+    ("column", "array", "reason"),
+    [
+        ("passenger_count", pa.array([1.0, 2.5]), "'2.5' is not a whole number"),
+        ("passenger_count", pa.array([1, 2**63], pa.uint64()), "'9223372036854775808' is not a whole number"),
+        ("passenger_count", pa.array([1.0, float("inf")]), "'inf' is not a whole number"),
+        ("passenger_count", pa.array([1.0, 1e300]), "'1e+300' is not a whole number"),
+        ("passenger_count", pa.array([Decimal("1.0"), Decimal("2.5")]), "'2.5' is not a whole number"),
+        ("passenger_count", pa.array(["1", "2.5"]), "'2.5' is not a whole number"),
+        ("passenger_count", pa.array(["1", "0x10"]), "'0x10' is not a whole number"),
+        ("passenger_count", pa.array([True, None]), "'True' is not a whole number"),
+        ("trip_distance", pa.array([1, 2**53 + 1]), "'9007199254740993' is not a number"),
+        ("trip_distance", pa.array([1.0, float("-inf")]), "'-inf' is not a number"),
+        ("trip_distance", pa.array(["1", "nan"]), "'nan' is not a number"),
+        (
+            "tpep_dropoff_datetime",
+            pa.array([0, 1], pa.timestamp("ns")),
+            "'1970-01-01 00:00:00.000000001' is not a date",
+        ),
+        ("tpep_dropoff_datetime", pa.array([0, 2**62], pa.timestamp("us")), "is not a date and time"),
+        ("tpep_dropoff_datetime", pa.array([0, -(2**62)], pa.timestamp("ms")), "is not a date and time"),
+        ("tpep_dropoff_datetime", pa.array(["2026-01-05", "2026-02-30 08:00:00"]), "'2026-02-30 08:00:00' is not"),
+        ("tpep_dropoff_datetime", pa.array([None, 20260105]), "'20260105' is not a date and time"),
+        ("tpep_pickup_datetime", pa.array([AT, None]), "it has no value"),
+        ("store_and_fwd_flag", pa.array(["N", "a\0b"]), "is not text"),
+        ("store_and_fwd_flag", pa.array([b"N", b"\xff"]), "'\\xff' is not text"),
+        ("store_and_fwd_flag", pa.array([b"N", b"\xff"]).view(pa.string()), "'\\xff' is not text"),
+        ("store_and_fwd_flag", pa.array([None, True]), "'True' is not text"),
+    ],
+    ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
+)
+def test_a_value_that_does_not_fit_exactly_rejects_its_row_and_no_other(
+    column: str, array: pa.Array, reason: str, tmp_path: Path
+) -> None:
+    bad = 0 if array[0].is_valid and isinstance(array[0].as_py(), bool) else 1
+
+    landed = land_today(published(2, **{column: array}), tmp_path)
+
+    (reject,) = landed.rejects
+    assert (reject["line_number"], reject["column"]) == (bad + 1, column)
+    assert reason in reject["reason"]
+    assert json.loads(reject["raw_text"])["total_amount"] == "12.3"
+    assert landed.table.num_rows == 1
+
+
+def test_a_made_up_change_of_2026_lands_and_its_new_columns_are_named(tmp_path: Path) -> None:
+    table = published(
+        3,
+        robotaxi=pa.array([True, None, False]),
+        Route=pa.array([[1, 2], None, None], pa.list_(pa.int64())),
+        Plate=pa.array(["T1", "", " "], pa.string_view()),
+        __index_level_0__=pa.array([0, 1, 2]),
+        PULocationID=pa.array([161.0, 1.0, 2.0]),
+    )
+    shuffled = table.select(sorted(table.column_names, reverse=True))
+
+    landed = land_today(shuffled.rename_columns([name.upper() for name in shuffled.column_names]), tmp_path)
+
+    assert landed.column("PULocationID") == [161, 1, 2]
+    assert landed.column("source_month") == [date(2026, 1, 1)] * 3
+    assert landed.cleaned.unknown_columns == {"ROBOTAXI": 2, "ROUTE": 1, "PLATE": 1}
+    assert "extra" in landed.cleaned.absent_columns
+
+
+def test_parquet_without_a_required_column_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnknownHeaderError, match="it lacks payment_type; names that are new: PaymentType"):
+        land(published().rename_columns({"payment_type": "PaymentType"}), tmp_path, month=JANUARY)
+
+
+def test_many_row_groups_with_one_bad_row_in_each_reject_just_these(tmp_path: Path) -> None:
+    counts = [1.0, 2.5, *[3.0] * 998] * 40
+
+    landed = land_today(published(40_000, passenger_count=pa.array(counts)), tmp_path)
+
+    assert [reject["line_number"] for reject in landed.rejects] == [1000 * n + 2 for n in range(40)]
+    assert landed.column("passenger_count") == [int(count) for count in counts if count != 2.5]
+
+
+def test_a_parquet_file_whose_data_are_damaged_fails_as_damaged(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "published"
+    pq.write_table(published(5000, trip_distance=pa.array([n / 7 for n in range(5000)])), path, compression="zstd")
+    content = bytearray(path.read_bytes())
+    content[4:2000] = bytes(1996)
+
+    with pytest.raises(PermanentError, match="the raw file cannot be read"):
+        land(bytes(content), tmp_path, month=JANUARY)

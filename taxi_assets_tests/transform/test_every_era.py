@@ -1,0 +1,90 @@
+"""Every era lands its rows with the values that an independent reading finds."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taxi_assets.contracts import DATASETS
+from taxi_assets.months import Month
+from taxi_assets_tests.transform.eras import ERAS, Era, read_by_hand
+from taxi_assets_tests.transform.landing import Landed, land, land_file
+
+
+def expected_rows(rows: list[dict[str, Any]], dataset: str, month: Month) -> list[dict[str, Any]]:
+    """Give rows that were read by hand the columns that their era did not have."""
+    columns = [column.name for column in DATASETS[dataset].columns]
+    assert all(name in columns for row in rows for name in row)
+    return [dict.fromkeys(columns) | row | {"source_month": month.first_day} for row in rows]
+
+
+@pytest.mark.parametrize("era", ERAS, ids=str)
+def test_each_value_of_each_era_is_the_one_that_is_read_by_hand(era: Era, tmp_path: Path) -> None:
+    landed = land(era.content, tmp_path, era.dataset, era.month)
+
+    assert landed.rows == expected_rows(read_by_hand(era.content, era), era.dataset, era.month)
+    assert landed.rejects == []
+    assert landed.cleaned.unknown_columns == {}
+
+
+@pytest.mark.parametrize("era", ERAS, ids=str)
+def test_an_era_is_recognised_by_its_header_in_any_order_and_case(era: Era, tmp_path: Path) -> None:
+    lines = [row.split(",") for row in (era.header, *era.rows)]
+    width = len(lines[0])
+    shuffled = "".join(
+        ",".join((name.upper() if n == 0 else name) for name in reversed(line[:width])) + "\r\n"
+        for n, line in enumerate(lines)
+    )
+
+    landed = land(shuffled.encode(), tmp_path, era.dataset, Month(2030, 1))
+
+    assert landed.rows == expected_rows(read_by_hand(era.content, era), era.dataset, Month(2030, 1))
+
+
+@pytest.fixture(scope="module")
+def heads(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[dict[str, str], Landed]]:
+    """Every head of a monthly CSV, landed, with its line of EXPECTED.csv."""
+    with (real_data / "EXPECTED.csv").open() as file:
+        lines = [line for line in csv.DictReader(file) if line["file"].startswith("heads-")]
+    assert len(lines) == 308
+    landed = []
+    for number, line in enumerate(lines):
+        dataset, _, month = Path(line["file"]).stem.split("_")
+        folder = tmp_path_factory.mktemp(f"head{number}")
+        landed.append((line, land_file(real_data / line["file"], dataset, Month.parse(month), folder)))
+    return landed
+
+
+def test_every_head_lands_its_complete_rows_and_a_cut_one_never_vanishes(
+    heads: list[tuple[dict[str, str], Landed]],
+) -> None:
+    for line, landed in heads:
+        complete, cut, papers = int(line["complete_rows"]), int(line["cut_last_row"]), landed.cleaned
+        assert papers.source_rows == complete + cut, line
+        assert papers.cleaned_rows + papers.rejected_rows == papers.source_rows, line
+        assert papers.cleaned_rows in (complete, complete + cut), line
+        assert papers.rejected_rows == len(landed.rejects) <= cut, line
+        assert not papers.unknown_columns, line
+
+
+def test_every_value_of_every_head_is_the_one_that_is_read_by_hand(
+    heads: list[tuple[dict[str, str], Landed]], real_data: Path
+) -> None:
+    eras = {(era.dataset, era.header): era for era in ERAS}
+    for line, landed in heads:
+        content = (real_data / line["file"]).read_bytes()
+        month = landed.cleaned.month
+        era = eras[landed.cleaned.dataset, content.splitlines()[0].decode()]
+        if int(line["cut_last_row"]):
+            content = content[: content.rindex(b"\n") + 1]
+        whole = expected_rows(read_by_hand(content, era), era.dataset, month)
+        assert landed.rows[: len(whole)] == whole, line
+
+
+def test_all_eras_of_a_dataset_have_one_schema(heads: list[tuple[dict[str, str], Landed]]) -> None:
+    for dataset in DATASETS:
+        tables = [landed.table for _, landed in heads if landed.cleaned.dataset == dataset]
+        assert len({str(table.schema.remove_metadata()) for table in tables}) == 1

@@ -1,0 +1,186 @@
+"""Whatever happens to a file on its way: each of its lines lands or is rejected, and damage stays where it was done."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from taxi_assets.contracts import DATASETS, Column
+from taxi_assets.source import inspection as door
+from taxi_assets.transform import values as reading
+from taxi_assets.transform import batches as sheets
+from taxi_assets.errors import TaxiError
+from taxi_assets_tests.transform.eras import ERAS, Era, read_by_hand
+from taxi_assets_tests.transform.landing import Landed, land
+
+BITS = [
+    b'"',
+    b'""',
+    b"\n",
+    b"\r",
+    b"\r\n",
+    b"\n\n",
+    b"\0",
+    b"\xff",
+    b",",
+    b",,",
+    b"x",
+    b"0x",
+    b" ",
+    b"nan",
+    b"-",
+    b".5",
+    "é".encode(),
+]
+quick = settings(max_examples=120, derandomize=True, deadline=None)
+
+
+@st.composite
+def eras(draw: st.DrawFn) -> Era:
+    """An era with its rows in any number and order, quoted or not."""
+    era = draw(st.sampled_from(ERAS))
+    rows = draw(st.lists(st.sampled_from(era.rows), min_size=1, max_size=12))
+    if draw(st.booleans()):
+        rows = [
+            ",".join(f'"{text}"' if n % 3 and '"' not in text else text for n, text in enumerate(r.split(",")))
+            for r in rows
+        ]
+    return Era(era.dataset, era.month, era.ends, era.header, tuple(rows), era.columns)
+
+
+@st.composite
+def files(draw: st.DrawFn, *, damages: int) -> tuple[Era, bytes]:
+    """A file of an era, with any line end, and damaged at up to `damages` places behind the header."""
+    era = draw(eras())
+    content = era.content
+    if draw(st.booleans()):
+        content = content.replace(b"\r\n", draw(st.sampled_from([b"\n", b"\r"])))
+    start = len(era.header) + 1
+    for _ in range(draw(st.integers(0, damages))):
+        at = draw(st.integers(start, len(content)))
+        removed = draw(st.sampled_from([0, 0, 1, 1, 2, 20]))
+        content = content[:at] + draw(st.sampled_from([b"", *BITS])) + content[at + removed :]
+    return era, content
+
+
+def lines_of(content: bytes) -> list[str]:
+    """Return a file's lines as Python's universal newlines have them, each byte a character."""
+    return io.TextIOWrapper(io.BytesIO(content), "latin-1", newline=None).read().split("\n")
+
+
+def land_here(content: bytes, era: Era) -> Landed:
+    with tempfile.TemporaryDirectory() as folder:
+        return land(content, Path(folder), era.dataset, era.month)
+
+
+def refuse(*_: object) -> None:
+    raise pa.ArrowInvalid
+
+
+def outcome(content: bytes, era: Era) -> Any:
+    try:
+        landed = land_here(content, era)
+    except TaxiError as error:
+        return type(error), error.what
+    # NaN never lands, so equality is enough
+    return landed.rows, landed.rejects, landed.cleaned.sha256, landed.cleaned.oddities
+
+
+def assert_each_line_landed_or_was_rejected(landed: Landed, content: bytes) -> list[str]:
+    """Check the ledger against the file's lines; return those that landed."""
+    numbered = [(number, line) for number, line in enumerate(lines_of(content), 1) if line][1:]
+    papers = landed.cleaned
+    assert papers.source_rows == len(numbered)
+    assert papers.cleaned_rows + papers.dropped_rows + papers.rejected_rows == papers.source_rows
+    assert landed.table.num_rows == papers.cleaned_rows
+    lines = dict(numbered)
+    for reject in landed.rejects:
+        line = lines.pop(reject["line_number"]).encode("latin-1")
+        assert reject["raw_text"] == line.decode("utf-8", "backslashreplace")
+        assert reject["reason"]
+    assert len(landed.rejects) == papers.rejected_rows
+    assert len(lines) == papers.cleaned_rows
+    return list(lines.values())
+
+
+@quick
+@given(files(damages=4))
+def test_each_line_lands_or_is_rejected_and_damage_costs_no_other_line_its_values(file: tuple[Era, bytes]) -> None:
+    era, content = file
+    landed = land_here(content, era)
+
+    left = assert_each_line_landed_or_was_rejected(landed, content)
+
+    columns = dict.fromkeys(column.name for column in DATASETS[era.dataset].columns)
+    month = {"source_month": era.month.first_day}
+    whole = {
+        row: columns | values | month for row, values in zip(era.rows, read_by_hand(era.content, era), strict=True)
+    }
+    assert all(row == whole[line] for line, row in zip(left, landed.rows, strict=True) if line in whole)
+    assert not any(reject["raw_text"] in whole for reject in landed.rejects)
+
+
+@quick
+@given(st.data(), files(damages=0))
+def test_damage_anywhere_even_in_the_header_is_refused_by_name_or_obeys_the_ledger(
+    data: st.DataObject, file: tuple[Era, bytes]
+) -> None:
+    era, content = file
+    at = data.draw(st.integers(0, len(era.header) + 2))
+    content = content[:at] + data.draw(st.sampled_from(BITS)) + content[at + data.draw(st.integers(0, 3)) :]
+    try:
+        landed = land_here(content, era)
+    except TaxiError as error:
+        refused = error
+    else:
+        assert_each_line_landed_or_was_rejected(landed, content)
+        return
+    assert (refused.what, refused.where) != ("", "")
+
+
+@quick
+@given(files(damages=3), st.integers(20, 400), st.integers(1, 5))
+def test_the_quick_ways_of_reading_give_what_the_slow_ways_give(file: tuple[Era, bytes], sheet: int, few: int) -> None:
+    era, content = file
+    fast = outcome(content, era)
+
+    with pytest.MonkeyPatch.context() as patch:  # sheets of a few lines, that end anywhere
+        patch.setattr(door, "_BLOCK", 7)
+        patch.setattr(sheets, "_SHEET_BYTES", sheet)
+        patch.setattr(sheets, "_FEW_LINES", few)
+        patch.setattr(reading, "_FEW", few)
+        assert outcome(content, era) == fast
+
+    with pytest.MonkeyPatch.context() as patch:  # line by line and value by value
+        patch.setattr(sheets.CsvFile, "_parse", lambda *_: None)
+        patch.setattr(sheets, "_FEW_LINES", 10_000)
+        patch.setattr(reading, "_at_once", refuse)
+        assert outcome(content, era) == fast
+
+
+texts = st.one_of(
+    st.text(st.sampled_from("0123456789+-.eExXnaif _"), max_size=12),
+    st.integers(-(2**70), 2**70).map(str),
+    st.floats().map(str),
+    st.datetimes().map(str),
+    st.from_regex(r"\A\d{4}-\d\d-\d\d[ T]\d\d(:\d\d(:\d\d(\.\d{1,7})?)?)?(Z|\+01)?\Z"),
+    st.from_regex(r"\A\d\d?/\d\d?/\d{4} \d\d?:\d\d(:\d\d)?( [AP]M)?\Z"),
+)
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(st.sampled_from(["int64", "float64", "timestamp", "string"]), st.lists(texts, max_size=20))
+def test_an_array_of_texts_means_what_each_text_means(kind: Any, values: list[str]) -> None:
+    column = Column("c", kind, "")
+    read, wrong = reading.read(column, pa.array(values, pa.string()))
+
+    assert read.to_pylist() == [reading.meaning(column, value) for value in values]
+    missing = [value is None and bool(text.strip()) for value, text in zip(read.to_pylist(), values, strict=True)]
+    assert (wrong.to_pylist() if wrong is not None else [False] * len(values)) == missing
