@@ -33,19 +33,21 @@ def load_by_copy(source: Path, folder: Path) -> dict[str, Any]:
 
     from taxi_assets.contracts import DATASETS
     from taxi_assets.months import Month
+    from taxi_assets.source.client import Source
+    from taxi_assets.storage.staging.local import StagingArea
     from taxi_assets.storage.warehouse.postgres import PostgresStore
     from taxi_assets.transform.clean import clean_month
-    from taxi_assets.source.client import Source
-    from taxi_assets.storage.staging.local import Workroom
 
-    yellow, room, url = DATASETS["yellow"], Workroom(folder / "work"), os.environ[URL]
-    raw, _ = Source(f"file://{source}", "", "csv").fetch("yellow", Month.parse(MONTH), room)
-    cleaned, _ = clean_month(yellow, raw, room)
+    yellow, staging, url = DATASETS["yellow"], StagingArea(folder / "work"), os.environ[URL]
+    raw, _ = Source(f"file://{source}", "", "csv").fetch("yellow", Month.parse(MONTH), staging)
+    cleaned, _ = clean_month(yellow, raw, staging)
     with psycopg.connect(url) as connection:
         connection.execute("DROP SCHEMA IF EXISTS nyc_tlc CASCADE")
     result: dict[str, Any] = {}
     with timed(result):
-        loaded = PostgresStore(url).replace_month(yellow, cleaned, room.path(cleaned.file), drop_zero_passengers=False)
+        loaded = PostgresStore(url).replace_month(
+            yellow, cleaned, staging.path(cleaned.file), drop_zero_passengers=False
+        )
     return result | {"rows": loaded.rows}
 
 
@@ -54,15 +56,15 @@ def load_by_to_sql(source: Path, folder: Path) -> dict[str, Any]:  # noqa: ARG00
     import pandas as pd
     import sqlalchemy
 
-    engine = sqlalchemy.create_engine(os.environ[URL].replace("postgresql://", "postgresql+psycopg2://"))
+    limits = sqlalchemy.create_engine(os.environ[URL].replace("postgresql://", "postgresql+psycopg2://"))
     result: dict[str, Any] = {"rows": 0}
     for frame in pd.read_csv(source, iterator=True, chunksize=CHUNK, low_memory=False):
         for name in ("tpep_pickup_datetime", "tpep_dropoff_datetime"):
             frame[name] = pd.to_datetime(frame[name])
         with timed(result):
             if not result["rows"]:
-                frame.head(0).to_sql("yellow_taxi_trips", engine, if_exists="replace")
-            frame.to_sql("yellow_taxi_trips", engine, if_exists="append")
+                frame.head(0).to_sql("yellow_taxi_trips", limits, if_exists="replace")
+            frame.to_sql("yellow_taxi_trips", limits, if_exists="append")
         result["rows"] += len(frame)
     return result
 

@@ -107,15 +107,15 @@ def cleaning(source: Path, folder: Path) -> dict[str, Any]:
     """This project's cleaning step: contract, rejects, ledger, oddities, checksum, atomic publication."""
     from taxi_assets.contracts import DATASETS
     from taxi_assets.months import Month
-    from taxi_assets.transform.clean import clean_month
     from taxi_assets.source.client import Source
-    from taxi_assets.storage.staging.local import Workroom
+    from taxi_assets.storage.staging.local import StagingArea
+    from taxi_assets.transform.clean import clean_month
 
-    room = Workroom(folder / "work")
-    raw, _ = Source(f"file://{source}", "", "csv").fetch("yellow", Month.parse(MONTH), room)
+    staging = StagingArea(folder / "work")
+    raw, _ = Source(f"file://{source}", "", "csv").fetch("yellow", Month.parse(MONTH), staging)
     result: dict[str, Any] = {}
     with timed(result):
-        cleaned, _ = clean_month(DATASETS["yellow"], raw, room)
+        cleaned, _ = clean_month(DATASETS["yellow"], raw, staging)
     return result | {"bytes": cleaned.bytes, "rows": cleaned.cleaned_rows, "rejected": cleaned.rejected_rows}
 
 
@@ -134,12 +134,12 @@ def run_chain(source: Path, folder: Path, profile: dict[str, str]) -> dict[str, 
     """
     import dagster as dg
 
-    from taxi_assets.instance.launch import run_months, why
     from taxi_assets.cli.common import use_dagster_home
-    from taxi_assets.cli.run import STATIONS
+    from taxi_assets.cli.run import STEPS
     from taxi_assets.definitions import build_definitions
     from taxi_assets.demo.sample import write_month
     from taxi_assets.demo.server import serving
+    from taxi_assets.instance.launch import run_months, why
     from taxi_assets.months import Month
     from taxi_assets.settings import Settings
 
@@ -147,7 +147,7 @@ def run_chain(source: Path, folder: Path, profile: dict[str, str]) -> dict[str, 
     served = folder / "served"
     write_month(served / f"yellow_{month.plus(-1)}.csv.gz", "yellow", month.plus(-1), 100)
     (served / f"yellow_{month}.csv.gz").symlink_to(source)
-    keys = [dg.AssetKey(["yellow", station]) for station in STATIONS]
+    keys = [dg.AssetKey(["yellow", station]) for station in STEPS]
     result: dict[str, Any] = {}
     with serving(served) as address:
         url = f"{address}/{{dataset}}_{{year}}-{{month:02}}.csv.gz"

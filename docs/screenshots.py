@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 import requests
 from PIL import Image
 
-from taxi_assets.partitions import last_month
 from taxi_assets.contracts import DATASETS
 from taxi_assets.demo.sample import write_month
 from taxi_assets.months import Month, months_between
+from taxi_assets.partitions import last_month
 from taxi_assets_tests.servers.ui import PATIENCE_S, browser, dagster_ui
 
 if TYPE_CHECKING:
@@ -141,8 +141,8 @@ def what_landed(page: Page, address: str) -> None:
 def what_runs(page: Page, address: str, settings: dict[str, str]) -> None:
     """Photograph a sensor that finds a new month, a month that cannot land, and a backfill."""
     sensor = {"sensor": {**_HERE, "sensorName": "publication"}}
-    ask(address, _START, **sensor)
-    wait(lambda: ask(address, _TICKS, **sensor)["sensorOrError"]["sensorState"]["ticks"])
+    poll(address, _START, **sensor)
+    wait(lambda: poll(address, _TICKS, **sensor)["sensorOrError"]["sensorState"]["ticks"])
     page.goto(f"{address}/locations/taxi_assets/sensors/publication")
     page.get_by_text("Requested").first.wait_for()
     shoot(page, "sensor_ticks", height=760)
@@ -154,15 +154,15 @@ def what_runs(page: Page, address: str, settings: dict[str, str]) -> None:
 
     keys = [f"{month}-01" for month in months_between(FIRST, FIRST.plus(5))]
     assets = [{"path": ["yellow", name]} for name in ("raw_file", "cleaned_parquet", "gcs_object", "bigquery_table")]
-    made = ask(address, _BACKFILL, params={"partitionNames": keys, "assetSelection": assets})
+    made = poll(address, _BACKFILL, params={"partitionNames": keys, "assetSelection": assets})
     backfill = made["launchPartitionBackfill"]["backfillId"]
-    wait(lambda: "COMPLETED" in ask(address, _BACKFILL_STATUS, id=backfill)["partitionBackfillOrError"]["status"])
+    wait(lambda: "COMPLETED" in poll(address, _BACKFILL_STATUS, id=backfill)["partitionBackfillOrError"]["status"])
     page.goto(f"{address}/runs/b/{backfill}")
     page.get_by_text("Completed").first.wait_for()
     shoot(page, "backfill", height=500)
 
 
-def ask(address: str, query: str, **variables: Any) -> dict[str, Any]:
+def poll(address: str, query: str, **variables: Any) -> dict[str, Any]:
     """Ask the UI's GraphQL."""
     answer = requests.post(f"{address}/graphql", json={"query": query, "variables": variables}, timeout=60)
     return dict(answer.json()["data"])

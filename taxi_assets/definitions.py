@@ -15,7 +15,7 @@ from taxi_assets.contracts.model import Dataset
 from taxi_assets.settings import Settings, variable
 
 if TYPE_CHECKING:
-    from taxi_assets.resources import WorkResource
+    from taxi_assets.resources import StagingResource
 
 
 def build_definitions(
@@ -52,12 +52,12 @@ def build_definitions(
 
 def _automation(settings: Settings, datasets: Mapping[str, Dataset]) -> dict[str, Any]:
     """Return jobs, schedules and sensors; they are there in every profile, and run from the start where they should."""
-    from taxi_assets.sensors.alerts import alerts_sensor
     from taxi_assets.automation import downstream_sensor
     from taxi_assets.jobs import EVERYTHING, GCS_TO_BIGQUERY, jobs_of
+    from taxi_assets.schedules import schedules_of
+    from taxi_assets.sensors.alerts import alerts_sensor
     from taxi_assets.sensors.lake import lake_sensor
     from taxi_assets.sensors.publication import publication_sensor
-    from taxi_assets.schedules import schedules_of
 
     runs = settings.automated
     sensor = dg.DefaultSensorStatus.RUNNING if runs else dg.DefaultSensorStatus.STOPPED
@@ -100,18 +100,18 @@ def _patience(settings: Settings) -> dict[str, Any]:
     return {"attempts": settings.attempts, "first_wait": settings.first_wait}
 
 
-def _work(settings: Settings) -> WorkResource:
+def _work(settings: Settings) -> StagingResource:
     if settings.work_in_bucket:
-        from taxi_assets.resources.gcp import CloudStorageResource, CloudWorkResource
+        from taxi_assets.resources.gcp import CloudStorageResource, GcsStagingResource
 
         gcs = CloudStorageResource.from_settings(settings)
-        return CloudWorkResource.from_settings(settings, gcs=gcs, url=settings.work_url)
-    from taxi_assets.resources import WorkResource
+        return GcsStagingResource.from_settings(settings, gcs=gcs, url=settings.work_url)
+    from taxi_assets.resources import StagingResource
 
-    return WorkResource.from_settings(settings)
+    return StagingResource.from_settings(settings)
 
 
-def _local_stores(settings: Settings, work: WorkResource) -> dict[str, Any]:
+def _local_stores(settings: Settings, work: StagingResource) -> dict[str, Any]:
     from taxi_assets.io_managers.local import DuckDBIOManager, FolderLakeIOManager
 
     schema, patience = settings.warehouse_schema, _patience(settings)
@@ -120,7 +120,7 @@ def _local_stores(settings: Settings, work: WorkResource) -> dict[str, Any]:
     return {"lake_io_manager": lake, "warehouse_io_manager": warehouse}
 
 
-def _gcp_stores(settings: Settings, work: WorkResource) -> dict[str, Any]:
+def _gcp_stores(settings: Settings, work: StagingResource) -> dict[str, Any]:
     from taxi_assets.io_managers.gcp import BigQueryIOManager, GcsLakeIOManager
     from taxi_assets.resources.gcp import CloudStorageResource, WarehouseResource
 
@@ -131,7 +131,7 @@ def _gcp_stores(settings: Settings, work: WorkResource) -> dict[str, Any]:
     return {"gcs": gcs, "bigquery": bigquery, "lake_io_manager": lake, "warehouse_io_manager": warehouse}
 
 
-def _postgres(settings: Settings, work: WorkResource) -> dict[str, Any]:
+def _postgres(settings: Settings, work: StagingResource) -> dict[str, Any]:
     from taxi_assets.io_managers.postgres import PostgresIOManager
 
     manager = PostgresIOManager(

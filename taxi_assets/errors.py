@@ -1,55 +1,54 @@
-"""The three ways in which a month can fail, and what follows from each.
+"""The three ways a month can fail, and what follows from each.
 
-Here belongs the sorting of failures, in one place:
-
-| class | in the step | in Dagster | who asks again |
+| class | meaning | in Dagster | who tries again |
 |---|---|---|---|
-| `NotPublishedError` | the month is skipped, with a note | the run succeeds | schedules, sensors |
-| `PermanentError` | the month fails, the others land | the run fails, no retry, an alert | a person; or the sensor |
-| `TransientError` | tried again, and then the same | the same | the daily schedule |
+| `NotPublishedError` | the source does not have the month yet | the month is skipped with a note; the run succeeds | schedules and sensors |
+| `PermanentError` | trying again gives the same answer | the step fails without a retry; an alert | a person, or the sensor once the file changes |
+| `TransientError` | a busy or broken link | the step is retried, then fails | the daily schedule |
 
-How a month is tried again stands in `taxi_assets.retries`. The publication sensor asks for a month that failed
-for good when the source has another file in its place.
-
-A crash (no class: the process is gone) is what Dagster's own run retries are for; see dagster.yaml.
+A crash has no class: the process is gone, and Dagster's run retries start the run again (see dagster.yaml).
 """
 
 from __future__ import annotations
 
 
 class TaxiError(Exception):
-    """Something went wrong that a person has to understand: what, where, and what to do.
+    """An error that a person has to understand: what happened, where, and what to do.
 
     Attributes:
-        what: What was wrong, in one sentence.
-        where: Dataset, month and file, URL or setting it concerns; never a secret.
-        fix: What to do about it.
-        kind: The class in a word, as the month's note in Dagster has it.
+        message: What went wrong, in one sentence.
+        location: Dataset, month and file, URL or setting; never a secret.
+        remedy: What to do about it.
+        kind: The class in one word, as Dagster's observations carry it.
     """
 
     kind = "permanent"
 
-    def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
-        """Keep the three parts; `str()` gives them on up to three lines."""
-        super().__init__(what, where, fix)
-        self.what, self.where, self.fix = what, where, fix
+    def __init__(self, message: str, *, location: str = "", remedy: str = "") -> None:
+        """Keep the three parts; `str()` returns them on up to three lines."""
+        super().__init__(message, location, remedy)
+        self.message, self.location, self.remedy = message, location, remedy
 
     def __str__(self) -> str:
-        """Return the parts that are there, a line each."""
-        lines = [self.what, self.where and f"where: {self.where}", self.fix and f"what to do: {self.fix}"]
+        """Return the parts that are set, one per line."""
+        lines = [
+            self.message,
+            self.location and f"where: {self.location}",
+            self.remedy and f"what to do: {self.remedy}",
+        ]
         return "\n".join(line for line in lines if line)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Rebuild with keywords, so that the error survives a process boundary."""
-        return _rebuild, (type(self), self.what, self.where, self.fix)
+        return _rebuild, (type(self), self.message, self.location, self.remedy)
 
 
-def _rebuild(kind: type[TaxiError], what: str, where: str, fix: str) -> TaxiError:
-    return kind(what, where=where, fix=fix)
+def _rebuild(kind: type[TaxiError], message: str, location: str, remedy: str) -> TaxiError:
+    return kind(message, location=location, remedy=remedy)
 
 
 class NotPublishedError(TaxiError):
-    """The source has no such month yet: skip it, say so, ask again later."""
+    """The source does not have the month yet: skip it, say so, ask again later."""
 
     kind = "not_published"
 
@@ -62,7 +61,7 @@ class TransientError(TaxiError):
     """A busy or broken link: trying again later may succeed.
 
     Attributes:
-        retry_after: Seconds the other side asked us to wait, 0 if it did not say.
+        retry_after: Seconds the server asked us to wait, 0 if it did not say.
     """
 
     kind = "transient"

@@ -12,20 +12,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from taxi_assets.contracts.model import Dataset
-from taxi_assets.months import Month
 from taxi_assets import progress
+from taxi_assets.contracts.model import Dataset
 from taxi_assets.errors import NotPublishedError, TaxiError, TransientError
-from taxi_assets.records import Papers
-from taxi_assets.transform.quality import Verdict
+from taxi_assets.months import Month
+from taxi_assets.records import MonthRecord
+from taxi_assets.transform.quality import CheckResult
 
 if TYPE_CHECKING:
     import tenacity
 
-Done = tuple[Papers, bool, list[Verdict]]
+Done = tuple[MonthRecord, bool, list[CheckResult]]
 """A month's papers, whether they are new, and what checks say of it."""
 
-Judge = Callable[[Month, Any], list[Verdict]]
+Judge = Callable[[Month, Any], list[CheckResult]]
 
 
 @dataclass
@@ -45,10 +45,10 @@ class Landing:
 
     dataset: Dataset
     made_from: dict[Month, str] = field(default_factory=dict)
-    papers: dict[Month, Papers] = field(default_factory=dict)
+    record: dict[Month, MonthRecord] = field(default_factory=dict)
     changed: set[Month] = field(default_factory=set)
     seconds: dict[Month, float] = field(default_factory=dict)
-    verdicts: dict[Month, list[Verdict]] = field(default_factory=dict)
+    results: dict[Month, list[CheckResult]] = field(default_factory=dict)
     failures: dict[Month, TaxiError] = field(default_factory=dict)
     not_published: dict[Month, NotPublishedError] = field(default_factory=dict)
 
@@ -75,7 +75,7 @@ class Landing:
 
         def attempt(month: Month) -> tuple[Month, Done | TaxiError, float]:
             start = time.monotonic()
-            progress.tell(progress.Step(self.dataset.name, month))
+            progress.notify(progress.Step(self.dataset.name, month))
             done: Done | TaxiError
             try:
                 done = patience(work, month) if patience else work(month)
@@ -83,7 +83,7 @@ class Landing:
                 done = error
             except OSError as error:
                 done = _machine_failed(error, f"{self.dataset.name} {month}")
-            progress.tell(progress.Step(self.dataset.name, month, done=True))
+            progress.notify(progress.Step(self.dataset.name, month, done=True))
             return month, done, time.monotonic() - start
 
         with ThreadPoolExecutor(at_once) as threads:
@@ -96,26 +96,26 @@ class Landing:
         try:
             if isinstance(done, TaxiError):
                 raise done
-            papers, changed, verdicts = done
-            verdicts = [*verdicts, *judge(month, papers)] if judge else verdicts
-            self.verdicts.setdefault(month, []).extend(verdicts)
-            for verdict in verdicts:
-                verdict.raise_if_blocking(f"{self.dataset.name} {month}")
-            self.papers[month] = papers
+            record, changed, results = done
+            results = [*results, *judge(month, record)] if judge else results
+            self.results.setdefault(month, []).extend(results)
+            for result in results:
+                result.raise_if_blocking(f"{self.dataset.name} {month}")
+            self.record[month] = record
             if changed:
                 self.changed.add(month)
         except NotPublishedError as error:
             self.not_published[month] = error
-            self.papers.pop(month, None)
+            self.record.pop(month, None)
         except TaxiError as error:
             self.failures[month] = error
-            self.papers.pop(month, None)
+            self.record.pop(month, None)
 
 
-def _machine_failed(error: OSError, where: str) -> TransientError:
+def _machine_failed(error: OSError, location: str) -> TransientError:
     """Return the failure of a month for which the disk was full, a file not to be written, or the like."""
     return TransientError(
         f"this machine does not let it: {error}",
-        where=where,
-        fix="see that the disk has room, and that this user may read and write in TAXI_DATA_DIR",
+        location=location,
+        remedy="see that the disk has room, and that this user may read and write in TAXI_DATA_DIR",
     )

@@ -42,7 +42,7 @@ def listening(listener: Listener) -> Iterator[None]:
         _listeners.remove(listener)
 
 
-def tell(step: Step) -> None:
+def notify(step: Step) -> None:
     """Tell the listeners."""
     for listener in _listeners:
         listener(step)

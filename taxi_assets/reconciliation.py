@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from taxi_assets.contracts.model import Dataset, table_of
-from taxi_assets.months import Month
-from taxi_assets.settings import Settings
-from taxi_assets.storage.factory import lake_of, warehouse_of, workroom_of
 from taxi_assets.errors import TaxiError
+from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, RawFile
+from taxi_assets.settings import Settings
+from taxi_assets.storage.factory import build_lake, build_staging, build_warehouse
 from taxi_assets.storage.staging.local import sha256_of
 
 
@@ -68,13 +68,13 @@ def ledger_of(settings: Settings, dataset: Dataset, months: Iterable[Month] | No
     Raises:
         TaxiError: Lake or warehouse cannot be asked.
     """
-    room, lake, warehouse = workroom_of(settings), lake_of(settings), warehouse_of(settings)
+    staging, lake, warehouse = build_staging(settings), build_lake(settings), build_warehouse(settings)
     loaded = warehouse.count_months(table_of(dataset.name))
     copied, unasked = _in_postgres(settings, dataset, months)
-    there = {*room.months("cleaned", dataset.name), *loaded, *(copied or {})}
+    there = {*staging.months("cleaned", dataset.name), *loaded, *(copied or {})}
     rows: dict[Month, LedgerRow] = {}
     for month in sorted(there if months is None else set(months)):
-        cleaned = room.find(CleanedFile, "cleaned", dataset.name, month)
+        cleaned = staging.find(CleanedFile, "cleaned", dataset.name, month)
         stored = lake.find(dataset.name, month)
         if not (cleaned or stored or month in there):
             continue
@@ -105,7 +105,7 @@ def ledger_of(settings: Settings, dataset: Dataset, months: Iterable[Month] | No
 
 def _not_landed(dataset: Dataset, month: Month, lacking: list[str]) -> str:
     what = f"{dataset.name} {month} is not in the {' and not in the '.join(lacking)}"
-    return str(TaxiError(what, fix=f"run it and see why: taxi-assets run {dataset.name} {month}"))
+    return str(TaxiError(what, remedy=f"run it and see why: taxi-assets run {dataset.name} {month}"))
 
 
 def _in_postgres(
@@ -135,17 +135,17 @@ def verify(settings: Settings, row: LedgerRow) -> list[str]:
     Returns:
         What does not hold, a sentence each; nothing if all is well.
     """
-    room, month = workroom_of(settings), Month.parse(row.month)
+    staging, month = build_staging(settings), Month.parse(row.month)
     wrong = [row.error] if row.error else []
-    for kind, shelf in ((RawFile, "raw"), (CleanedFile, "cleaned")):
-        papers = room.find(kind, shelf, row.dataset, month)
-        if papers is None:
-            wrong.append(f"the {shelf} file is missing or has another size")
-        elif sha256_of(room.path(papers.file)) != papers.sha256:
-            wrong.append(f"the {shelf} file has other bytes than its papers say")
-    stored = lake_of(settings).find(row.dataset, month)
-    loaded = warehouse_of(settings).find_month(row.dataset, month, stored)
-    if papers and stored and stored.sha256 != papers.sha256:
+    for kind, stage in ((RawFile, "raw"), (CleanedFile, "cleaned")):
+        record = staging.find(kind, stage, row.dataset, month)
+        if record is None:
+            wrong.append(f"the {stage} file is missing or has another size")
+        elif sha256_of(staging.path(record.file)) != record.sha256:
+            wrong.append(f"the {stage} file has other bytes than its papers say")
+    stored = build_lake(settings).find(row.dataset, month)
+    loaded = build_warehouse(settings).find_month(row.dataset, month, stored)
+    if record and stored and stored.sha256 != record.sha256:
         wrong.append("the object has other bytes than the cleaned file")
     if stored and loaded and loaded.sha256 != stored.sha256:
         wrong.append("the table was loaded from other bytes than the object has")
@@ -154,9 +154,9 @@ def verify(settings: Settings, row: LedgerRow) -> list[str]:
             f"{row.source_rows:,} source rows are not {row.cleaned_rows:,} cleaned + {row.dropped_rows:,} dropped + "
             f"{row.rejected_rows:,} rejected"
         )
-    for where, rows in (("object", row.object_rows), ("table", row.table_rows)):
+    for location, rows in (("object", row.object_rows), ("table", row.table_rows)):
         if rows != row.cleaned_rows:
-            wrong.append(f"the {where} has {rows:,} rows, not {row.cleaned_rows:,}")
+            wrong.append(f"the {location} has {rows:,} rows, not {row.cleaned_rows:,}")
     if row.postgres_rows is not None and row.postgres_rows + (row.postgres_dropped_rows or 0) != row.cleaned_rows:
         wrong.append(
             f"Postgres has {row.postgres_rows:,} rows and left out {row.postgres_dropped_rows:,}; together they should "

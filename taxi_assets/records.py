@@ -15,9 +15,12 @@ from taxi_assets.months import Month
 
 ZONES_STEM = "taxi_zones/taxi_zone_lookup"
 
+_STORED_NAMES = {"transform_version": "recipe", "anomalies": "oddities"}
+"""Fields whose name in the JSON files is older than their name here; files written by earlier releases stay readable."""
+
 
 @dataclass(frozen=True)
-class FilePapers:
+class FileRecord:
     """What the papers of any file say.
 
     Attributes:
@@ -37,7 +40,7 @@ class FilePapers:
 
     def to_json(self) -> str:
         """Return the papers as a JSON object, one field a line."""
-        return json.dumps(vars(self), indent=1, default=str)
+        return json.dumps({_STORED_NAMES.get(k, k): v for k, v in vars(self).items()}, indent=1, default=str)
 
     @classmethod
     def from_json(cls: type[P], text: str) -> P:  # noqa: PYI019 - typing.Self is not in Python 3.10
@@ -50,7 +53,12 @@ class FilePapers:
         names = {f.name for f in dataclasses.fields(cls)}
         try:
             # JSON knows no tuples, and papers that are read again must equal those that were written
-            values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in plain.items() if k in names}
+            stored = {name: plain.get(_STORED_NAMES.get(name, name), plain.get(name)) for name in names}
+            values: dict[str, Any] = {
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in stored.items()
+                if value is not None
+            }
             if "month" in names:
                 values["month"] = Month.parse(plain["month"])
             return cls(**values)
@@ -58,11 +66,11 @@ class FilePapers:
             raise ValueError(f"not the papers of a {cls.__name__}: {error}") from error
 
 
-P = TypeVar("P", bound=FilePapers)
+P = TypeVar("P", bound=FileRecord)
 
 
 @dataclass(frozen=True)
-class Papers(FilePapers):
+class MonthRecord(FileRecord):
     """What the papers of any month say.
 
     Attributes:
@@ -80,7 +88,7 @@ class Papers(FilePapers):
 
 
 @dataclass(frozen=True)
-class RawFile(Papers):
+class RawFile(MonthRecord):
     """A month as published, byte for byte.
 
     Attributes:
@@ -102,7 +110,7 @@ class RawFile(Papers):
 
 
 @dataclass(frozen=True)
-class CleanedFile(Papers):
+class CleanedFile(MonthRecord):
     """A month in the contract's names and types, and what became of each source row.
 
     Attributes:
@@ -129,12 +137,12 @@ class CleanedFile(Papers):
     cleaned_rows: int
     dropped_rows: int
     rejected_rows: int
-    recipe: str
+    transform_version: str
     filled_passengers: int = 0
     rejects_file: str = ""
     unknown_columns: dict[str, int] = field(default_factory=dict, hash=False)
     absent_columns: tuple[str, ...] = ()
-    oddities: dict[str, int] = field(default_factory=dict, hash=False)
+    anomalies: dict[str, int] = field(default_factory=dict, hash=False)
     trips_per_day: tuple[int, ...] = ()
 
     @property
@@ -144,7 +152,7 @@ class CleanedFile(Papers):
 
 
 @dataclass(frozen=True)
-class StoredObject(Papers):
+class LakeObject(MonthRecord):
     """A cleaned month as an object in the lake; `file` is its URI.
 
     Attributes:
@@ -157,13 +165,13 @@ class StoredObject(Papers):
 
     rows: int
     source_sha256: str = ""
-    recipe: str = ""
+    transform_version: str = ""
     generation: str = ""
     changed: bool = True
 
 
 @dataclass(frozen=True)
-class LoadedMonth(Papers):
+class TableMonth(MonthRecord):
     """A month as rows of a warehouse table; `file` is the table's full name, `sha256` the loaded object's checksum.
 
     Attributes:
@@ -182,7 +190,7 @@ class LoadedMonth(Papers):
 
 
 @dataclass(frozen=True)
-class ZonesFile(FilePapers):
+class ZonesFile(FileRecord):
     """The taxi zones in the contract's names and types.
 
     Attributes:

@@ -10,25 +10,25 @@ import tenacity
 
 from taxi_assets.errors import TransientError
 
-_LONGEST = 60
+_MAX_WAITS = 60
 """No wait is longer than this many first waits, unless the other side asks for it."""
-_LONGEST_ASKED = 120.0
+_MAX_RETRY_AFTER_SECONDS = 120.0
 """Seconds up to which a `Retry-After` is obeyed; a month that must wait longer is left for the next run."""
 
 
-def patiently(attempts: int, first_wait: float) -> tenacity.Retrying:
+def retrying(attempts: int, first_wait: float) -> tenacity.Retrying:
     """Return what calls a function until it raises no `TransientError`, with exponential backoff and jitter.
 
     Args:
         attempts: How often it is called at most.
         first_wait: Seconds before the second call; doubled each time.
     """
-    backoff = tenacity.wait_exponential(first_wait, max=_LONGEST * first_wait) + tenacity.wait_random(0, first_wait)
+    backoff = tenacity.wait_exponential(first_wait, max=_MAX_WAITS * first_wait) + tenacity.wait_random(0, first_wait)
 
     def wait(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after if isinstance(error, TransientError) else 0.0
-        return max(float(backoff(state)), min(asked, _LONGEST_ASKED))
+        return max(float(backoff(state)), min(asked, _MAX_RETRY_AFTER_SECONDS))
 
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(TransientError),

@@ -12,12 +12,12 @@ from typing import Any
 
 import dagster as dg
 
-from taxi_assets.instance import history
-from taxi_assets.sensors.polling import MOST_RUNS, ask, months_at
-from taxi_assets.jobs import EVERYTHING, request
-from taxi_assets.partitions import ranges
 from taxi_assets.contracts.model import Dataset
+from taxi_assets.instance import history
+from taxi_assets.jobs import EVERYTHING, request
 from taxi_assets.months import Month
+from taxi_assets.partitions import ranges
+from taxi_assets.sensors.polling import MAX_OPEN_RUNS, months_at, poll
 from taxi_assets.settings import Settings
 
 LAG = timedelta(days=60)
@@ -88,9 +88,15 @@ def _missing(
     if not questions:
         reasons = [f"{name} {month} failed for good: {error}" for month, error in for_good.items()]
         return dg.SkipReason("; ".join(reasons) or f"nothing of {name} is missing, or runs of it are under way")
-    answers = ask(instance, context.resources.source.source(), questions, today)
+    answers = poll(instance, context.resources.source.source(), questions, today)
     # `unchanged`: the file is here, but did not get to every table
-    published = [m for (_, m), news in answers.news.items() if news.worth_fetching or news.status == "unchanged"]
+    published = [
+        m
+        for (_, m), availability in answers.availability.items()
+        if availability.worth_fetching or availability.status == "unchanged"
+    ]
     # what there is no room for today is asked for tomorrow
-    requests = [request(name, group, run_key=str(group[0])) for group in ranges(published)[: max(0, MOST_RUNS - runs)]]
+    requests = [
+        request(name, group, run_key=str(group[0])) for group in ranges(published)[: max(0, MAX_OPEN_RUNS - runs)]
+    ]
     return requests or dg.SkipReason(answers.sentence())

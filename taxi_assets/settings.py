@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from taxi_assets.months import Month
-from taxi_assets.storage.limits import LEAST, Engine, machine_memory
 from taxi_assets.errors import TaxiError
+from taxi_assets.months import Month
+from taxi_assets.storage.limits import MIN_MEMORY_MIB, ResourceLimits, machine_memory
 
 CSV_MIRROR = (
     "https://github.com/DataTalksClub/nyc-tlc-data/releases/download/"
@@ -128,8 +128,8 @@ def _memory(text: str) -> int:
     if found is None:
         raise ValueError("it must be a size as 512MB or 2GB")
     size = int(found[1]) * (1024 if found[2].upper() == "G" else 1)
-    if size < LEAST:
-        raise ValueError(f"a month needs {LEAST}MB")
+    if size < MIN_MEMORY_MIB:
+        raise ValueError(f"a month needs {MIN_MEMORY_MIB}MB")
     return size
 
 
@@ -234,7 +234,7 @@ class Settings:
         0.01, "Share of rejected rows above which a month does not go on to the lake", _between(0, 1)
     )
     memory_limit: int = _setting(
-        0, f"Memory of one process, as `512MB`, at least {LEAST}MB; empty: a quarter of the machine's", _memory
+        0, f"Memory of one process, as `512MB`, at least {MIN_MEMORY_MIB}MB; empty: a quarter of the machine's", _memory
     )
     threads: int = _setting(0, "Processor cores of one process; 0: all that the machine has", _count(0, 256))
 
@@ -285,8 +285,8 @@ class Settings:
                 shown = "its value" if field.metadata["secret"] else repr(text)
                 raise SettingError(
                     f"{variable(field.name)} cannot be used: {shown}: {error}",
-                    where=f"{variable(field.name)}, in the environment or in .env",
-                    fix=f"correct it or remove it; it is: {field.metadata['text']}",
+                    location=f"{variable(field.name)}, in the environment or in .env",
+                    remedy=f"correct it or remove it; it is: {field.metadata['text']}",
                 ) from error
         # absolute, because the webserver, the daemon and a shell may each work in a folder of their own
         values["data_dir"] = Path(values.get("data_dir", cls.data_dir)).expanduser().absolute()
@@ -306,23 +306,23 @@ class Settings:
         if self.work_in_bucket and self.profile != "gcp":
             raise SettingError(
                 f"TAXI_WORK_URL={self.work_url} needs TAXI_PROFILE=gcp",
-                where="TAXI_WORK_URL, in the environment or in .env",
-                fix="name a folder that every machine reaches, as /mnt/work, or set TAXI_PROFILE=gcp",
+                location="TAXI_WORK_URL, in the environment or in .env",
+                remedy="name a folder that every machine reaches, as /mnt/work, or set TAXI_PROFILE=gcp",
             )
         needed = ("gcp_project", "gcs_bucket") if self.profile == "gcp" else ()
         missing = [variable(name) for name in needed if not getattr(self, name)]
         if missing:
             raise SettingError(
                 f"{' and '.join(missing)} must be set for TAXI_PROFILE=gcp",
-                where="the environment or .env",
-                fix="set it, then run `taxi-assets provision`; or TAXI_PROFILE=local, which needs nothing",
+                location="the environment or .env",
+                remedy="set it, then run `taxi-assets provision`; or TAXI_PROFILE=local, which needs nothing",
             )
 
     @property
-    def engine(self) -> Engine:
+    def limits(self) -> ResourceLimits:
         """How much of the machine a process may use."""
-        memory = self.memory_limit or max(LEAST, machine_memory() // 4)
-        return Engine(memory, self.threads or os.cpu_count() or 1)
+        memory = self.memory_limit or max(MIN_MEMORY_MIB, machine_memory() // 4)
+        return ResourceLimits(memory, self.threads or os.cpu_count() or 1)
 
     @property
     def work_in_bucket(self) -> bool:
@@ -361,7 +361,7 @@ def google_emulators(environment: Mapping[str, str] | None = None) -> dict[str, 
     return {"storage_emulator": storage, "bigquery_emulator": bigquery}
 
 
-def handed_on(environment: Mapping[str, str] | None = None) -> list[str]:
+def forwarded_variables(environment: Mapping[str, str] | None = None) -> list[str]:
     """Return the names of those variables that are set and that a run elsewhere needs too."""
     variables = os.environ if environment is None else environment
     ours = ("TAXI_", "DAGSTER_HOME", "DAGSTER_POSTGRES_URL", "GOOGLE_", *_EMULATORS)

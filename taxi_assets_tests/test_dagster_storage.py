@@ -13,12 +13,12 @@ import dagster as dg
 import psycopg
 import pytest
 
-from taxi_assets.cli.main import main
 from taxi_assets.cli.common import migrate
+from taxi_assets.cli.main import main
 from taxi_assets.demo.sample import write_month
+from taxi_assets.errors import PermanentError, TaxiError, TransientError
 from taxi_assets.months import Month
 from taxi_assets.settings import SettingError, Settings
-from taxi_assets.errors import PermanentError, TaxiError, TransientError
 from taxi_assets_tests.servers.deployment import PROJECT
 from taxi_assets_tests.servers.postgres import PASSWORD, PostgresServer
 
@@ -70,7 +70,7 @@ def test_an_address_works_however_its_scheme_is_written(
 def test_an_unreadable_address_is_a_wrong_setting_and_is_not_shown(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingError) as caught, instance_of(url, monkeypatch):
         pass
-    assert caught.value.where == "DAGSTER_POSTGRES_URL"
+    assert caught.value.location == "DAGSTER_POSTGRES_URL"
     assert "s3cr" not in str(caught.value)
     assert "et-7" not in str(caught.value)
 
@@ -92,12 +92,12 @@ def test_what_keeps_dagster_from_its_database_is_told_apart(
 
     wrong = refusal(postgres_url.replace(PASSWORD, "s3cret"))
     assert isinstance(wrong, PermanentError)
-    assert "refused user or password" in wrong.what
-    assert wrong.fix == "correct DAGSTER_POSTGRES_URL"
-    assert "no such database" in refusal(postgres_url.rpartition("/")[0] + "/nowhere").what
+    assert "refused user or password" in wrong.message
+    assert wrong.remedy == "correct DAGSTER_POSTGRES_URL"
+    assert "no such database" in refusal(postgres_url.rpartition("/")[0] + "/nowhere").message
     lacking = refusal(postgres_url.replace(f"taxi:{PASSWORD}", f"guest_of_{database}:x"))
-    assert "permission denied for schema public" in lacking.what
-    assert "GRANT CREATE ON SCHEMA public" in lacking.fix
+    assert "permission denied for schema public" in lacking.message
+    assert "GRANT CREATE ON SCHEMA public" in lacking.remedy
     postgres.stop()
     assert isinstance(refusal(postgres_url), TransientError)
 

@@ -24,12 +24,12 @@ from types import ModuleType
 import pytest
 from rich.console import Console
 
+from taxi_assets import progress
 from taxi_assets.cli import main as cli
-from taxi_assets.cli.progress import showing
+from taxi_assets.cli.progress import show_progress
 from taxi_assets.demo.sample import write_month
 from taxi_assets.months import Month, parse_months
 from taxi_assets.settings import Settings, variable
-from taxi_assets import progress
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -126,8 +126,8 @@ def test_the_dictionary_tells_of_a_column_what_a_reader_asks() -> None:
 
 
 def test_the_settings_table_and_the_settings_name_each_other() -> None:
-    told = re.findall(r"^\| `(TAXI_\w+)` \|", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
-    assert told == [variable(field.name) for field in dataclasses.fields(Settings)]
+    notified = re.findall(r"^\| `(TAXI_\w+)` \|", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert notified == [variable(field.name) for field in dataclasses.fields(Settings)]
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / ".env.example"], ids=lambda page: page.name)
@@ -347,7 +347,7 @@ def test_a_query_that_is_no_sql_is_told_as_such(
 def test_a_bar_shows_what_has_come_how_fast_and_how_long_it_will_take() -> None:
     shown = io.StringIO()
     month = Month(2021, 1)
-    with showing(Console(file=shown, force_terminal=True, width=150), "yellow", [month], 4):
+    with show_progress(Console(file=shown, force_terminal=True, width=150), "yellow", [month], 4):
         progress.tell(progress.Step("yellow", month, bytes=30_000_000, size=120_000_000))
         time.sleep(0.3)
     lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.getvalue()).splitlines()

@@ -26,11 +26,11 @@ def test_what_is_well_is_told_and_nothing_is_made_or_shown_that_is_secret(
     site: HttpSource, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert doctor() == 0
-    told = capsys.readouterr().out
+    notified = capsys.readouterr().out
     for name in ("settings", "data folder", "dagster", "warehouse", "source"):
-        assert f"ok    {name}" in told
-    assert "answers, and does not have yellow" in told
-    assert "planted-password" not in told
+        assert f"ok    {name}" in notified
+    assert "answers, and does not have yellow" in notified
+    assert "planted-password" not in notified
     assert len(site.asked) == 1
     assert not (tmp_path / "data").exists()
 
@@ -43,12 +43,12 @@ def test_every_wrong_setting_is_told_and_a_misspelt_one_too(
     monkeypatch.setenv("TAXI_SMTP_URL", "planted-password")
     monkeypatch.setenv("TAXI_GCS_BUKET", "x")
     assert doctor() == 1
-    told = capsys.readouterr().out
-    assert told.count("WRONG settings") == 3
+    notified = capsys.readouterr().out
+    assert notified.count("WRONG settings") == 3
     for name in ("TAXI_ATTEMPTS", "TAXI_THREADS", "TAXI_SMTP_URL"):
-        assert f"{name} cannot be used" in told
-    assert "ok    source" in told
-    assert "planted-password" not in told
+        assert f"{name} cannot be used" in notified
+    assert "ok    source" in notified
+    assert "planted-password" not in notified
     monkeypatch.delenv("TAXI_ATTEMPTS")
     monkeypatch.delenv("TAXI_THREADS")
     monkeypatch.delenv("TAXI_SMTP_URL")
@@ -67,14 +67,14 @@ def test_a_file_of_secrets_that_others_can_read_is_told(
     assert "ok    secrets" not in capsys.readouterr().out
     file.write_text("TAXI_SOURCE=csv\nPOSTGRES_PASSWORD=planted-password\n")
     assert doctor() == 1
-    told = capsys.readouterr().out
-    assert "WRONG secrets" in told
-    assert f"chmod 600 {file}" in told
+    notified = capsys.readouterr().out
+    assert "WRONG secrets" in notified
+    assert f"chmod 600 {file}" in notified
     file.chmod(0o600)
     assert doctor() == 0
-    told = capsys.readouterr().out
-    assert "ok    secrets       only this user can read .env" in told
-    assert "planted-password" not in told
+    notified = capsys.readouterr().out
+    assert "ok    secrets       only this user can read .env" in notified
+    assert "planted-password" not in notified
 
 
 def test_a_data_folder_that_cannot_be_written_is_told_and_what_depends_on_it_is_left_out(
@@ -83,10 +83,10 @@ def test_a_data_folder_that_cannot_be_written_is_told_and_what_depends_on_it_is_
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("TAXI_DATA_DIR", str(tmp_path / "file" / "data"))
     assert doctor() == 1
-    told = capsys.readouterr().out
-    assert "WRONG data folder" in told
-    assert "TAXI_DATA_DIR" in told
-    assert "left  warehouse" in told
+    notified = capsys.readouterr().out
+    assert "WRONG data folder" in notified
+    assert "TAXI_DATA_DIR" in notified
+    assert "left  warehouse" in notified
 
 
 def test_a_source_that_does_not_answer_is_told(site: HttpSource, capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,13 +106,13 @@ def test_both_databases_are_tried_and_no_password_is_shown(
     monkeypatch.setenv("TAXI_POSTGRES_URL", postgres.url)
     monkeypatch.setenv("DAGSTER_POSTGRES_URL", postgres.url)
     assert doctor() == 0
-    told = capsys.readouterr().out
-    assert "ok    postgres" in told
-    assert "(DAGSTER_POSTGRES_URL), version" in told
+    notified = capsys.readouterr().out
+    assert "ok    postgres" in notified
+    assert "(DAGSTER_POSTGRES_URL), version" in notified
     wrong = "postgresql://someone:planted-password@127.0.0.1:9/trips"
     monkeypatch.setenv("TAXI_POSTGRES_URL", wrong)
     assert doctor() == 1
-    told = capsys.readouterr().out
-    assert "WRONG postgres" in told
-    assert "127.0.0.1:9/trips (TAXI_POSTGRES_URL)" in told
-    assert "planted-password" not in told
+    notified = capsys.readouterr().out
+    assert "WRONG postgres" in notified
+    assert "127.0.0.1:9/trips (TAXI_POSTGRES_URL)" in notified
+    assert "planted-password" not in notified

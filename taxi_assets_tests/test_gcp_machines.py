@@ -17,7 +17,7 @@ import pytest
 
 from taxi_assets.demo.sample import write_month
 from taxi_assets.settings import Settings
-from taxi_assets.storage.factory import lake_of, warehouse_of
+from taxi_assets.storage.factory import build_lake, build_warehouse
 from taxi_assets_tests.servers.bigquery import BigQueryServer
 from taxi_assets_tests.servers.cloud import JANUARY, environment
 from taxi_assets_tests.servers.credentials import TokenEndpoint
@@ -59,8 +59,8 @@ def machines(
         settings["TAXI_SMTP_URL"] = "smtp://alerts:planted-password@mail.example.org:587"
         for name, value in (settings | {"HTTPS_PROXY": "http://127.0.0.1:9"}).items():
             patch.setenv(name, value)
-        lake_of(Settings.from_environment()).make("EU")
-        warehouse_of(Settings.from_environment()).make()
+        build_lake(Settings.from_environment()).make("EU")
+        build_warehouse(Settings.from_environment()).make()
         gcs_session.front.require_credentials = bigquery_session.front.require_credentials = True
         variables = dict(os.environ)
         processes = [
@@ -96,7 +96,7 @@ def test_two_machines_that_run_one_month_at_once_end_with_one_month(
     for name, value in machines.environment.items():
         monkeypatch.setenv(name, value)
     settings = Settings.from_environment()
-    assert warehouse_of(settings).count_months("yellow_trips") == {JANUARY: 3000}
+    assert build_warehouse(settings).count_months("yellow_trips") == {JANUARY: 3000}
     jobs = [job for job in bigquery.front._jobs.values() if not isinstance(job, str)]
     ours = [job for job in jobs if job.dataset == settings.warehouse_schema]
     assert [(job.error, job.reference["jobId"][-2:]) for job in ours] == [(None, "-1")]

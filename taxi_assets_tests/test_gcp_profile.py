@@ -14,17 +14,17 @@ import pyarrow as pa
 import pytest
 from dagster._core.storage.compute_log_manager import ComputeIOType
 
-from taxi_assets.instance.launch import run_months
 from taxi_assets.cli.common import use_dagster_home
 from taxi_assets.cli.ledger import command as print_ledger
 from taxi_assets.cli.run import land
 from taxi_assets.contracts import DATASETS
 from taxi_assets.definitions import build_definitions
 from taxi_assets.demo.sample import write_month
-from taxi_assets.reconciliation import LedgerRow
+from taxi_assets.instance.launch import run_months
 from taxi_assets.months import Month, parse_months
+from taxi_assets.reconciliation import LedgerRow
 from taxi_assets.settings import Settings
-from taxi_assets.storage.factory import lake_of, warehouse_of
+from taxi_assets.storage.factory import build_lake, build_warehouse
 from taxi_assets_tests.automation.world import World, make_instance
 from taxi_assets_tests.servers.bigquery import BigQueryServer
 from taxi_assets_tests.servers.cloud import JANUARY
@@ -65,12 +65,12 @@ def same_in_both(settings: Settings, dataset: str, months: str) -> None:
     for row in ours:
         assert row.object_uri.startswith(f"gs://{settings.gcs_bucket}/lake/data/{dataset}/")
         assert row.source_rows == row.table_rows + row.rejected_rows + row.dropped_rows
-    cloud, here = warehouse_of(settings), warehouse_of(local)
+    cloud, here = build_warehouse(settings), build_warehouse(local)
     table = DATASETS[dataset].table
     assert cloud.count_months(table) == here.count_months(table) == {Month.parse(r.month): r.table_rows for r in ours}
     for month in parse_months(months):
-        stored, expected = lake_of(settings).find(dataset, month), lake_of(local).find(dataset, month)
-        assert lake_of(settings).read(stored).equals(lake_of(local).read(expected))
+        stored, expected = build_lake(settings).find(dataset, month), build_lake(local).find(dataset, month)
+        assert build_lake(settings).read(stored).equals(build_lake(local).read(expected))
 
 
 def facts(settings: Settings, dataset: str) -> list[dict]:
@@ -82,7 +82,7 @@ def facts(settings: Settings, dataset: str) -> list[dict]:
     )
     table = f"{settings.warehouse_schema}.{DATASETS[dataset].table}"
     sql = f"SELECT {columns} FROM {table} GROUP BY source_month ORDER BY source_month"
-    return warehouse_of(settings).query(sql).to_pylist()
+    return build_warehouse(settings).query(sql).to_pylist()
 
 
 @pytest.mark.parametrize(("dataset", "months"), [("yellow", "2021-01..2021-02"), ("fhvhv", "2021-01")])
@@ -90,7 +90,7 @@ def test_sample_months_land_as_in_the_local_profile_column_by_column(made: Setti
     same_in_both(made, dataset, months)
     local = dataclasses.replace(made, profile="local")
     for month in parse_months(months):
-        there, expected = (warehouse_of(each).read_month(dataset, month) for each in (made, local))
+        there, expected = (build_warehouse(each).read_month(dataset, month) for each in (made, local))
         assert there.schema.names == expected.schema.names
         assert there.schema.types == expected.schema.types
         assert sorted_rows(there) == sorted_rows(expected)
@@ -142,7 +142,7 @@ def test_a_load_that_fails_leaves_the_old_month_and_the_other_months_land(
     made: Settings, source: HttpSource, bigquery: BigQueryServer, tmp_path: Path
 ) -> None:
     run(made)
-    before = warehouse_of(made).read_month("yellow", JANUARY)
+    before = build_warehouse(made).read_month("yellow", JANUARY)
     newer = write_month(tmp_path / "month.csv.gz", "yellow", JANUARY, 300)
     source.files["/yellow_2021-01.csv.gz"] = newer.read_bytes()
     table = f"throw-away:{made.warehouse_schema}.yellow_trips$202101"
@@ -151,7 +151,7 @@ def test_a_load_that_fails_leaves_the_old_month_and_the_other_months_land(
     assert (bad.status, good.status) == ("failed", "landed")
     for part in ("column fare_amount", "is odd", "yellow_tripdata_2021-01.parquet", "stays"):
         assert part in bad.error
-    assert sorted_rows(warehouse_of(made).read_month("yellow", JANUARY)) == sorted_rows(before)
+    assert sorted_rows(build_warehouse(made).read_month("yellow", JANUARY)) == sorted_rows(before)
     del bigquery.front.fail_loads[table]
     (healed,) = run(made)
     assert (healed.status, healed.table_rows) == ("landed", 300)
@@ -164,7 +164,7 @@ def test_the_zones_land_in_bucket_and_dataset(made: Settings, source: HttpSource
     with dg.instance_for_test() as instance:
         job = definitions.resolve_implicit_global_asset_job_def()
         assert job.execute_in_process(instance=instance, asset_selection=[dg.AssetKey("taxi_zones")]).success
-    zones = warehouse_of(made).query(f"SELECT * FROM {made.warehouse_schema}.taxi_zones ORDER BY LocationID")
+    zones = build_warehouse(made).query(f"SELECT * FROM {made.warehouse_schema}.taxi_zones ORDER BY LocationID")
     assert zones.num_rows == 265
     assert zones.slice(3, 1).to_pylist() == [
         {"LocationID": 4, "Borough": "Borough", "Zone": "Zone 4", "service_zone": "Boro Zone"}
@@ -187,7 +187,7 @@ def test_a_month_that_someone_else_puts_into_the_bucket_is_loaded_and_our_own_is
         assert tick.months == ["yellow 2021-01"]
         (done,) = world.run(tick)
         assert done.status == dg.DagsterRunStatus.SUCCESS
-        assert warehouse_of(made).count_months("yellow_trips") == {JANUARY: 50}
+        assert build_warehouse(made).count_months("yellow_trips") == {JANUARY: 50}
         assert world.tick("lake", "2023-09-20T10:04").skipped == "nothing was put by others"
 
 

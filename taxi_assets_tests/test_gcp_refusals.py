@@ -10,8 +10,8 @@ import pytest
 from taxi_assets.cli.doctor import command as doctor
 from taxi_assets.cli.provision import command as provision
 from taxi_assets.cli.run import command as print_run
-from taxi_assets.settings import SettingError, Settings
 from taxi_assets.errors import TaxiError
+from taxi_assets.settings import SettingError, Settings
 from taxi_assets_tests.servers.bigquery import BigQueryServer
 from taxi_assets_tests.servers.credentials import EMAIL, TokenEndpoint
 from taxi_assets_tests.servers.gcs import GcsServer
@@ -126,10 +126,10 @@ def wrongly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> tuple[str, str]:
     """Puts something wrong; what is to be told of it."""
-    wrong, what, fix = request.param
+    wrong, what, remedy = request.param
     for name, value in wrong(cloud=made, gcs=gcs, bigquery=bigquery, tokens=token_endpoint).items():
         monkeypatch.setenv(name, value)
-    return what, fix
+    return what, remedy
 
 
 @pytest.mark.parametrize("wrongly", REFUSALS, ids=IDS, indirect=True)
@@ -137,10 +137,10 @@ def test_doctor_tells_what_is_wrong_and_what_to_do(
     wrongly: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert doctor() == 1
-    told = capsys.readouterr().out
-    assert all(part in told for part in wrongly), told
-    assert "PRIVATE KEY" not in told
-    assert "ok    source" in told
+    notified = capsys.readouterr().out
+    assert all(part in notified for part in wrongly), notified
+    assert "PRIVATE KEY" not in notified
+    assert "ok    source" in notified
 
 
 @pytest.mark.parametrize("wrongly", REFUSALS[:4], ids=IDS[:4], indirect=True)
@@ -149,9 +149,9 @@ def test_a_run_tells_what_is_wrong_before_any_work_starts(
 ) -> None:
     try:
         assert print_run("yellow", "2021-01", as_json=False, verbose=False) == 1
-        told = capsys.readouterr().out
+        notified = capsys.readouterr().out
     except TaxiError as error:
-        told = str(error)
-    assert all(part in told for part in wrongly), told
-    assert "PRIVATE KEY" not in told
+        notified = str(error)
+    assert all(part in notified for part in wrongly), notified
+    assert "PRIVATE KEY" not in notified
     assert not source.asked

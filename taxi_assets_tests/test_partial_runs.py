@@ -11,12 +11,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from taxi_assets.instance.launch import Outcome, outcomes_of, run_months
-from taxi_assets.partitions import partitions_of
 from taxi_assets.contracts import DATASETS
 from taxi_assets.definitions import build_definitions
 from taxi_assets.demo.sample import write_month
+from taxi_assets.instance.launch import Outcome, outcomes_of, run_months
 from taxi_assets.months import Month
+from taxi_assets.partitions import partitions_of
 from taxi_assets.settings import Settings
 
 JANUARY, FEBRUARY, MARCH = (Month(2021, number) for number in (1, 2, 3))

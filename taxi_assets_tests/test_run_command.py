@@ -26,7 +26,11 @@ object_uri object_rows table table_rows seconds
 def taxi_assets(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, **settings}
     return subprocess.run(
-        [sys.executable, "-m", "taxi_assets.cli.main", *words], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "taxi_assets.cli.main", *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

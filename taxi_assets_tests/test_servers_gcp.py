@@ -452,10 +452,10 @@ def test_a_load_creates_its_table_unless_told_not_to(
     client: bq.Client, table: bq.Table, put: Callable[..., str]
 ) -> None:
     new = bq.Table(f"{table.project}.{table.dataset_id}.green_trips")
-    layout: dict[str, Any] = {"time_partitioning": bq.TimePartitioning(type_="MONTH", field="source_month")}
+    mapping: dict[str, Any] = {"time_partitioning": bq.TimePartitioning(type_="MONTH", field="source_month")}
     with pytest.raises(exceptions.NotFound, match="Not found: Table"):
-        load(client, new, put(), create_disposition="CREATE_NEVER", **layout)
-    load(client, new, put(), clustering_fields=["VendorID"], **layout)
+        load(client, new, put(), create_disposition="CREATE_NEVER", **mapping)
+    load(client, new, put(), clustering_fields=["VendorID"], **mapping)
     assert client.get_table(new).clustering_fields == ["VendorID"]
     assert months(client, new) == {"202101": 3}
 

@@ -11,18 +11,18 @@ from typing import Any, Literal
 import dagster as dg
 from pydantic import Field
 
+from taxi_assets import progress
 from taxi_assets.assets.steps import hand_on, land_months
 from taxi_assets.automation import follows_its_upstream
-from taxi_assets.partitions import MONTHS_PER_RUN, months_of, partitions_of
 from taxi_assets.checks import specs_of
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.io_managers.metadata import column_schema
 from taxi_assets.months import Month
-from taxi_assets.resources import SourceResource, WorkResource
-from taxi_assets import progress
-from taxi_assets.transform import quality as verdicts
-from taxi_assets.transform.clean import clean_month, recipe
+from taxi_assets.partitions import MONTHS_PER_RUN, months_of, partitions_of
 from taxi_assets.records import CleanedFile
+from taxi_assets.resources import SourceResource, StagingResource
+from taxi_assets.transform import quality as results
+from taxi_assets.transform.clean import clean_month, transform_version
 from taxi_assets.transform.rules import CleaningRules
 
 OWNERS = ["team:data-engineering"]
@@ -77,7 +77,7 @@ def _common(dataset: Dataset, name: str, description: str, kinds: set[str], **mo
 def _cleaned(dataset: Dataset, upstream: str) -> dict[str, Any]:
     """Return what all assets that hold cleaned rows say of themselves."""
     return {
-        "code_version": recipe(dataset, CleaningRules()),
+        "code_version": transform_version(dataset, CleaningRules()),
         "metadata": {"dagster/column_schema": column_schema(dataset.table_columns), "dictionary": dataset.dictionary},
         "ins": {"upstream": dg.AssetIn(dg.AssetKey([dataset.name, upstream]))},
     }
@@ -95,18 +95,18 @@ def _raw_file(dataset: Dataset) -> Any:
             pool="source",
         )
     )
-    def raw_file(context: dg.AssetExecutionContext, source: SourceResource, work: WorkResource) -> Iterator[Any]:
-        tlc, room = source.source(), work.workroom()
+    def raw_file(context: dg.AssetExecutionContext, source: SourceResource, work: StagingResource) -> Iterator[Any]:
+        tlc, staging = source.source(), work.staging()
 
         def fetch(month: Month) -> Any:
             def tell(received: int, size: int) -> None:
-                progress.tell(progress.Step(dataset.name, month, bytes=received, size=size))
+                progress.notify(progress.Step(dataset.name, month, bytes=received, size=size))
 
-            raw, changed = tlc.fetch(dataset.name, month, room, progress=tell)
-            return raw, changed, verdicts.of_raw(raw)
+            raw, changed = tlc.fetch(dataset.name, month, staging, progress=tell)
+            return raw, changed, results.of_raw(raw)
 
         months = months_of(list(context.partition_keys))
-        yield from land_months(context, dataset, months, fetch, at_once=work.engine().months_at_once)
+        yield from land_months(context, dataset, months, fetch, at_once=work.limits().months_at_once)
 
     return raw_file
 
@@ -124,23 +124,23 @@ def _cleaned_parquet(dataset: Dataset) -> Any:
         )
     )
     def cleaned_parquet(
-        context: dg.AssetExecutionContext, config: CleaningConfig, work: WorkResource, upstream: dict
+        context: dg.AssetExecutionContext, config: CleaningConfig, work: StagingResource, upstream: dict
     ) -> Iterator[Any]:
-        room, rules = work.workroom(), config.rules()
+        staging, rules = work.staging(), config.rules()
 
         def clean(month: Month) -> Any:
-            return *clean_month(dataset, upstream[month], room, rules=rules), []
+            return *clean_month(dataset, upstream[month], staging, rules=rules), []
 
         def judge(month: Month, cleaned: CleanedFile) -> Any:
             before = [
-                papers
+                record
                 for back in range(1, _MONTHS_BEFORE + 1)
-                if (papers := room.find(CleanedFile, "cleaned", dataset.name, month.plus(-back)))
+                if (record := staging.find(CleanedFile, "cleaned", dataset.name, month.plus(-back)))
             ]
-            path = room.path(cleaned.file)
-            return verdicts.of_cleaned(dataset, cleaned, path, before, work.rejected_share_limit)
+            path = staging.path(cleaned.file)
+            return results.of_cleaned(dataset, cleaned, path, before, work.rejected_share_limit)
 
-        at_once = work.engine().months_at_once
+        at_once = work.limits().months_at_once
         yield from land_months(context, dataset, upstream, clean, judge=judge, at_once=at_once)
 
     return cleaned_parquet

@@ -14,10 +14,10 @@ import dagster as dg
 
 from taxi_assets.assets.steps import land_months
 from taxi_assets.automation import follows_its_upstream
-from taxi_assets.partitions import MONTHS_PER_RUN, partitions_of
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.months import Month
-from taxi_assets.resources import WorkResource
+from taxi_assets.partitions import MONTHS_PER_RUN, partitions_of
+from taxi_assets.resources import StagingResource
 
 REPORT = "monthly_report"
 
@@ -48,17 +48,17 @@ def _report_asset(dataset: Dataset) -> dg.AssetsDefinition:
     )
     def monthly_report(
         context: dg.AssetExecutionContext,
-        work: WorkResource,
+        work: StagingResource,
         lake_io_manager: dg.ResourceParam[Any],
         warehouse_io_manager: dg.ResourceParam[Any],
         upstream: dict,
     ) -> Iterator[Any]:
         from taxi_assets.reports.report import make_report
 
-        warehouse, lake, room = warehouse_io_manager.warehouse(), lake_io_manager.lake(), work.workroom()
+        warehouse, lake, staging = warehouse_io_manager.warehouse(), lake_io_manager.lake(), work.staging()
 
         def make(month: Month) -> Any:
-            return make_report(dataset, month, warehouse, lake, room), True, []
+            return make_report(dataset, month, warehouse, lake, staging), True, []
 
         yield from land_months(context, dataset, upstream, make)
 

@@ -13,17 +13,17 @@ import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 
 from taxi_assets.contracts.model import Dataset
-from taxi_assets.io_managers.monthly import REPORTS_ITSELF
-from taxi_assets.months import Month
 from taxi_assets.errors import TaxiError
+from taxi_assets.io_managers.monthly import REPORTS_ITSELF
 from taxi_assets.landing import Done, Judge, Landing
-from taxi_assets.records import Papers
+from taxi_assets.months import Month
+from taxi_assets.records import MonthRecord
 
 
 def land_months(
     context: dg.AssetExecutionContext,
     dataset: Dataset,
-    months: Iterable[Month] | Mapping[Month, Papers | TaxiError],
+    months: Iterable[Month] | Mapping[Month, MonthRecord | TaxiError],
     work: Callable[[Month], Done],
     *,
     judge: Judge | None = None,
@@ -48,14 +48,14 @@ def land_months(
     upstream = months if isinstance(months, Mapping) else {}
     landing = Landing(
         dataset,
-        made_from={m: papers.sha256 for m, papers in upstream.items() if isinstance(papers, Papers)},
+        made_from={m: record.sha256 for m, record in upstream.items() if isinstance(record, MonthRecord)},
         failures={m: error for m, error in upstream.items() if isinstance(error, TaxiError)},
     )
     landing.each([m for m in months if m not in landing.failures], work, judge=judge, at_once=at_once)
     for name in context.op_execution_context.op_def.output_dict if context.has_assets_def else ():
         if name != "result":  # a check's own output; its evaluations follow month by month
             yield dg.Output(None, output_name=name)
-    if landing.papers or not landing.failures:  # with nothing to hand on, the steps further down need not run
+    if landing.record or not landing.failures:  # with nothing to hand on, the steps further down need not run
         yield dg.Output(landing, metadata={REPORTS_ITSELF: True})  # handle_output may add failures
     yield from _evaluations(context, landing)
     for status, errors in (("not_published", landing.not_published), ("failed", landing.failures)):
@@ -91,14 +91,14 @@ def _observe(context: dg.AssetExecutionContext, month: Month, status: str, error
         dg.AssetObservation(
             context.asset_key,
             partition=f"{month}-01",
-            description=error.what,
+            description=error.message,
             metadata={"status": status, "kind": error.kind, "error": str(error)},
         )
     )
 
 
 def _evaluations(context: dg.AssetExecutionContext, landing: Landing) -> Iterator[dg.AssetCheckEvaluation]:
-    keys = [f"{month}-01" for month in landing.papers]
+    keys = [f"{month}-01" for month in landing.record]
     landed = (
         {
             record.partition_key: AssetCheckEvaluationTargetMaterializationData(
@@ -111,16 +111,16 @@ def _evaluations(context: dg.AssetExecutionContext, landing: Landing) -> Iterato
         if keys
         else {}
     )
-    for month, verdicts in landing.verdicts.items():
-        for verdict in verdicts:
+    for month, results in landing.results.items():
+        for result in results:
             yield dg.AssetCheckEvaluation(
                 asset_key=context.asset_key,
-                check_name=verdict.check,
+                check_name=result.check,
                 partition=f"{month}-01",
-                passed=verdict.passed,
-                severity=dg.AssetCheckSeverity.ERROR if verdict.blocking else dg.AssetCheckSeverity.WARN,
-                description=verdict.text,
-                metadata=dict(verdict.numbers),
+                passed=result.passed,
+                severity=dg.AssetCheckSeverity.ERROR if result.blocking else dg.AssetCheckSeverity.WARN,
+                description=result.text,
+                metadata=dict(result.numbers),
                 blocking=False,  # a month that failed is left out of the output; Dagster would stop the others too
                 target_materialization_data=landed.get(f"{month}-01"),
             )

@@ -6,8 +6,8 @@ Annotations are evaluated (no `from __future__ import annotations`): Dagster rea
 import dagster as dg
 
 from taxi_assets.contracts.zones import ZONE_COLUMNS, ZONES_TABLE
-from taxi_assets.io_managers.metadata import column_schema
 from taxi_assets.errors import TaxiError
+from taxi_assets.io_managers.metadata import column_schema
 from taxi_assets.transform.zones import contract, fetch_zones
 
 OBJECT = "data/reference/taxi_zones.parquet"
@@ -41,13 +41,13 @@ def zones_asset(*, postgres: bool = False) -> dg.AssetsDefinition:
     def taxi_zones(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         given = context.resources
         try:
-            room = given.work.workroom()
-            zones, changed = fetch_zones(given.source.source(), given.source.zones_url, room)
-            uri = given.lake_io_manager.lake().put_file(OBJECT, room.path(zones.file))
+            staging = given.work.staging()
+            zones, changed = fetch_zones(given.source.source(), given.source.zones_url, staging)
+            uri = given.lake_io_manager.lake().put_file(OBJECT, staging.path(zones.file))
             warehouse = given.warehouse_io_manager.warehouse()
             rows = warehouse.replace_table(ZONES_TABLE, ZONE_COLUMNS, uri)
             if postgres:
-                given.postgres_io_manager.store().replace_table(ZONES_TABLE, ZONE_COLUMNS, room.path(zones.file))
+                given.postgres_io_manager.store().replace_table(ZONES_TABLE, ZONE_COLUMNS, staging.path(zones.file))
         except TaxiError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
         return dg.MaterializeResult(

@@ -13,8 +13,8 @@ from rich.table import Table
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
-from taxi_assets.settings import SettingError, Settings, dagster_home, dagster_postgres_url
 from taxi_assets.errors import TaxiError, TransientError
+from taxi_assets.settings import SettingError, Settings, dagster_home, dagster_postgres_url
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -50,7 +50,7 @@ def dataset_named(name: str) -> Dataset:
         SettingError: There is none of that name.
     """
     if name not in DATASETS:
-        raise SettingError(f"{name!r} is not a dataset", fix=f"choose one of {', '.join(DATASETS)}")
+        raise SettingError(f"{name!r} is not a dataset", remedy=f"choose one of {', '.join(DATASETS)}")
     return DATASETS[name]
 
 
@@ -63,8 +63,8 @@ def use_dagster_home(settings: Settings) -> Path:
     if not dagster_postgres_url() and {"?", "%"} & set(str(home)):
         raise SettingError(
             "Dagster cannot keep its history in a folder with ? or % in its name",
-            where=str(home),
-            fix="set TAXI_DATA_DIR, or DAGSTER_HOME, to another folder",
+            location=str(home),
+            remedy="set TAXI_DATA_DIR, or DAGSTER_HOME, to another folder",
         )
     home.mkdir(parents=True, exist_ok=True)
     ours, used = Path.cwd() / "dagster.yaml", home / "dagster.yaml"
@@ -95,8 +95,8 @@ def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
             raise
         raise TransientError(
             f"Dagster's history cannot be kept: {said}",
-            where="DAGSTER_POSTGRES_URL" if dagster_postgres_url() else str(dagster_home(settings)),
-            fix="see that the disk has room and that this user may read and write there, then run it again; what has "
+            location="DAGSTER_POSTGRES_URL" if dagster_postgres_url() else str(dagster_home(settings)),
+            remedy="see that the disk has room and that this user may read and write there, then run it again; what has "
             "landed stays",
         ) from error
 

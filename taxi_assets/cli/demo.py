@@ -6,15 +6,15 @@ import dataclasses
 import tempfile
 from pathlib import Path
 
-from taxi_assets.cli.main import FAILED, LANDED
 from taxi_assets.cli.common import load_settings, out, print_ledger
+from taxi_assets.cli.main import FAILED, LANDED
 from taxi_assets.cli.query import print_rows
 from taxi_assets.cli.run import land
 from taxi_assets.contracts import DATASETS
 from taxi_assets.demo.sample import write_month
 from taxi_assets.demo.server import serving
 from taxi_assets.months import Month
-from taxi_assets.storage.factory import warehouse_of
+from taxi_assets.storage.factory import build_warehouse
 
 MONTHS = (Month(2014, 12), Month(2021, 1), Month(2021, 2))
 """Months of two header eras."""
@@ -49,7 +49,7 @@ def command() -> int:
         f"AS dollars FROM {settings.warehouse_schema}.yellow_trips GROUP BY ALL ORDER BY ALL"
     )
     out.print(f"\n[bold]4. A first query[/]\n{sql}\n")
-    print_rows(warehouse_of(settings).query(sql))
+    print_rows(build_warehouse(settings).query(sql))
     out.print(
         "\n[bold]What next[/]\n"
         f"  TAXI_DATA_DIR={settings.data_dir} make dev     these months in Dagster's UI, http://127.0.0.1:3000\n"

@@ -31,8 +31,8 @@ def _see_that_it_is_free(port: int) -> None:
         except OSError as error:
             raise SettingError(
                 f"port {port} cannot be used: {error.strerror}",
-                where="--port",
-                fix="if `taxi-assets dev` runs already, open it; else choose another port, as in `--port 3001`",
+                location="--port",
+                remedy="if `taxi-assets dev` runs already, open it; else choose another port, as in `--port 3001`",
             ) from error
 
 
@@ -44,4 +44,4 @@ def _recover() -> None:
     with dg.DagsterInstance.get() as instance:
         for run in end_dead_runs(instance):
             then = "the daemon runs it again" if run.again else "run it again: `taxi-assets run`, or from the UI"
-            err.print(f"run {run.run_id} ({run.about}) was dead and has been ended; {then}")
+            err.print(f"run {run.run_id} ({run.describe_run}) was dead and has been ended; {then}")

@@ -16,10 +16,11 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from taxi_assets.cli.main import FAILED, LANDED
 from taxi_assets.cli.common import load_settings, out
+from taxi_assets.cli.main import FAILED, LANDED
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
+from taxi_assets.errors import PermanentError, TaxiError, TransientError
 from taxi_assets.settings import (
     SettingError,
     Settings,
@@ -28,12 +29,11 @@ from taxi_assets.settings import (
     google_emulators,
     variable,
 )
-from taxi_assets.storage.factory import access_of, lake_of, warehouse_of
-from taxi_assets.errors import PermanentError, TaxiError, TransientError
+from taxi_assets.storage.factory import build_lake, build_warehouse, google_access
 
 if TYPE_CHECKING:
-    from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
     from taxi_assets.storage.lake.gcs import Bucket
+    from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
 
 INDENT = 20 * " "
 
@@ -60,7 +60,7 @@ def command() -> int:
     """Try everything, print what was found; return the exit status."""
     settings, wrong = _settings()
     for error in wrong:
-        _tell("settings", error)
+        _notify("settings", error)
     failed = {"settings"} if wrong else set()
     for check in checks(settings):
         if check.name in failed:
@@ -72,7 +72,7 @@ def command() -> int:
         try:
             found = check.look()
         except TaxiError as error:
-            _tell(check.name, error)
+            _notify(check.name, error)
             failed.add(check.name)
         else:
             out.print(f"[green]ok[/]    {check.name:14}", end="")
@@ -110,7 +110,7 @@ def _settings() -> tuple[Settings, list[SettingError]]:
         except SettingError as error:  # noqa: PERF203 - a few at most
             wrong.append(error)
             # a profile that lacks something is not tried
-            variables.pop(name if (name := error.where.partition(",")[0]) in variables else "TAXI_PROFILE")
+            variables.pop(name if (name := error.location.partition(",")[0]) in variables else "TAXI_PROFILE")
         else:
             return settings, wrong
 
@@ -148,8 +148,8 @@ def _kept(files: list[Path]) -> str:
         if path.exists() and path.stat().st_mode & 0o077:
             raise PermanentError(
                 "a file with passwords or keys can be read by other users of this machine",
-                where=str(path),
-                fix=f"chmod 600 {path}",
+                location=str(path),
+                remedy=f"chmod 600 {path}",
             )
     return f"only this user can read {', '.join(path.name for path in files)}"
 
@@ -160,15 +160,15 @@ def _folder(settings: Settings) -> str:
     if not (there.is_dir() and os.access(there, os.W_OK)):
         raise PermanentError(
             "the data folder cannot be written",
-            where=f"{folder} (TAXI_DATA_DIR)",
-            fix=f"give this user the folder {there}, or set TAXI_DATA_DIR to another one",
+            location=f"{folder} (TAXI_DATA_DIR)",
+            remedy=f"give this user the folder {there}, or set TAXI_DATA_DIR to another one",
         )
     free = shutil.disk_usage(there).free / 1e9
     if free < ROOM:
         raise PermanentError(
             f"only {free:.1f} GB are free; TLC's largest months take {ROOM:g} GB while they are worked on",
-            where=f"{folder} (TAXI_DATA_DIR)",
-            fix="free some space, or set TAXI_DATA_DIR to another disk",
+            location=f"{folder} (TAXI_DATA_DIR)",
+            remedy="free some space, or set TAXI_DATA_DIR to another disk",
         )
     return f"{folder}, {free:,.0f} GB free"
 
@@ -182,45 +182,45 @@ def _dagster() -> str:
 def _postgres(url: str, setting: str) -> str:
     import psycopg
 
-    from taxi_assets.storage.warehouse.postgres_errors import parse_url, place, sort_connect_error
+    from taxi_assets.storage.warehouse.postgres_errors import map_connect_error, parse_url, server_address
 
     parts = parse_url(url, setting)
-    where = f"Postgres at {place(parts)} ({setting})"
+    location = f"Postgres at {server_address(parts)} ({setting})"
     try:
         with psycopg.connect(**{"connect_timeout": "10", **parts}) as connection:  # type: ignore[arg-type]
             version = connection.info.server_version // 10_000
     except psycopg.Error as error:
-        raise sort_connect_error(error, where, setting) from None
-    return f"{where}, version {version}"
+        raise map_connect_error(error, location, setting) from None
+    return f"{location}, version {version}"
 
 
 def _source(settings: Settings) -> str:
     from taxi_assets.partitions import last_month
     from taxi_assets.resources import SourceResource
-    from taxi_assets.source.availability import look
+    from taxi_assets.source.availability import probe
     from taxi_assets.source.client import without_secrets
 
     dataset = DATASETS["yellow"]
     month = last_month(dataset)
     source = SourceResource.from_settings(settings).source()
-    news = look(source, dataset.name, month, None, date.today())  # noqa: DTZ011 - days, by this machine's calendar
-    where = ", ".join(without_secrets(url) for url in source.urls(dataset.name, month))
-    if news.status in ("refused", "down"):
-        kind = TransientError if news.status == "down" else PermanentError
+    availability = probe(source, dataset.name, month, None, date.today())  # noqa: DTZ011 - days, by this machine's calendar
+    location = ", ".join(without_secrets(url) for url in source.urls(dataset.name, month))
+    if availability.status in ("refused", "down"):
+        kind = TransientError if availability.status == "down" else PermanentError
         raise kind(
-            f"the source does not give {dataset.name} {month}: {news.reason}",
-            where=where,
-            fix="check the network, TAXI_CSV_URL and TAXI_PARQUET_URL",
+            f"the source does not give {dataset.name} {month}: {availability.reason}",
+            location=location,
+            remedy="check the network, TAXI_CSV_URL and TAXI_PARQUET_URL",
         )
-    there = "does not have" if news.status == "not_published" else "has"
-    return f"{where}: answers, and {there} {dataset.name} {month}"
+    there = "does not have" if availability.status == "not_published" else "has"
+    return f"{location}: answers, and {there} {dataset.name} {month}"
 
 
 def _here(settings: Settings) -> Iterator[Check]:
     def warehouse() -> str:
         if not Path(settings.duckdb_path).exists():
             return f"{settings.duckdb_path}, made by the first load"
-        warehouse = warehouse_of(settings)
+        warehouse = build_warehouse(settings)
         months = sum(len(warehouse.count_months(dataset.table)) for dataset in DATASETS.values())
         return f"{settings.duckdb_path}, {months} {'month' if months == 1 else 'months'}"
 
@@ -228,7 +228,7 @@ def _here(settings: Settings) -> Iterator[Check]:
 
 
 def _in_google(settings: Settings) -> Iterator[Check]:
-    access, seen = access_of(settings), _Seen(settings)
+    access, seen = google_access(settings), _Seen(settings)
     if settings.gcp_credentials or not all(google_emulators().values()):
         yield Check("credentials", lambda: access.account() or "accepted: a person's, or the machine's own")
     yield Check("bucket", seen.bucket, after=("credentials",))
@@ -242,8 +242,8 @@ class _Seen:
     """What has been seen of bucket and dataset, for the checks that need both."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings, self.lake = settings, lake_of(settings)
-        self.warehouse: BigQueryWarehouse = warehouse_of(settings)
+        self.settings, self.lake = settings, build_lake(settings)
+        self.warehouse: BigQueryWarehouse = build_warehouse(settings)
         self.place: Bucket | Any = None
 
     def bucket(self) -> str:
@@ -269,7 +269,7 @@ class _Seen:
         return "as the contract says, all permissions"
 
 
-def _tell(name: str, error: TaxiError) -> None:
+def _notify(name: str, error: TaxiError) -> None:
     first, *rest = str(error).splitlines()
     out.print(f"[red]WRONG[/] {name:14}", end="")
     out.print("\n".join([first, *(INDENT + line for line in rest)]), markup=False)

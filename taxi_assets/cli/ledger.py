@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from taxi_assets.cli.main import FAILED, LANDED
 from taxi_assets.cli.common import dataset_named, load_settings, out, print_ledger
+from taxi_assets.cli.main import FAILED, LANDED
 from taxi_assets.contracts import DATASETS
 from taxi_assets.reconciliation import ledger_of, verify
 

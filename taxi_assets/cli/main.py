@@ -32,7 +32,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         from taxi_assets.settings import SettingError
 
-        raise SettingError(message, where=f"the words after `{self.prog}`", fix=f"see `{self.prog} --help`")
+        raise SettingError(message, location=f"the words after `{self.prog}`", remedy=f"see `{self.prog} --help`")
 
 
 def run() -> NoReturn:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from taxi_assets.cli.main import LANDED
 from taxi_assets.cli.common import load_settings, migrate, out
+from taxi_assets.cli.main import LANDED
 from taxi_assets.settings import dagster_postgres_url
 
 

@@ -9,15 +9,15 @@ from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 
-from taxi_assets.months import Month
 from taxi_assets import progress
+from taxi_assets.months import Month
 
 _DOWNLOAD = 0.5
 """Share of a month's bar that its download fills; on a slow link it is nearly all of the time."""
 
 
 @contextlib.contextmanager
-def showing(console: Console, dataset: str, months: Sequence[Month], stations: int) -> Iterator[None]:
+def show_progress(console: Console, dataset: str, months: Sequence[Month], steps: int) -> Iterator[None]:
     """Show how far months have come until the context ends.
 
     Args:
@@ -26,7 +26,7 @@ def showing(console: Console, dataset: str, months: Sequence[Month], stations: i
         months: Its months.
         stations: How many assets a month passes; each tells when it has made the month, and when it has put it away.
     """
-    each = 2 * stations
+    each = 2 * steps
     if console.is_terminal:
         with _bar(console, dataset, months, each):
             yield

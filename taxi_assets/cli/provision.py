@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from taxi_assets.cli.main import LANDED
 from taxi_assets.cli.common import load_settings, out
+from taxi_assets.cli.main import LANDED
 from taxi_assets.contracts import DATASETS
 from taxi_assets.settings import SettingError, Settings
+from taxi_assets.storage.factory import build_lake, build_warehouse, google_access
 from taxi_assets.storage.warehouse.bigquery_tables import check_kept
-from taxi_assets.storage.factory import access_of, lake_of, warehouse_of
 
 ROLES = (
     ("roles/storage.objectUser", "bucket", "months are put, replaced and read"),
@@ -24,10 +24,10 @@ def command() -> int:
     if settings.profile != "gcp":
         raise SettingError(
             "there is nothing to provision in the local profile: it makes its folder and file by itself",
-            where="TAXI_PROFILE",
-            fix="set TAXI_PROFILE=gcp, TAXI_GCP_PROJECT and TAXI_GCS_BUCKET",
+            location="TAXI_PROFILE",
+            remedy="set TAXI_PROFILE=gcp, TAXI_GCP_PROJECT and TAXI_GCS_BUCKET",
         )
-    lake, warehouse = lake_of(settings), warehouse_of(settings)
+    lake, warehouse = build_lake(settings), build_warehouse(settings)
     made = lake.make(settings.bq_location)
     place = lake.look()
     _say("bucket", f"gs://{settings.gcs_bucket} in {place.location or 'a location that may not be looked at'}", made)
@@ -51,7 +51,7 @@ def command() -> int:
 
 def grants(settings: Settings) -> list[str]:
     """Return the commands that give the roles to the account of TAXI_GCP_CREDENTIALS, or to one to be filled in."""
-    email = settings.gcp_credentials and getattr(access_of(settings).signed_in(), "service_account_email", "")
+    email = settings.gcp_credentials and getattr(google_access(settings).signed_in(), "service_account_email", "")
     who = f"serviceAccount:{email or 'NAME@' + settings.gcp_project + '.iam.gserviceaccount.com'}"
     project, schema = settings.gcp_project, settings.warehouse_schema
     lines = []

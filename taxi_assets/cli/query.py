@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taxi_assets.cli.main import LANDED
 from taxi_assets.cli.common import load_settings, out, print_table
+from taxi_assets.cli.main import LANDED
 from taxi_assets.contracts import DATASETS
 from taxi_assets.settings import SettingError
-from taxi_assets.storage.factory import warehouse_of
+from taxi_assets.storage.factory import build_warehouse
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MOST_ROWS = 50
+MAX_ROWS = 50
 
 
 def command(sql: str) -> int:
@@ -22,12 +22,12 @@ def command(sql: str) -> int:
 
     settings = load_settings()
     try:
-        rows = warehouse_of(settings).query(sql)
+        rows = build_warehouse(settings).query(sql)
     except duckdb.Error as error:
         said = " ".join(str(error).partition("\nLINE ")[0].split())
         tables = ", ".join(f"{settings.warehouse_schema}.{dataset.table}" for dataset in DATASETS.values())
-        fix = f"correct the SQL; the tables are {tables}, and docs/data-dictionary.md has their columns"
-        raise SettingError(f"the query cannot be answered: {said}", where="the query", fix=fix) from error
+        remedy = f"correct the SQL; the tables are {tables}, and docs/data-dictionary.md has their columns"
+        raise SettingError(f"the query cannot be answered: {said}", location="the query", remedy=remedy) from error
     print_rows(rows)
     return LANDED
 
@@ -39,8 +39,8 @@ def print_rows(rows: pa.Table) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in rows.column_names:
         table.add_column(name, justify="right")
-    for row in rows.slice(0, MOST_ROWS).to_pylist():
+    for row in rows.slice(0, MAX_ROWS).to_pylist():
         table.add_row(*("" if value is None else str(value) for value in row.values()))
     print_table(table)
-    if rows.num_rows > MOST_ROWS:
-        out.print(f"... and {rows.num_rows - MOST_ROWS:,} rows more")
+    if rows.num_rows > MAX_ROWS:
+        out.print(f"... and {rows.num_rows - MAX_ROWS:,} rows more")

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from taxi_assets.cli.main import FAILED, LANDED
 from taxi_assets.cli.common import dagster_instance, dataset_named, err, load_settings, out
+from taxi_assets.cli.main import FAILED, LANDED
 from taxi_assets.cli.run import months_named
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.contracts.zones import ZONES_TABLE
 from taxi_assets.months import Month
 from taxi_assets.settings import Settings
-from taxi_assets.storage.factory import warehouse_of
+from taxi_assets.storage.factory import build_warehouse
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -31,7 +31,7 @@ def command(name: str, months: str) -> int:
     dataset = dataset_named(name)
     wanted = months_named(dataset, months)
     settings = load_settings()
-    warehouse = warehouse_of(settings)
+    warehouse = build_warehouse(settings)
     landed = warehouse.count_months(dataset.table).keys() & set(wanted)
     problems = {
         month: f"{name} {month} has not landed\nwhat to do: taxi-assets run {name} {month}"
@@ -59,9 +59,9 @@ def _make(
     import dagster as dg
 
     from taxi_assets.assets.report import REPORT
+    from taxi_assets.definitions import build_definitions
     from taxi_assets.instance.launch import outcomes_of, run_months
     from taxi_assets.partitions import ranges
-    from taxi_assets.definitions import build_definitions
 
     key = dg.AssetKey([dataset.name, REPORT])
     made: dict[Month, str] = {}
@@ -71,7 +71,7 @@ def _make(
             _name_zones(settings, instance)
         for group in ranges(months):
             run = run_months(build_definitions(settings), instance, [key], group[0], group[-1])
-            for month, outcome in outcomes_of(instance, run, group, stations=1).items():
+            for month, outcome in outcomes_of(instance, run, group, steps=1).items():
                 if outcome.error:
                     failed[month] = outcome.error
             made |= _places(instance, run)

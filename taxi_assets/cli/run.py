@@ -7,18 +7,18 @@ import json
 import socket
 from typing import TYPE_CHECKING
 
-from taxi_assets.cli.main import FAILED, LANDED, NOT_PUBLISHED
 from taxi_assets.cli.common import dagster_instance, dataset_named, err, load_settings, out, print_ledger
-from taxi_assets.cli.progress import showing
+from taxi_assets.cli.main import FAILED, LANDED, NOT_PUBLISHED
+from taxi_assets.cli.progress import show_progress
 from taxi_assets.contracts.model import Dataset
-from taxi_assets.reconciliation import LedgerRow, ledger_of
 from taxi_assets.months import Month, parse_months
+from taxi_assets.reconciliation import LedgerRow, ledger_of
 from taxi_assets.settings import SettingError, Settings, dagster_postgres_url
 
 if TYPE_CHECKING:
     from taxi_assets.instance.launch import Outcome
 
-STATIONS = ("raw_file", "cleaned_parquet", "gcs_object", "bigquery_table")
+STEPS = ("raw_file", "cleaned_parquet", "gcs_object", "bigquery_table")
 """The assets that a month passes; where a Postgres is configured, `postgres_table` too."""
 
 
@@ -45,11 +45,11 @@ def months_named(dataset: Dataset, text: str) -> list[Month]:
     try:
         wanted = parse_months(text)
     except ValueError as error:
-        raise SettingError(str(error), fix="write months as 2021-01, 2021-01..2021-03 or 2021") from error
+        raise SettingError(str(error), remedy="write months as 2021-01, 2021-01..2021-03 or 2021") from error
     if wanted[0] < dataset.first_month:
         raise SettingError(
             f"{dataset.name} begins in {dataset.first_month}; {wanted[0]} is before that",
-            fix=f"ask for later months of {dataset.name}",
+            remedy=f"ask for later months of {dataset.name}",
         )
     return wanted
 
@@ -62,23 +62,23 @@ def land(settings: Settings, dataset: Dataset, months: list[Month], *, verbose: 
     """
     import dagster as dg
 
-    from taxi_assets.instance.launch import HOST_TAG, outcomes_of, run_months
-    from taxi_assets.partitions import last_month, ranges
-    from taxi_assets.instance.recovery import end_dead_runs
     from taxi_assets.definitions import build_definitions
+    from taxi_assets.instance.launch import HOST_TAG, outcomes_of, run_months
+    from taxi_assets.instance.recovery import end_dead_runs
+    from taxi_assets.partitions import last_month, ranges
 
     definitions = build_definitions(settings)
-    stations = (*STATIONS, "postgres_table") if settings.postgres_url else STATIONS
-    keys = [dg.AssetKey([dataset.name, station]) for station in stations]
+    steps = (*STEPS, "postgres_table") if settings.postgres_url else STEPS
+    keys = [dg.AssetKey([dataset.name, station]) for station in steps]
     last = last_month(dataset)
     outcomes: dict[Month, Outcome] = {}
-    with dagster_instance(settings) as instance, showing(err, dataset.name, months, len(stations)):
+    with dagster_instance(settings) as instance, show_progress(err, dataset.name, months, len(steps)):
         # a killed run's slots would be waited for for ever; in Postgres, other machines' runs are recorded too
         ours = {HOST_TAG: socket.gethostname()} if dagster_postgres_url() else None
         end_dead_runs(instance, [dg.DagsterRunStatus.STARTED], ours)
         for group in ranges(month for month in months if month <= last):
             run = run_months(definitions, instance, keys, group[0], group[-1], quiet=not verbose)
-            outcomes |= outcomes_of(instance, run, group, stations=len(stations))
+            outcomes |= outcomes_of(instance, run, group, steps=len(steps))
     found = ledger_of(settings, dataset, months)
     in_postgres = 0 if settings.postgres_url else None
     empty = LedgerRow(dataset.name, "", postgres_rows=in_postgres, postgres_dropped_rows=in_postgres)

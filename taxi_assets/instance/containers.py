@@ -12,7 +12,7 @@ from dagster import DagsterRun
 from dagster_docker import DockerRunLauncher
 from dagster_docker.container_context import DockerContainerContext
 
-from taxi_assets.settings import handed_on
+from taxi_assets.settings import forwarded_variables
 
 
 class RunContainers(DockerRunLauncher):
@@ -27,7 +27,7 @@ class RunContainers(DockerRunLauncher):
         context = super().get_container_context(dagster_run)
         return DockerContainerContext(
             registry=context.registry,
-            env_vars=[*context.env_vars, *handed_on()],
+            env_vars=[*context.env_vars, *forwarded_variables()],
             networks=context.networks,
             container_kwargs=_expanded(context.container_kwargs),
         )

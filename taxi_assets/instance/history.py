@@ -106,7 +106,7 @@ def months_of_run(run: dg.DagsterRun) -> list[Key]:
     return [(name, month) for name in _datasets_of(run) for month in months]
 
 
-def about(run: dg.DagsterRun) -> str:
+def describe_run(run: dg.DagsterRun) -> str:
     """Return what a run is about, for a person: its months, or its job."""
     months = months_of_run(run)
     if not months:

@@ -97,7 +97,7 @@ class Outcome:
 
 
 def outcomes_of(
-    instance: dg.DagsterInstance, run: dg.DagsterRun, months: Iterable[Month], stations: int
+    instance: dg.DagsterInstance, run: dg.DagsterRun, months: Iterable[Month], steps: int
 ) -> dict[Month, Outcome]:
     """Return what became of each month of a finished run, by the events that the assets left.
 
@@ -127,15 +127,15 @@ def outcomes_of(
         seconds = sum(float(metadata["seconds"].value) for metadata in made)
         if month in notes:
             outcomes[month] = replace(notes[month], seconds=seconds)
-        elif len(made) < stations:
-            outcomes[month] = Outcome("failed", why(instance, run), seconds)
+        elif len(made) < steps:
+            outcomes[month] = Outcome("failed", failure_reason(instance, run), seconds)
         else:
             changed = any(metadata["changed"].value for metadata in made)
             outcomes[month] = Outcome("landed" if changed else "unchanged", "", seconds)
     return outcomes
 
 
-def why(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+def failure_reason(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
     """Return the innermost error of a run that ended for another reason than its months."""
     kinds = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ENGINE_EVENT, dg.DagsterEventType.RUN_FAILURE}
     for record in instance.get_records_for_run(run.run_id, of_type=kinds).records:

@@ -70,7 +70,7 @@ def _in_bucket(settings: Settings, folder: str, inst_data: ConfigurableClassData
     from dagster._core.storage.cloud_storage_compute_log_manager import PollingComputeLogSubscriptionManager
     from dagster_gcp.gcs.compute_log_manager import GCSComputeLogManager
 
-    from taxi_assets.storage.factory import access_of
+    from taxi_assets.storage.factory import google_access
 
     settings.check_profile()
 
@@ -78,7 +78,7 @@ def _in_bucket(settings: Settings, folder: str, inst_data: ConfigurableClassData
         """dagster-gcp's manager, signed in and as patient as the settings say."""
 
         def __init__(self) -> None:
-            self._client = access_of(settings).storage()
+            self._client = google_access(settings).storage()
             self._bucket_name = settings.gcs_bucket
             self._bucket = self._client.bucket(self._bucket_name)
             self._prefix = f"{settings.gcs_prefix}/{FOLDER}".strip("/")

@@ -26,9 +26,9 @@ from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage
 from dagster_postgres.utils import DagsterPostgresException
 from sqlalchemy.dialects.postgresql import insert
 
-from taxi_assets.settings import SettingError
-from taxi_assets.storage.warehouse.postgres_errors import parse_url, place, sort_connect_error, sort_error
 from taxi_assets.errors import PermanentError
+from taxi_assets.settings import SettingError
+from taxi_assets.storage.warehouse.postgres_errors import map_connect_error, map_error, parse_url, server_address
 
 SETTING = "DAGSTER_POSTGRES_URL"
 
@@ -96,12 +96,12 @@ def open_storage(url: str, inst_data: ConfigurableClassData | None) -> PostgresS
     try:
         parts = parse_url(plain, SETTING)
     except PermanentError as error:
-        raise SettingError(error.what, where=error.where, fix=error.fix) from error
-    where = f"Dagster's storage, Postgres at {place(parts)}"
+        raise SettingError(error.message, location=error.location, remedy=error.remedy) from error
+    location = f"Dagster's storage, Postgres at {server_address(parts)}"
     try:
         psycopg2.connect(**{"connect_timeout": "10", **parts}).close()
     except psycopg2.Error as error:
-        refusal = sort_connect_error(error, where, SETTING)
+        refusal = map_connect_error(error, location, SETTING)
         if isinstance(refusal, PermanentError):  # Dagster would try it again and again
             raise refusal from None
     try:
@@ -110,5 +110,5 @@ def open_storage(url: str, inst_data: ConfigurableClassData | None) -> PostgresS
     except (sql_errors.DBAPIError, DagsterPostgresException) as error:
         cause: Any = error if isinstance(error, sql_errors.DBAPIError) else error.__cause__
         said = getattr(cause, "orig", None) or cause or error
-        sort = sort_error if getattr(said, "pgcode", None) else sort_connect_error
-        raise sort(said, where, SETTING) from None
+        sort = map_error if getattr(said, "pgcode", None) else map_connect_error
+        raise sort(said, location, SETTING) from None

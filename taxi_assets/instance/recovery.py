@@ -36,7 +36,7 @@ class Recovered:
     """
 
     run_id: str
-    about: str
+    describe_run: str
     again: bool
 
 
@@ -67,7 +67,7 @@ def end_dead_runs(
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         ended = instance.get_run_by_id(run.run_id)
         again = ended is not None and will_run_again(ended)
-        recovered.append(Recovered(run.run_id, history.about(run), again))
+        recovered.append(Recovered(run.run_id, history.describe_run(run), again))
     return recovered
 
 

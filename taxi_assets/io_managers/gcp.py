@@ -12,18 +12,18 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from taxi_assets.contracts.model import Dataset
+from taxi_assets.errors import PermanentError
 from taxi_assets.io_managers import metadata
 from taxi_assets.io_managers.monthly import MonthlyIOManager
 from taxi_assets.months import Month
-from taxi_assets.resources import WorkResource
+from taxi_assets.records import CleanedFile, LakeObject, MonthRecord, TableMonth
+from taxi_assets.resources import StagingResource
 from taxi_assets.resources.gcp import CloudStorageResource, WarehouseResource
-from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
-from taxi_assets.storage.lake.gcs import GcsLake
 from taxi_assets.storage.google.errors import lacking
-from taxi_assets.transform import quality as verdicts
-from taxi_assets.errors import PermanentError
-from taxi_assets.records import CleanedFile, LoadedMonth, Papers, StoredObject
-from taxi_assets.transform.quality import Verdict
+from taxi_assets.storage.lake.gcs import GcsLake
+from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
+from taxi_assets.transform import quality as results
+from taxi_assets.transform.quality import CheckResult
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,7 +44,7 @@ class GcsLakeIOManager(MonthlyIOManager):
     gcs: CloudStorageResource
     bucket: str
     prefix: str
-    work: WorkResource
+    work: StagingResource
     _lake: GcsLake | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
@@ -62,29 +62,29 @@ class GcsLakeIOManager(MonthlyIOManager):
             self._lake = GcsLake(self.gcs.access(), self.bucket, self.prefix)
         return self._lake
 
-    def land(self, dataset: Dataset, papers: CleanedFile) -> tuple[Papers, bool, list[Verdict]]:
+    def land(self, dataset: Dataset, record: CleanedFile) -> tuple[MonthRecord, bool, list[CheckResult]]:
         """See `MonthlyIOManager.land`."""
-        stored = self.lake().put(papers, self.work.workroom().path(papers.file))
-        return stored, stored.changed, verdicts.of_object(stored, papers)
+        stored = self.lake().put(record, self.work.staging().path(record.file))
+        return stored, stored.changed, results.of_object(stored, record)
 
-    def find(self, dataset: str, month: Month) -> StoredObject:
+    def find(self, dataset: str, month: Month) -> LakeObject:
         """See `MonthlyIOManager.find`."""
         stored = self.lake().find(dataset, month)
         if stored is None:
             raise PermanentError(
                 f"{dataset} {month} is not in the lake",
-                where=f"gs://{self.bucket}/{self.prefix}",
-                fix=f"materialise {dataset}/gcs_object for {month}",
+                location=f"gs://{self.bucket}/{self.prefix}",
+                remedy=f"materialise {dataset}/gcs_object for {month}",
             )
         return stored
 
-    def read(self, papers: StoredObject) -> pa.Table:
+    def read(self, record: LakeObject) -> pa.Table:
         """See `MonthlyIOManager.read`."""
-        return self.lake().read(papers)
+        return self.lake().read(record)
 
-    def describe(self, papers: StoredObject, *, changed: bool) -> dict[str, Any]:
+    def describe(self, record: LakeObject, *, changed: bool) -> dict[str, Any]:
         """See `MonthlyIOManager.describe`."""
-        return metadata.of_object(papers, changed=changed)
+        return metadata.of_object(record, changed=changed)
 
 
 class BigQueryIOManager(MonthlyIOManager):
@@ -114,26 +114,26 @@ class BigQueryIOManager(MonthlyIOManager):
             self._warehouse = BigQueryWarehouse(self.bigquery.access(), self.schema_name)
         return self._warehouse
 
-    def land(self, dataset: Dataset, papers: StoredObject) -> tuple[Papers, bool, list[Verdict]]:
+    def land(self, dataset: Dataset, record: LakeObject) -> tuple[MonthRecord, bool, list[CheckResult]]:
         """See `MonthlyIOManager.land`."""
-        loaded = self.warehouse().replace_month(dataset, papers)
-        return loaded, loaded.changed, verdicts.of_table(loaded, papers)
+        loaded = self.warehouse().replace_month(dataset, record)
+        return loaded, loaded.changed, results.of_table(loaded, record)
 
-    def find(self, dataset: str, month: Month) -> LoadedMonth:
+    def find(self, dataset: str, month: Month) -> TableMonth:
         """See `MonthlyIOManager.find`."""
         loaded = self.warehouse().find_month(dataset, month, self.lake.lake().find(dataset, month))
         if loaded is None:
             raise PermanentError(
                 f"{dataset} {month} is not in the warehouse",
-                where=f"{self.bigquery.project}.{self.schema_name}",
-                fix=f"materialise {dataset}/bigquery_table for {month}",
+                location=f"{self.bigquery.project}.{self.schema_name}",
+                remedy=f"materialise {dataset}/bigquery_table for {month}",
             )
         return loaded
 
-    def read(self, papers: LoadedMonth) -> pa.Table:
+    def read(self, record: TableMonth) -> pa.Table:
         """See `MonthlyIOManager.read`."""
-        return self.warehouse().read_month(papers.dataset, papers.month)
+        return self.warehouse().read_month(record.dataset, record.month)
 
-    def describe(self, papers: LoadedMonth, *, changed: bool) -> dict[str, Any]:
+    def describe(self, record: TableMonth, *, changed: bool) -> dict[str, Any]:
         """See `MonthlyIOManager.describe`."""
-        return metadata.of_table(papers, changed=changed)
+        return metadata.of_table(record, changed=changed)

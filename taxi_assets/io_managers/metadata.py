@@ -10,9 +10,9 @@ import dagster as dg
 
 from taxi_assets.contracts.model import Column
 from taxi_assets.contracts.schemas import TYPES
+from taxi_assets.records import CleanedFile, LakeObject, RawFile, TableMonth
 from taxi_assets.reports import sparkline as daily
-from taxi_assets.records import CleanedFile, LoadedMonth, RawFile, StoredObject
-from taxi_assets.storage.staging.local import Workroom
+from taxi_assets.storage.staging.local import StagingArea
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 PREVIEW_ROWS = 5
 
 
-def of_raw(raw: RawFile, where: str, *, changed: bool) -> dict[str, Any]:
+def of_raw(raw: RawFile, location: str, *, changed: bool) -> dict[str, Any]:
     """Return the metadata of a raw month, whose file lies there."""
     return {
         "dagster/partition_row_count": raw.source_rows,
         "source_url": dg.MetadataValue.url(raw.source_url),
-        "path": dg.MetadataValue.path(where),
+        "path": dg.MetadataValue.path(location),
         "bytes": raw.bytes,
         "sha256": raw.sha256,
         "format": f"{raw.format}, {raw.compression}",
@@ -38,7 +38,7 @@ def of_raw(raw: RawFile, where: str, *, changed: bool) -> dict[str, Any]:
 
 
 def of_cleaned(
-    cleaned: CleanedFile, room: Workroom, earlier: Sequence[CleanedFile | None], *, changed: bool
+    cleaned: CleanedFile, staging: StagingArea, earlier: Sequence[CleanedFile | None], *, changed: bool
 ) -> dict[str, Any]:
     """Return the metadata of a cleaned month: the chart, the ledger, the rules' effects, the oddities, a preview.
 
@@ -61,24 +61,24 @@ def of_cleaned(
         "dagster/partition_row_count": cleaned.cleaned_rows,
         **_chart(cleaned, earlier),
         "ledger": dg.MetadataValue.md(_two_columns(("rows", "count"), counts)),
-        "oddities": dg.MetadataValue.md(_two_columns(("oddity", "rows"), cleaned.oddities)),
-        "preview": dg.MetadataValue.md(preview(pq.ParquetFile(room.path(cleaned.file)).iter_batches(PREVIEW_ROWS))),
-        "path": dg.MetadataValue.path(room.where(cleaned.file)),
+        "oddities": dg.MetadataValue.md(_two_columns(("oddity", "rows"), cleaned.anomalies)),
+        "preview": dg.MetadataValue.md(preview(pq.ParquetFile(staging.path(cleaned.file)).iter_batches(PREVIEW_ROWS))),
+        "path": dg.MetadataValue.path(staging.location(cleaned.file)),
         "bytes": cleaned.bytes,
         "sha256": cleaned.sha256,
-        "recipe": cleaned.recipe,
+        "recipe": cleaned.transform_version,
         "source_rows": cleaned.source_rows,
         "dropped_rows": cleaned.dropped_rows,
         "rejected_rows": cleaned.rejected_rows,
         "rejected_share": cleaned.rejected_share,
         "filled_passengers": cleaned.filled_passengers,
-        **{f"oddity/{name}": count for name, count in cleaned.oddities.items()},
-        **({"rejects": dg.MetadataValue.path(room.where(cleaned.rejects_file))} if cleaned.rejects_file else {}),
+        **{f"oddity/{name}": count for name, count in cleaned.anomalies.items()},
+        **({"rejects": dg.MetadataValue.path(staging.location(cleaned.rejects_file))} if cleaned.rejects_file else {}),
         "changed": changed,
     }
 
 
-def of_object(stored: StoredObject, *, changed: bool) -> dict[str, Any]:
+def of_object(stored: LakeObject, *, changed: bool) -> dict[str, Any]:
     """Return the metadata of an object in the lake."""
     return {
         "dagster/uri": dg.MetadataValue.url(stored.file),
@@ -90,7 +90,7 @@ def of_object(stored: StoredObject, *, changed: bool) -> dict[str, Any]:
     }
 
 
-def of_table(loaded: LoadedMonth, *, changed: bool) -> dict[str, Any]:
+def of_table(loaded: TableMonth, *, changed: bool) -> dict[str, Any]:
     """Return the metadata of a month in a table."""
     return {
         "dagster/table_name": loaded.file,

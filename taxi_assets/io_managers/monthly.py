@@ -25,18 +25,18 @@ from dagster._core.definitions.data_version import (
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION as REPORTS_ITSELF
 
 from taxi_assets.contracts.model import Dataset
-from taxi_assets.months import Month
 from taxi_assets.errors import TaxiError
 from taxi_assets.landing import Done, Landing
-from taxi_assets.records import Papers
-from taxi_assets.retries import patiently
+from taxi_assets.months import Month
+from taxi_assets.records import MonthRecord
+from taxi_assets.retries import retrying
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["REPORTS_ITSELF", "MonthlyIOManager"]
 
-_MOST_EVENTS = 10_000
+_MAX_EVENTS = 10_000
 """Events that Dagster gives at a time, more than a run of a hundred months of all datasets has."""
 
 
@@ -54,11 +54,11 @@ class MonthlyIOManager(dg.ConfigurableIOManager):
     at_once: int = 1
 
     @abstractmethod
-    def land(self, dataset: Dataset, papers: Any) -> Done:
+    def land(self, dataset: Dataset, record: Any) -> Done:
         """Put one month where it belongs; return its new papers, whether anything changed, and what checks say."""
 
     @abstractmethod
-    def find(self, dataset: str, month: Month) -> Papers:
+    def find(self, dataset: str, month: Month) -> MonthRecord:
         """Return the papers of a month that landed.
 
         Raises:
@@ -66,30 +66,30 @@ class MonthlyIOManager(dg.ConfigurableIOManager):
         """
 
     @abstractmethod
-    def read(self, papers: Any) -> pa.Table:
+    def read(self, record: Any) -> pa.Table:
         """Return the rows of a month that landed."""
 
     @abstractmethod
-    def describe(self, papers: Any, *, changed: bool) -> dict[str, Any]:
+    def describe(self, record: Any, *, changed: bool) -> dict[str, Any]:
         """Return a month's metadata for the UI."""
 
     def handle_output(self, context: dg.OutputContext, obj: Landing) -> None:
         """Land each month and report it."""
-        came_with = dict(obj.papers)
-        patience = patiently(self.attempts, self.first_wait)
+        came_with = dict(obj.record)
+        patience = retrying(self.attempts, self.first_wait)
         obj.each(
             sorted(came_with), lambda month: self.land(obj.dataset, came_with[month]), patience, at_once=self.at_once
         )
         inputs = _input_tags(context, obj)
-        for month, papers in sorted(obj.papers.items()):
+        for month, record in sorted(obj.record.items()):
             key = _partition_key(month)
             tags = {
-                DATA_VERSION_TAG: papers.sha256,
+                DATA_VERSION_TAG: record.sha256,
                 DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
                 **({CODE_VERSION_TAG: version} if (version := context.asset_spec.code_version) else {}),
                 **inputs.get(month, {}),
             }
-            metadata = self.describe(papers, changed=month in obj.changed) | {"seconds": round(obj.seconds[month], 3)}
+            metadata = self.describe(record, changed=month in obj.changed) | {"seconds": round(obj.seconds[month], 3)}
             context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata, tags=tags))
 
     def load_input(self, context: dg.InputContext) -> Any:
@@ -100,26 +100,26 @@ class MonthlyIOManager(dg.ConfigurableIOManager):
         the step, and the others land.
         """
         asked = context.dagster_type.typing_type
-        papers: dict[Month, Any] = {}
+        record: dict[Month, Any] = {}
         for month in [Month.parse(key) for key in self._landed(context)]:
             try:
-                papers[month] = self.find(context.asset_key.path[0], month)
+                record[month] = self.find(context.asset_key.path[0], month)
             except TaxiError as error:  # noqa: PERF203 - each month for itself
                 if asked is not dict:
                     raise
-                papers[month] = error
-        if isinstance(asked, type) and issubclass(asked, Papers):
-            (only,) = papers.values()
+                record[month] = error
+        if isinstance(asked, type) and issubclass(asked, MonthRecord):
+            (only,) = record.values()
             return only
         if (module := getattr(asked, "__module__", "").partition(".")[0]) in ("pandas", "pyarrow"):
-            table = self._table(papers.values())
+            table = self._table(record.values())
             return table.to_pandas() if module == "pandas" else table
-        return papers
+        return record
 
-    def _table(self, papers: Iterable[Papers]) -> pa.Table:
+    def _table(self, record: Iterable[MonthRecord]) -> pa.Table:
         import pyarrow as pa
 
-        return pa.concat_tables([self.read(each) for each in papers])
+        return pa.concat_tables([self.read(each) for each in record])
 
     def _landed(self, context: dg.InputContext) -> list[str]:
         """Return the run's partitions, without those that the upstream step of the same run did not land."""
@@ -131,7 +131,7 @@ class MonthlyIOManager(dg.ConfigurableIOManager):
         except dg.DagsterInvariantViolationError:  # and in a notebook, by `load_asset_value`
             return keys
         records = context.instance.get_records_for_run(
-            upstream.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION, limit=_MOST_EVENTS
+            upstream.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION, limit=_MAX_EVENTS
         ).records
         landed = {record.partition_key for record in records if record.asset_key == context.asset_key}
         return [key for key in keys if key in landed]
@@ -148,7 +148,7 @@ def _input_tags(context: dg.OutputContext, landing: Landing) -> dict[Month, dict
     that no later event exists for the month, so the newest of the asset will do.
     """
     deps = list(context.asset_spec.deps) if landing.made_from else []
-    tags: dict[Month, dict[str, str]] = {month: {} for month in landing.papers}
+    tags: dict[Month, dict[str, str]] = {month: {} for month in landing.record}
     for dep in deps:
         newest = context.step_context.instance.fetch_materializations(dep.asset_key, limit=1).records
         for month, version in landing.made_from.items() if newest else ():

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taxi_assets.contracts.model import Dataset
+from taxi_assets.errors import PermanentError
 from taxi_assets.io_managers import metadata
 from taxi_assets.io_managers.monthly import MonthlyIOManager
 from taxi_assets.months import Month
+from taxi_assets.records import MonthRecord
 from taxi_assets.reports.report import ReportFile
-from taxi_assets.errors import PermanentError
-from taxi_assets.records import Papers
-from taxi_assets.transform.quality import Verdict
+from taxi_assets.transform.quality import CheckResult
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 class ReportIOManager(MonthlyIOManager):
     """Papers of reports."""
 
-    def land(self, dataset: Dataset, papers: ReportFile) -> tuple[Papers, bool, list[Verdict]]:
+    def land(self, dataset: Dataset, record: ReportFile) -> tuple[MonthRecord, bool, list[CheckResult]]:
         """See `MonthlyIOManager.land`; the report is where it belongs."""
-        return papers, False, []
+        return record, False, []
 
-    def find(self, dataset: str, month: Month) -> Papers:
+    def find(self, dataset: str, month: Month) -> MonthRecord:
         """Refuse: a report is for people.
 
         Raises:
@@ -32,19 +32,19 @@ class ReportIOManager(MonthlyIOManager):
         """
         raise PermanentError(
             "a report is not an input",
-            where=f"{dataset}/monthly_report",
-            fix=f"take {dataset}/bigquery_table, which holds the numbers",
+            location=f"{dataset}/monthly_report",
+            remedy=f"take {dataset}/bigquery_table, which holds the numbers",
         )
 
-    def read(self, papers: Papers) -> pa.Table:
+    def read(self, record: MonthRecord) -> pa.Table:
         """Refuse, as `find`; it is never called without it.
 
         Raises:
             PermanentError: Always.
         """
-        self.find(papers.dataset, papers.month)
+        self.find(record.dataset, record.month)
         raise AssertionError
 
-    def describe(self, papers: ReportFile, *, changed: bool) -> dict[str, Any]:
+    def describe(self, record: ReportFile, *, changed: bool) -> dict[str, Any]:
         """See `MonthlyIOManager.describe`."""
-        return metadata.of_report(papers, changed=changed)
+        return metadata.of_report(record, changed=changed)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taxi_assets.contracts.model import Dataset
-from taxi_assets.reports.metrics import MILE_BINS, Numbers, Spread
-from taxi_assets.reports.labels import source_line, words_of
+from taxi_assets.reports.labels import label_of, source_line
+from taxi_assets.reports.metrics import MILE_BINS, Metrics, Spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -115,7 +115,7 @@ class Chart:
             figure.savefig(target, **options)
 
 
-def charts_of(dataset: Dataset, numbers: Numbers) -> Iterator[Chart]:
+def charts_of(dataset: Dataset, numbers: Metrics) -> Iterator[Chart]:
     """Yield the charts for which there are numbers."""
     of = f"{dataset.title}, {numbers.month.first_day:%B %Y}"
     yield Chart("trips_per_day", f"{of}: trips per day", lambda axes, theme: _days(axes, theme, numbers))
@@ -137,16 +137,16 @@ def charts_of(dataset: Dataset, numbers: Numbers) -> Iterator[Chart]:
             lambda axes, theme: _shares(axes, theme, labels, numbers.zone_trips, "of those whose zone is known"),
             len(labels),
         )
-    if oddities := [each for each in numbers.oddities if each.rows or any(each.before)]:
+    if anomalies := [each for each in numbers.anomalies if each.rows or any(each.before)]:
         yield Chart(
             "oddities",
             f"{of}: odd rows, this month and the months before",
-            lambda axes, theme: _odd(axes, theme, oddities),
-            len(oddities) + 1,
+            lambda axes, theme: _draw_anomalies(axes, theme, anomalies),
+            len(anomalies) + 1,
         )
 
 
-def write_pngs(dataset: Dataset, numbers: Numbers, charts: list[Chart], folder: Path) -> list[Path]:
+def write_pngs(dataset: Dataset, numbers: Metrics, charts: list[Chart], folder: Path) -> list[Path]:
     """Write each chart in each theme; return the files, `{chart}.{theme}.png`."""
     files = []
     for chart in charts:
@@ -156,7 +156,7 @@ def write_pngs(dataset: Dataset, numbers: Numbers, charts: list[Chart], folder: 
     return files
 
 
-def _days(axes: Axes, theme: Theme, numbers: Numbers) -> None:
+def _days(axes: Axes, theme: Theme, numbers: Metrics) -> None:
     days = list(numbers.days)
     for weekend, colour, label in ((False, theme.main, "Monday to Friday"), (True, theme.pale, "Weekend")):
         shown = [day.day for day in days if (day.weekday() >= 5) == weekend]
@@ -175,7 +175,7 @@ def _days(axes: Axes, theme: Theme, numbers: Numbers) -> None:
     _legend(axes)
 
 
-def _hours(axes: Axes, theme: Theme, numbers: Numbers) -> None:
+def _hours(axes: Axes, theme: Theme, numbers: Metrics) -> None:
     working, weekends = numbers.hours
     axes.plot(range(24), working, "o-", color=theme.main, lw=2, ms=4, label="Monday to Friday")
     axes.plot(range(24), weekends, "s--", color=theme.other, lw=2, ms=4, label="Weekend")
@@ -216,8 +216,8 @@ def _shares(axes: Axes, theme: Theme, things: list[tuple[str, int]], trips_in_al
     axes.grid(axis="x")
 
 
-def _odd(axes: Axes, theme: Theme, oddities: list[Any]) -> None:
-    for place, each in enumerate(oddities):
+def _draw_anomalies(axes: Axes, theme: Theme, anomalies: list[Any]) -> None:
+    for place, each in enumerate(anomalies):
         label = "Months before" if place == 0 and each.before else None
         before = [100 * share for share in each.before]
         axes.plot(before, [place] * len(before), "|", color=theme.main, ms=11, mew=1.5, label=label)
@@ -227,10 +227,10 @@ def _odd(axes: Axes, theme: Theme, oddities: list[Any]) -> None:
     ticks = [0, 0.01, 0.1, 1, 10, 100]
     axes.set_xticks(ticks, [f"{tick:g}%" for tick in ticks])
     axes.set_xticks([], minor=True)
-    most = max(max(each.share, *each.before, 0.0) for each in oddities)
+    most = max(max(each.share, *each.before, 0.0) for each in anomalies)
     axes.set_xlim(-0.001, max(0.2, 130 * most))
-    axes.set_yticks(range(len(oddities)), [words_of(each.name) for each in oddities])
-    axes.set_ylim(len(oddities) - 0.4, -0.6)
+    axes.set_yticks(range(len(anomalies)), [label_of(each.name) for each in anomalies])
+    axes.set_ylim(len(anomalies) - 0.4, -0.6)
     axes.set_xlabel("Share of the month's rows; logarithmic above 0.01%")
     axes.grid(axis="x")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0, fontsize=8.5)

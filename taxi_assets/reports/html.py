@@ -12,9 +12,9 @@ from html import escape
 
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.reports.charts import THEMES, Chart, Theme
+from taxi_assets.reports.labels import label_of, source_line
+from taxi_assets.reports.metrics import MILE_BINS, Anomaly, Metrics
 from taxi_assets.reports.sparkline import change, compared
-from taxi_assets.reports.metrics import MILE_BINS, Numbers, Oddity
-from taxi_assets.reports.labels import source_line, words_of
 
 _STYLE = """
 body { margin: 0 auto; padding: 1.5rem 1rem 3rem; max-width: 60rem; background: var(--paper); color: var(--ink);
@@ -47,7 +47,7 @@ _CAPTIONS = {
 }
 
 
-def page_of(dataset: Dataset, numbers: Numbers, charts: Sequence[Chart]) -> str:
+def render_page(dataset: Dataset, numbers: Metrics, charts: Sequence[Chart]) -> str:
     """Return the report.
 
     Args:
@@ -87,7 +87,7 @@ def _colours(theme: Theme) -> str:
     return " ".join(names)
 
 
-def _key_figures(numbers: Numbers) -> Iterable[tuple[str, str, str]]:
+def _key_figures(numbers: Metrics) -> Iterable[tuple[str, str, str]]:
     """Yield name, value and remark of the figures on top."""
     share = change(numbers.days, numbers.before)
     before = compared(share) if share is not None else ""
@@ -116,7 +116,7 @@ def _figure(name: str, value: str, remark: str) -> str:
     return f"<div><dt>{escape(name)}</dt><dd>{escape(value)}{small}</dd></div>"
 
 
-def _section(chart: Chart, numbers: Numbers) -> str:
+def _section(chart: Chart, numbers: Metrics) -> str:
     heading = chart.title.partition(": ")[2]
     after = ""
     caption = _CAPTIONS.get(chart.name, "")
@@ -131,29 +131,29 @@ def _section(chart: Chart, numbers: Numbers) -> str:
             "Strange rows that are kept, not lost. A row may be odd in more than one way. <b>Unusual</b> is what lies "
             "outside of the range of the months before by more than half of it, and 0.01% of the rows at least."
         )
-        after = _oddities(numbers.oddities)
+        after = _anomalies(numbers.anomalies)
     return (
         f'<section id="{chart.name}">\n<h2>{escape(heading[0].upper() + heading[1:])}</h2>\n<p>{caption}</p>\n'
         f"<figure>{chart.svg()}</figure>\n{after}</section>\n"
     )
 
 
-def unusual(oddity: Oddity) -> bool:
+def unusual(anomaly: Anomaly) -> bool:
     """Whether an oddity's share lies clearly outside of those of the months before."""
-    if not oddity.before:
+    if not anomaly.before:
         return False
-    low, high = min(oddity.before), max(oddity.before)
+    low, high = min(anomaly.before), max(anomaly.before)
     slack = max((high - low) / 2, 0.0001)
-    return not low - slack <= oddity.share <= high + slack
+    return not low - slack <= anomaly.share <= high + slack
 
 
-def _oddities(oddities: Sequence[Oddity]) -> str:
-    months = max((len(each.before) for each in oddities), default=0)
+def _anomalies(anomalies: Sequence[Anomaly]) -> str:
+    months = max((len(each.before) for each in anomalies), default=0)
     before = f"{months} month{'s' if months != 1 else ''} before"
     head = ("Oddity", "Rows", "Share", *((f"Median of<br>{before}", "Lowest", "Highest", "") if months else ()))
     rows = []
-    for each in oddities:
-        cells = [escape(words_of(each.name)), f"{each.rows:,}", _share(each.share)]
+    for each in anomalies:
+        cells = [escape(label_of(each.name)), f"{each.rows:,}", _share(each.share)]
         if months:
             cells += [_share(share) for share in (statistics.median(each.before), min(each.before), max(each.before))]
             cells.append('<span class="unusual">Unusual</span>' if unusual(each) else "")
@@ -161,7 +161,7 @@ def _oddities(oddities: Sequence[Oddity]) -> str:
     return _table(head, rows)
 
 
-def _ledger(numbers: Numbers) -> str:
+def _ledger(numbers: Metrics) -> str:
     cleaned = numbers.cleaned
     if cleaned is None:
         return ""
@@ -178,7 +178,7 @@ def _ledger(numbers: Numbers) -> str:
     )
 
 
-def _footer(dataset: Dataset, numbers: Numbers) -> str:
+def _footer(dataset: Dataset, numbers: Metrics) -> str:
     parts = [f"{source_line(dataset, numbers)}. Columns after {dataset.dictionary}."]
     if cleaned := numbers.cleaned:
         parts.append(f"File: <code>{escape(cleaned.source_url)}</code>, SHA-256 <code>{cleaned.source_sha256}</code>.")

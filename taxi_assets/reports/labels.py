@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taxi_assets.contracts.model import Dataset
-from taxi_assets.reports.metrics import Numbers
+from taxi_assets.reports.metrics import Metrics
 
 _WORDS = {
     "pickup_before_month": "Picked up before the month",
@@ -18,11 +18,11 @@ _WORDS = {
 }
 
 
-def words_of(oddity: str) -> str:
+def label_of(anomaly: str) -> str:
     """Return an oddity's name for people; `taxi_assets.transform.anomalies` says exactly what is counted."""
-    return _WORDS.get(oddity, oddity.replace("_", " ").capitalize())
+    return _WORDS.get(anomaly, anomaly.replace("_", " ").capitalize())
 
 
-def source_line(dataset: Dataset, numbers: Numbers) -> str:
+def source_line(dataset: Dataset, numbers: Metrics) -> str:
     """Return the source of a chart in one line."""
     return f"Source: NYC TLC Trip Record Data, {dataset.file_stem(numbers.month)}, {numbers.rows:,} rows"

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from taxi_assets.contracts.model import SOURCE_MONTH, Dataset, Role
 from taxi_assets.contracts.zones import ZONES_TABLE
 from taxi_assets.months import Month
-from taxi_assets.reports.sparkline import year_before
 from taxi_assets.records import CleanedFile
+from taxi_assets.reports.sparkline import year_before
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,7 +89,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Oddity:
+class Anomaly:
     """Rows of one oddity: in this month, and the shares that months before had."""
 
     name: str
@@ -99,7 +99,7 @@ class Oddity:
 
 
 @dataclass(frozen=True)
-class Numbers:
+class Metrics:
     """The numbers of a month.
 
     Attributes:
@@ -126,7 +126,7 @@ class Numbers:
     dollars: Spread | None = None
     zones: Sequence[Zone] = ()
     zone_trips: int = 0
-    oddities: Sequence[Oddity] = ()
+    anomalies: Sequence[Anomaly] = ()
     cleaned: CleanedFile | None = field(default=None)
 
     @property
@@ -135,9 +135,9 @@ class Numbers:
         return self.rows - sum(self.days.values())
 
 
-def numbers_of(
+def collect_metrics(
     dataset: Dataset, month: Month, warehouse: Warehouse, cleaned: CleanedFile | None, earlier: Sequence[CleanedFile]
-) -> Numbers:
+) -> Metrics:
     """Gather a month's numbers.
 
     Args:
@@ -164,7 +164,7 @@ def numbers_of(
     weekends = sum(day.weekday() >= 5 for day in days)
     rows = sum(row["trips"] for row in parts.get("time", ()) if Month.of(row["source"]) == month)
     zones = parts.get("zone", [])
-    return Numbers(
+    return Metrics(
         month=month,
         rows=rows,
         days=days,
@@ -175,7 +175,7 @@ def numbers_of(
         dollars=_spread(parts.get("dollars", ())),
         zones=[_zone(row) for row in sorted(zones, key=_most_first)[:TOP]],
         zone_trips=sum(row["trips"] for row in zones),
-        oddities=_oddities(cleaned, earlier),
+        anomalies=_anomalies(cleaned, earlier),
         cleaned=cleaned,
     )
 
@@ -261,15 +261,15 @@ def _zone(row: Mapping[str, Any]) -> Zone:
     )
 
 
-def _oddities(cleaned: CleanedFile | None, earlier: Sequence[CleanedFile]) -> list[Oddity]:
+def _anomalies(cleaned: CleanedFile | None, earlier: Sequence[CleanedFile]) -> list[Anomaly]:
     if cleaned is None:
         return []
 
-    def share(papers: CleanedFile, name: str) -> float:
-        return papers.oddities.get(name, 0) / max(papers.cleaned_rows, 1)
+    def share(record: CleanedFile, name: str) -> float:
+        return record.anomalies.get(name, 0) / max(record.cleaned_rows, 1)
 
     found = [
-        Oddity(name, rows, share(cleaned, name), tuple(share(papers, name) for papers in earlier))
-        for name, rows in cleaned.oddities.items()
+        Anomaly(name, rows, share(cleaned, name), tuple(share(record, name) for record in earlier))
+        for name, rows in cleaned.anomalies.items()
     ]
     return sorted(found, key=lambda each: -each.rows)

@@ -10,11 +10,11 @@ from typing import Protocol
 
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.months import Month
+from taxi_assets.records import CleanedFile, MonthRecord
 from taxi_assets.reports.charts import charts_of, write_pngs
-from taxi_assets.reports.metrics import Numbers, Warehouse, numbers_of
-from taxi_assets.reports.html import page_of
-from taxi_assets.records import CleanedFile, Papers
-from taxi_assets.storage.staging.local import Workroom
+from taxi_assets.reports.html import render_page
+from taxi_assets.reports.metrics import Metrics, Warehouse, collect_metrics
+from taxi_assets.storage.staging.local import StagingArea
 
 PAGE = "report.html"
 
@@ -22,7 +22,7 @@ _MONTHS_BEFORE = 12
 """Months that odd rows are compared with, as the check `oddities` does."""
 
 
-class Shelf(Protocol):
+class FileStore(Protocol):
     """What a report needs of a lake."""
 
     def put_file(self, name: str, path: Path) -> str:
@@ -31,7 +31,7 @@ class Shelf(Protocol):
 
 
 @dataclass(frozen=True)
-class ReportFile(Papers):
+class ReportFile(MonthRecord):
     """A month's report; `file` is the URI of its page.
 
     Attributes:
@@ -52,7 +52,9 @@ def folder_of(dataset: str, month: Month) -> str:
     return f"reports/{dataset}/{month}"
 
 
-def make_report(dataset: Dataset, month: Month, warehouse: Warehouse, lake: Shelf, room: Workroom) -> ReportFile:
+def make_report(
+    dataset: Dataset, month: Month, warehouse: Warehouse, lake: FileStore, staging: StagingArea
+) -> ReportFile:
     """Make the report of a month that is in the warehouse; the same rows and papers give the same bytes.
 
     Args:
@@ -63,13 +65,13 @@ def make_report(dataset: Dataset, month: Month, warehouse: Warehouse, lake: Shel
         room: Where the papers of this month and of those before are.
     """
 
-    def papers(of: Month) -> CleanedFile | None:
-        return room.find(CleanedFile, "cleaned", dataset.name, of)
+    def record(of: Month) -> CleanedFile | None:
+        return staging.find(CleanedFile, "cleaned", dataset.name, of)
 
-    earlier = [found for back in range(1, _MONTHS_BEFORE + 1) if (found := papers(month.plus(-back)))]
-    numbers = numbers_of(dataset, month, warehouse, papers(month), earlier)
+    earlier = [found for back in range(1, _MONTHS_BEFORE + 1) if (found := record(month.plus(-back)))]
+    numbers = collect_metrics(dataset, month, warehouse, record(month), earlier)
     charts = list(charts_of(dataset, numbers))
-    page = page_of(dataset, numbers, charts).encode()
+    page = render_page(dataset, numbers, charts).encode()
     folder = folder_of(dataset.name, month)
     with tempfile.TemporaryDirectory() as drafts:
         for image in write_pngs(dataset, numbers, charts, Path(drafts)):
@@ -90,7 +92,7 @@ def make_report(dataset: Dataset, month: Month, warehouse: Warehouse, lake: Shel
     )
 
 
-def _plotted(numbers: Numbers) -> dict[str, float]:
+def _plotted(numbers: Metrics) -> dict[str, float]:
     found = {"trips_per_day_mean": sum(numbers.days.values()) / len(numbers.days)}
     if numbers.miles:
         found["median_miles"] = numbers.miles.median

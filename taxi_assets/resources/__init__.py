@@ -11,9 +11,9 @@ from typing import Any
 import dagster as dg
 
 from taxi_assets.settings import Settings, variable
-from taxi_assets.storage.limits import Engine
 from taxi_assets.source.client import Source, without_secrets
-from taxi_assets.storage.staging.local import Workroom
+from taxi_assets.storage.limits import ResourceLimits
+from taxi_assets.storage.staging.local import StagingArea
 
 
 class SourceResource(dg.ConfigurableResource):
@@ -66,7 +66,7 @@ class SourceResource(dg.ConfigurableResource):
         )
 
 
-class WorkResource(dg.ConfigurableResource):
+class StagingResource(dg.ConfigurableResource):
     """The folder of raw and cleaned months, and how much of the machine working on them may use."""
 
     root: str
@@ -75,21 +75,21 @@ class WorkResource(dg.ConfigurableResource):
     rejected_share_limit: float
 
     @classmethod
-    def from_settings(cls, settings: Settings, **more: Any) -> WorkResource:
+    def from_settings(cls, settings: Settings, **more: Any) -> StagingResource:
         """Make the resource that the settings describe."""
-        engine = settings.engine
+        limits = settings.limits
         return cls(
             root=str(settings.work_dir),
-            memory=engine.memory,
-            threads=engine.threads,
+            memory=limits.memory,
+            threads=limits.threads,
             rejected_share_limit=settings.rejected_share_limit,
             **more,
         )
 
-    def workroom(self) -> Workroom:
+    def staging(self) -> StagingArea:
         """Return the work room."""
-        return Workroom(Path(self.root))
+        return StagingArea(Path(self.root))
 
-    def engine(self) -> Engine:
+    def limits(self) -> ResourceLimits:
         """Return the engine."""
-        return Engine(self.memory, self.threads)
+        return ResourceLimits(self.memory, self.threads)

@@ -16,11 +16,11 @@ from dagster_gcp import BigQueryResource, GCSResource
 from google.cloud import bigquery, storage
 from pydantic import Field
 
-from taxi_assets.resources import WorkResource
+from taxi_assets.resources import StagingResource
 from taxi_assets.settings import Settings, google_emulators, variable
-from taxi_assets.storage.staging.gcs import GcsWorkroom
 from taxi_assets.storage.google.access import GoogleAccess
-from taxi_assets.storage.staging.local import Workroom
+from taxi_assets.storage.staging.gcs import GcsStagingArea
+from taxi_assets.storage.staging.local import StagingArea
 
 _CREDENTIALS = "A service account's JSON key, or the path of its file; none: Application Default Credentials."
 
@@ -59,15 +59,15 @@ class CloudStorageResource(GCSResource):
         return self.access().storage()
 
 
-class CloudWorkResource(WorkResource):
+class GcsStagingResource(StagingResource):
     """Raw and cleaned months in a bucket; `root` is the folder of this machine's copies."""
 
     gcs: CloudStorageResource
     url: str
 
-    def workroom(self) -> Workroom:
+    def staging(self) -> StagingArea:
         """Return the work room."""
-        return GcsWorkroom(Path(self.root), self.gcs.access(), self.url)
+        return GcsStagingArea(Path(self.root), self.gcs.access(), self.url)
 
 
 class WarehouseResource(BigQueryResource):

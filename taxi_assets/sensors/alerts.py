@@ -18,21 +18,21 @@ import dagster as dg
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from dagster._time import get_current_datetime
 
-from taxi_assets.instance import history
-from taxi_assets.sensors.polling import ask
-from taxi_assets.sensors.delivery import UndeliveredError, channels, deliver
-from taxi_assets.instance.launch import why
-from taxi_assets.instance.recovery import will_run_again
 from taxi_assets.contracts.model import Dataset
+from taxi_assets.instance import history
+from taxi_assets.instance.launch import failure_reason
+from taxi_assets.instance.recovery import will_run_again
 from taxi_assets.months import Month
+from taxi_assets.sensors.delivery import UndeliveredError, channels, deliver
+from taxi_assets.sensors.polling import poll
 from taxi_assets.settings import Settings
 
 INTERVAL = 30
 LATE = timedelta(days=75)
 """TLC publishes 47-62 days after a month's end, once after 93. A dataset's month that has not landed by then is told
 of; so is one that TLC does have, because every schedule and sensor should have loaded it two weeks before."""
-_MOST_LINES = 5
-_MOST_WAITING = 100
+_MAX_LINES = 5
+_MAX_OUTBOX = 100
 _SECONDS = 15.0
 """No text is sent after so many seconds of a tick's sending; Dagster ends a tick after 60 s."""
 
@@ -50,7 +50,7 @@ class Memory:
     """
 
     until: float = 0.0
-    told: list[str] = field(default_factory=list)
+    notified: list[str] = field(default_factory=list)
     failing: dict[str, tuple[str, float]] = field(default_factory=dict)
     late: list[str] = field(default_factory=list)
     outbox: list[tuple[str, list[str]]] = field(default_factory=list)
@@ -109,7 +109,7 @@ def _send(settings: Settings, memory: Memory) -> list[str]:
                 still.append(channel)
         if still:
             waiting.append((text, still))
-    memory.outbox = waiting[-_MOST_WAITING:]
+    memory.outbox = waiting[-_MAX_OUTBOX:]
     forgotten = len(waiting) - len(memory.outbox)
     return [*down.values(), *([f"{forgotten} alerts are too old to be kept"] if forgotten else [])]
 
@@ -123,10 +123,10 @@ def _ended(instance: dg.DagsterInstance, settings: Settings, memory: Memory) -> 
     )
     for record in records:
         run, ended = record.dagster_run, record.update_timestamp.timestamp()
-        told = f"failed {run.run_id}"
-        if told in memory.told or will_run_again(run):
+        notified = f"failed {run.run_id}"
+        if notified in memory.notified or will_run_again(run):
             continue
-        memory.told = [*memory.told[-_MOST_WAITING:], told]
+        memory.notified = [*memory.notified[-_MAX_OUTBOX:], notified]
         memory.until = max(memory.until, ended)
         yield _failure(instance, settings, run, ended, memory)
 
@@ -143,9 +143,9 @@ def _failure(instance: dg.DagsterInstance, settings: Settings, run: dg.DagsterRu
             memory.failing[f"{name} {month}"] = (asset, record.timestamp)
     if not lines:  # the run ended for another reason than its months
         memory.failing |= {f"{name} {month}": (history.TABLE, ended) for name, month in history.months_of_run(run)}
-        lines = [f"{history.about(run)} failed: {why(instance, run)}"]
-    more = [f"... and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
-    return "\n".join([*lines[:_MOST_LINES], *more, _link(settings, run.run_id)])
+        lines = [f"{history.describe_run(run)} failed: {failure_reason(instance, run)}"]
+    more = [f"... and {len(lines) - _MAX_LINES} more"] if len(lines) > _MAX_LINES else []
+    return "\n".join([*lines[:_MAX_LINES], *more, _link(settings, run.run_id)])
 
 
 def _link(settings: Settings, run_id: str) -> str:
@@ -169,12 +169,12 @@ def _stuck(instance: dg.DagsterInstance, settings: Settings, memory: Memory, now
         queued = run.status == dg.DagsterRunStatus.QUEUED
         begun = record.start_time or record.create_timestamp.timestamp()
         hours = (now.timestamp() - begun) / 3600
-        told = f"stuck {run.run_id}"
-        if hours < settings.stuck_after_hours or told in memory.told or (queued and running):
+        notified = f"stuck {run.run_id}"
+        if hours < settings.stuck_after_hours or notified in memory.notified or (queued and running):
             continue
-        memory.told = [*memory.told[-_MOST_WAITING:], told]
+        memory.notified = [*memory.notified[-_MAX_OUTBOX:], notified]
         state = "waits" if queued else f"is {run.status.value.lower()}"
-        yield f"{history.about(run)} is stuck: its run {state} since {hours:.1f} hours\n{_link(settings, run.run_id)}"
+        yield f"{history.describe_run(run)} is stuck: its run {state} since {hours:.1f} hours\n{_link(settings, run.run_id)}"
 
 
 def _late(
@@ -185,13 +185,17 @@ def _late(
     # of a dataset that is not in use, nothing has landed
     late = {name: newest for name, newest in last.items() if newest and newest < month}
     for key in memory.late:
-        name, told = key.split()
-        if told == str(month) and name not in late:
+        name, notified = key.split()
+        if notified == str(month) and name not in late:
             yield f"{key} has recovered: it has landed"
-    untold = [(name, month) for name in late if f"{name} {month}" not in memory.late]
+    unnotified = [(name, month) for name in late if f"{name} {month}" not in memory.late]
     memory.late = [f"{name} {month}" for name in late]
-    if untold:
-        news = ask(context.instance, context.resources.source.source(), untold, now.date()).news
-        for name, month in untold:
-            said = news[name, month].reason or "the source has it" if (name, month) in news else "the source is down"
+    if unnotified:
+        availability = poll(context.instance, context.resources.source.source(), unnotified, now.date()).availability
+        for name, month in unnotified:
+            said = (
+                availability[name, month].reason or "the source has it"
+                if (name, month) in availability
+                else "the source is down"
+            )
             yield f"{name} {month} has not landed {LATE.days} days after its end; the last is {late[name]}. {said}"

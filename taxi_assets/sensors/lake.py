@@ -14,13 +14,13 @@ from typing import Any
 
 import dagster as dg
 
-from taxi_assets.instance import history
-from taxi_assets.sensors.polling import MOST_RUNS
-from taxi_assets.jobs import GCS_TO_BIGQUERY, request
-from taxi_assets.partitions import ranges
 from taxi_assets.contracts.model import Dataset
-from taxi_assets.months import Month
 from taxi_assets.errors import PermanentError, TransientError
+from taxi_assets.instance import history
+from taxi_assets.jobs import GCS_TO_BIGQUERY, request
+from taxi_assets.months import Month
+from taxi_assets.partitions import ranges
+from taxi_assets.sensors.polling import MAX_OPEN_RUNS
 
 INTERVAL = 120
 SECONDS = 25.0
@@ -61,13 +61,13 @@ def lake_sensor(datasets: Mapping[str, Dataset], jobs: Sequence[Any], status: An
                     if time.monotonic() > until:
                         break
                 for months in ranges(foreign):
-                    if len(requests) + runs < MOST_RUNS:
+                    if len(requests) + runs < MAX_OPEN_RUNS:
                         requests.append(request(name, months, GCS_TO_BIGQUERY))
                     else:
                         for month in months:  # looked at again at the next tick
                             del seen[f"{name} {month}"]
         except TransientError as error:
-            return dg.SensorResult(skip_reason=f"the lake does not answer: {error.what}")
+            return dg.SensorResult(skip_reason=f"the lake does not answer: {error.message}")
         said = "; ".join(f"{note.asset_key.path[0]} {str(note.partition)[:7]}: {note.description}" for note in notes)
         return dg.SensorResult(
             run_requests=requests or None,
@@ -94,7 +94,7 @@ def _look(
                 continue
             text, metadata = "put by someone else", {"rows": found.rows, "sha256": found.sha256}
         except PermanentError as error:
-            text, metadata = error.what, {"status": "failed", "kind": error.kind, "error": str(error)}
+            text, metadata = error.message, {"status": "failed", "kind": error.kind, "error": str(error)}
         yield month, dg.AssetObservation(key, description=text, partition=f"{month}-01", metadata=metadata)
 
 

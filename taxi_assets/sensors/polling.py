@@ -14,29 +14,29 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from taxi_assets.contracts.model import Dataset
 from taxi_assets.instance import history
 from taxi_assets.instance.history import Key
-from taxi_assets.partitions import partitions_of
-from taxi_assets.contracts.model import Dataset
 from taxi_assets.months import Month
-from taxi_assets.source.availability import News, look
+from taxi_assets.partitions import partitions_of
+from taxi_assets.source.availability import Availability, probe
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from taxi_assets.source.client import Source
 
-MOST_RUNS = 12
+MAX_OPEN_RUNS = 12
 """Runs that may be waiting or under way before nothing more is asked for: four datasets' history from 2009 on is some
 55 runs, which come in as many portions as the machine takes."""
 
-SECONDS, PATIENCE = 20.0, 5.0
+POLL_BUDGET_SECONDS, PROBE_TIMEOUT_SECONDS = 20.0, 5.0
 """A tick of Dagster's ends after 60 s. No question is put later than 20 s into it, and the last one may take three
 silences (to connect, to answer, to send) of 5 s at each of two addresses."""
 
 
 @dataclass
-class Round:
+class PollResult:
     """What the source said in one round of questions.
 
     Attributes:
@@ -45,22 +45,26 @@ class Round:
         why: Why not all were.
     """
 
-    news: dict[Key, News] = field(default_factory=dict)
+    availability: dict[Key, Availability] = field(default_factory=dict)
     left: list[Key] = field(default_factory=list)
-    why: str = ""
+    reason: str = ""
 
     def sentence(self) -> str:
         """Say what came of it, for the tick."""
-        counts = Counter(news.status for news in self.news.values())
+        counts = Counter(availability.status for availability in self.availability.values())
         parts = [f"{count} {status.replace('_', ' ')}" for status, count in counts.most_common()]
-        reasons = [f"{name} {month}: {news.reason}" for (name, month), news in self.news.items() if news.reason]
+        reasons = [
+            f"{name} {month}: {availability.reason}"
+            for (name, month), availability in self.availability.items()
+            if availability.reason
+        ]
         more = f", and {len(reasons) - 4} more" if len(reasons) > 4 else ""
-        text = f"asked the source for {len(self.news)} months: {', '.join(parts) or 'none'}"
+        text = f"asked the source for {len(self.availability)} months: {', '.join(parts) or 'none'}"
         details = f" ({'; '.join(reasons[:4])}{more})" if reasons else ""
-        return f"{text}{details}{f'; {self.why}' if self.why else ''}"
+        return f"{text}{details}{f'; {self.reason}' if self.reason else ''}"
 
 
-def ask(instance: dg.DagsterInstance, source: Source, questions: Iterable[Key], today: date) -> Round:
+def poll(instance: dg.DagsterInstance, source: Source, questions: Iterable[Key], today: date) -> PollResult:
     """Ask the source for months, until the time is over or it stops answering.
 
     Args:
@@ -70,24 +74,26 @@ def ask(instance: dg.DagsterInstance, source: Source, questions: Iterable[Key], 
         today: The day, which may be another than the clock's in a test.
     """
     quick = replace(
-        source, connect_timeout=min(source.connect_timeout, PATIENCE), read_timeout=min(source.read_timeout, PATIENCE)
+        source,
+        connect_timeout=min(source.connect_timeout, PROBE_TIMEOUT_SECONDS),
+        read_timeout=min(source.read_timeout, PROBE_TIMEOUT_SECONDS),
     )
     asked = list(questions)
     by_dataset: dict[str, list[Month]] = {}
     for name, month in asked:
         by_dataset.setdefault(name, []).append(month)
     known = {name: history.raw_files(instance, name, months) for name, months in by_dataset.items()}
-    until = time.monotonic() + SECONDS
-    done = Round()
+    until = time.monotonic() + POLL_BUDGET_SECONDS
+    done = PollResult()
     for position, (name, month) in enumerate(asked):
         if time.monotonic() > until:
-            done.why = f"{len(asked) - position} more are for another time"
-        elif any(news.status == "down" for news in done.news.values()):
-            done.why = f"the source does not answer, so it was not asked for {len(asked) - position} more"
-        if done.why:
+            done.reason = f"{len(asked) - position} more are for another time"
+        elif any(availability.status == "down" for availability in done.availability.values()):
+            done.reason = f"the source does not answer, so it was not asked for {len(asked) - position} more"
+        if done.reason:
             done.left = asked[position:]
             break
-        done.news[name, month] = look(quick, name, month, known[name].get(month), today)
+        done.availability[name, month] = probe(quick, name, month, known[name].get(month), today)
     return done
 
 

@@ -14,18 +14,18 @@ from typing import Any
 import dagster as dg
 from dagster._time import get_current_datetime
 
+from taxi_assets.contracts.model import Dataset
 from taxi_assets.instance import history
-from taxi_assets.sensors.polling import MOST_RUNS, ask, months_at
 from taxi_assets.instance.history import Key
 from taxi_assets.jobs import request
-from taxi_assets.partitions import ranges
-from taxi_assets.contracts.model import Dataset
 from taxi_assets.months import Month
+from taxi_assets.partitions import ranges
+from taxi_assets.sensors.polling import MAX_OPEN_RUNS, months_at, poll
 from taxi_assets.settings import Settings
 
 INTERVAL = 3600
 """Seconds between ticks; TLC publishes once a month."""
-MOST = 80
+MAX_QUESTIONS = 80
 """Questions of one tick, out of politeness: every month since 2009 is asked for within ten hours all the same."""
 NEWEST = 3
 """Months of each dataset that every tick asks for."""
@@ -56,26 +56,26 @@ def _tick(
     cursor = json.loads(context.cursor or "{}")
     requested: dict[str, str] = cursor.get("requested", {})
     runs, under_way = history.under_way(context.instance)
-    if runs >= MOST_RUNS:
+    if runs >= MAX_OPEN_RUNS:
         return dg.SensorResult(skip_reason=f"{runs} runs have not ended; the source is asked when there are fewer")
     newest, older = _months(datasets, now, settings.automation_since)
     start = next((place for place, (name, month) in enumerate(older) if f"{name} {month}" == cursor.get("turn")), 0)
     questions = [key for key in [*newest, *older[start:]] if key not in under_way]
     source = context.resources.source.source()
-    answers = ask(context.instance, source, questions[:MOST], now.date())
+    answers = poll(context.instance, source, questions[:MAX_QUESTIONS], now.date())
     wanted = {
-        (name, month): news.version
-        for (name, month), news in answers.news.items()
-        if news.worth_fetching and requested.get(f"{name} {month}") != news.version
+        (name, month): availability.version
+        for (name, month), availability in answers.availability.items()
+        if availability.worth_fetching and requested.get(f"{name} {month}") != availability.version
     }
     requests: list[dg.RunRequest] = []
     for name in datasets:
         for months in ranges(month for dataset, month in wanted if dataset == name):
-            if len(requests) + runs < MOST_RUNS:
+            if len(requests) + runs < MAX_OPEN_RUNS:
                 requests.append(request(name, months))
                 requested |= {f"{name} {month}": wanted.pop((name, month)) for month in months}
     # the next tick goes on with the first month that this one did not come to, or had no run to spare for
-    undone = {*wanted, *answers.left, *questions[MOST:]}.intersection(older)
+    undone = {*wanted, *answers.left, *questions[MAX_QUESTIONS:]}.intersection(older)
     turn = next((f"{name} {month}" for name, month in questions if (name, month) in undone), "")
     return dg.SensorResult(
         run_requests=requests or None,

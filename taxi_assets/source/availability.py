@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from taxi_assets.months import Month
-from taxi_assets.source.inspection import Door
 from taxi_assets.errors import NotPublishedError, TaxiError, TransientError
+from taxi_assets.months import Month
 from taxi_assets.records import RawFile
 from taxi_assets.source.client import ForbiddenError, Source
+from taxi_assets.source.inspection import FileInspector
 
 Status = Literal["new", "changed", "unchanged", "not_published", "refused", "down"]
 
 
 @dataclass(frozen=True)
-class News:
+class Availability:
     """What the source says of one month.
 
     Attributes:
@@ -40,7 +40,7 @@ class News:
         return self.status in ("new", "changed")
 
 
-def look(source: Source, dataset: str, month: Month, known: RawFile | None, today: date) -> News:
+def probe(source: Source, dataset: str, month: Month, known: RawFile | None, today: date) -> Availability:
     """Ask a source for a month without fetching it: a conditional request, of whose body only the start is read.
 
     Not HEAD, which release mirrors answer differently, and which cannot show that the file is an error page.
@@ -57,23 +57,23 @@ def look(source: Source, dataset: str, month: Month, known: RawFile | None, toda
         try:
             with source.open(url, known) as answer:
                 if known and answer.unchanged:
-                    return News("unchanged", version_of(known.etag or known.last_modified, known.bytes))
-                Door.glance(next(answer.blocks, b""))
+                    return Availability("unchanged", version_of(known.etag or known.last_modified, known.bytes))
+                FileInspector.sniff(next(answer.blocks, b""))
                 version = version_of(answer.etag or answer.last_modified, answer.size)
         except (NotPublishedError, ForbiddenError) as error:  # noqa: PERF203 - two addresses at most
             said.append(error)
         except TransientError as error:
-            return News("down", reason=error.what)
+            return Availability("down", reason=error.message)
         except TaxiError as error:
-            return News("refused", reason=error.what)
+            return Availability("refused", reason=error.message)
         else:
             if known is None:
-                return News("new", version)
+                return Availability("new", version)
             same = version == version_of(known.etag or known.last_modified, known.bytes)
-            return News("unchanged" if same else "changed", version)
+            return Availability("unchanged" if same else "changed", version)
     meaning = source.absent(dataset, month, said, today)
     status: Status = "not_published" if isinstance(meaning, NotPublishedError) else "refused"
-    return News(status, reason="; ".join(dict.fromkeys(each.what for each in said)))
+    return Availability(status, reason="; ".join(dict.fromkeys(each.message for each in said)))
 
 
 def version_of(validator: str, size: int) -> str:

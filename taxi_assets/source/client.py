@@ -23,12 +23,12 @@ from urllib.parse import unquote, urljoin, urlsplit
 import requests
 import urllib3
 
-from taxi_assets.months import Month
-from taxi_assets.source.inspection import Door, NotATripFileError
 from taxi_assets.errors import NotPublishedError, PermanentError, TaxiError, TransientError
+from taxi_assets.months import Month
 from taxi_assets.records import RawFile, ZonesFile
-from taxi_assets.retries import patiently
-from taxi_assets.storage.staging.local import Workroom
+from taxi_assets.retries import retrying
+from taxi_assets.source.inspection import FileInspector, NotATripFileError
+from taxi_assets.storage.staging.local import StagingArea
 
 _CHUNK = 1 << 18
 MAX_BYTES = 16 << 30
@@ -89,7 +89,7 @@ class Source:
         self,
         dataset: str,
         month: Month,
-        workroom: Workroom,
+        staging: StagingArea,
         *,
         progress: Progress | None = None,
         today: Callable[[], date] = date.today,
@@ -104,14 +104,14 @@ class Source:
             PermanentError: Forbidden, or not a trip file.
             TransientError: Every attempt met a busy or broken link.
         """
-        known = workroom.intact(workroom.find(RawFile, "raw", dataset, month))
-        where = f"{dataset} {month}"
+        known = staging.intact(staging.find(RawFile, "raw", dataset, month))
+        location = f"{dataset} {month}"
         absent: list[TaxiError] = []
         for url in self.urls(dataset, month):
-            for attempt in patiently(self.attempts, self.first_wait):
-                with attempt, named(f"{where}, {without_secrets(url)}"):
+            for attempt in retrying(self.attempts, self.first_wait):
+                with attempt, with_location(f"{location}, {without_secrets(url)}"):
                     try:
-                        return self._fetch_once(url, dataset, month, workroom, known, progress)
+                        return self._fetch_once(url, dataset, month, staging, known, progress)
                     except (NotPublishedError, ForbiddenError) as error:
                         absent.append(error)
         raise self.absent(dataset, month, absent, today())
@@ -128,11 +128,11 @@ class Source:
         asked = " and ".join(without_secrets(url) for url in self.urls(dataset, month))
         forbidden = next((error for error in said if isinstance(error, ForbiddenError)), None)
         if forbidden and month.plus(LATE_AFTER_MONTHS) < Month.of(today):
-            return PermanentError(forbidden.what, where=f"{dataset} {month}, {asked}", fix=forbidden.fix)
+            return PermanentError(forbidden.message, location=f"{dataset} {month}, {asked}", remedy=forbidden.remedy)
         return NotPublishedError(
             f"{dataset} {month} is not published",
-            where=asked,
-            fix="TLC publishes about two months after a month's end; ask again later, or check TAXI_CSV_URL, "
+            location=asked,
+            remedy="TLC publishes about two months after a month's end; ask again later, or check TAXI_CSV_URL, "
             "TAXI_PARQUET_URL and TAXI_SOURCE",
         )
 
@@ -141,7 +141,7 @@ class Source:
         url: str,
         dataset: str,
         month: Month,
-        workroom: Workroom,
+        staging: StagingArea,
         known: RawFile | None,
         progress: Progress | None,
     ) -> tuple[RawFile, bool]:
@@ -149,20 +149,20 @@ class Source:
         with self.open(url, known_here) as answer:
             if answer.unchanged and known:
                 return known, False
-            door = Door()
-            with workroom.temporary(f"{dataset}-{month}") as draft:
+            inspector = FileInspector()
+            with staging.temporary(f"{dataset}-{month}") as draft:
                 with draft.open("wb") as file:
                     for block in answer.blocks:
-                        door.feed(block)
+                        inspector.feed(block)
                         file.write(block)
-                        if door.bytes > MAX_BYTES:
+                        if inspector.bytes > MAX_BYTES:
                             raise NotATripFileError(f"not a trip file: it does not end after {MAX_BYTES >> 30} GiB")
                         if progress:
-                            progress(door.bytes, answer.size)
-                contents = door.finish(draft)
+                            progress(inspector.bytes, answer.size)
+                contents = inspector.finish(draft)
                 suffix = ".gz" if contents.compression == "gzip" else ""
                 name = f"{dataset}_tripdata_{month}.{contents.sha256[:8]}.{contents.format}{suffix}"
-                papers = RawFile(
+                record = RawFile(
                     dataset=dataset,
                     month=month,
                     file=f"raw/{dataset}/{name}",
@@ -171,9 +171,9 @@ class Source:
                     last_modified=answer.last_modified,
                     **dataclasses.asdict(contents),
                 )
-                if papers != known:
-                    workroom.commit("raw", papers, {papers.file: draft})
-                return papers, known is None or known.sha256 != papers.sha256
+                if record != known:
+                    staging.commit("raw", record, {record.file: draft})
+                return record, known is None or known.sha256 != record.sha256
 
     @contextlib.contextmanager
     def open(self, url: str, known: RawFile | ZonesFile | None = None) -> Iterator[Answer]:
@@ -236,7 +236,7 @@ class Source:
         except PermissionError as error:
             if error.filename != str(path):
                 raise
-            raise PermanentError(f"{path} may not be read", fix="give this user the right to read it") from error
+            raise PermanentError(f"{path} may not be read", remedy="give this user the right to read it") from error
 
 
 class ForbiddenError(PermanentError):
@@ -244,31 +244,31 @@ class ForbiddenError(PermanentError):
 
 
 @contextlib.contextmanager
-def named(where: str) -> Iterator[None]:
+def with_location(location: str) -> Iterator[None]:
     """Say where a failure happened, if it does not say so itself."""
     try:
         yield
     except TaxiError as error:
-        error.where = error.where or where
+        error.location = error.location or location
         raise
 
 
 @contextlib.contextmanager
 def _broken_links_are_transient() -> Iterator[None]:
-    fix = "check the network and the address; the month is asked for again at the next run"
+    remedy = "check the network and the address; the month is asked for again at the next run"
     try:
         yield
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
         # without the cause, which quotes the address, secrets and all
         raise PermanentError(
-            "not an address that can be fetched", fix="correct TAXI_CSV_URL, TAXI_PARQUET_URL or TAXI_ZONES_URL"
+            "not an address that can be fetched", remedy="correct TAXI_CSV_URL, TAXI_PARQUET_URL or TAXI_ZONES_URL"
         ) from None
     except requests.exceptions.TooManyRedirects as error:
-        raise PermanentError("the source redirects in a circle", fix="check the address in a browser") from error
+        raise PermanentError("the source redirects in a circle", remedy="check the address in a browser") from error
     except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
-        raise TransientError("the source does not answer in time", fix=fix) from error
+        raise TransientError("the source does not answer in time", remedy=remedy) from error
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, ConnectionError) as error:
-        raise TransientError(f"the link to the source broke: {_cause(error)}", fix=fix) from error
+        raise TransientError(f"the link to the source broke: {_cause(error)}", remedy=remedy) from error
 
 
 def _cause(error: BaseException) -> str:
@@ -284,13 +284,13 @@ def _raise_for_status(response: requests.Response) -> None:
     if status in _ABSENT:
         raise NotPublishedError(said)
     if status == requests.codes.forbidden:
-        raise ForbiddenError(f"{said}: forbidden", fix="check the address, and whether this machine may read it")
+        raise ForbiddenError(f"{said}: forbidden", remedy="check the address, and whether this machine may read it")
     if status in _BUSY or status >= requests.codes.server_error:
-        error = TransientError(said, fix="the source is busy; the month is asked for again at the next run")
+        error = TransientError(said, remedy="the source is busy; the month is asked for again at the next run")
         error.retry_after = _seconds(response.headers.get("Retry-After", ""))
         raise error
     if status not in (requests.codes.ok, requests.codes.not_modified):
-        raise PermanentError(said, fix="check the address in a browser")
+        raise PermanentError(said, remedy="check the address in a browser")
 
 
 def _refuse_inner_redirect(asked: str, response: requests.Response, **_: object) -> None:
@@ -305,14 +305,16 @@ def _refuse_inner_redirect(asked: str, response: requests.Response, **_: object)
     """
     if not response.is_redirect:
         return
-    fix = "check the address in a browser; if it is right, put the one that it leads to into the settings"
+    remedy = "check the address in a browser; if it is right, put the one that it leads to into the settings"
     try:
         to = urljoin(response.url, response.headers["Location"])
         outside = urlsplit(to).scheme in ("http", "https") and (_is_inner(asked) or not _is_inner(to))
     except ValueError:
-        raise PermanentError("the source redirects to an address that is none", fix=fix) from None
+        raise PermanentError("the source redirects to an address that is none", remedy=remedy) from None
     if not outside:
-        raise PermanentError(f"the source redirects to {without_secrets(to)}, which is not on the internet", fix=fix)
+        raise PermanentError(
+            f"the source redirects to {without_secrets(to)}, which is not on the internet", remedy=remedy
+        )
 
 
 def _is_inner(url: str) -> bool:

@@ -28,11 +28,11 @@ BOM = b"\xef\xbb\xbf"
 MAX_LINE = 4 << 20
 """Bytes in a line before the file counts as not made of lines. TLC's longest lines have about 250."""
 
-MOST_TIMES, MOST_ROWS_A_BYTE, SMALL = 100, 10, 64 << 20
+MAX_UNPACK_RATIO, MAX_ROWS_PER_BYTE, ALWAYS_ALLOWED_BYTES = 100, 10, 64 << 20
 """Beyond 64 MiB of text, a gzip file may unpack to 100 times its size; beyond as many rows, a Parquet file may have ten
 a byte. TLC's samples reach 4.5 times and 0.06 rows (measured); gzip allows 1,000 times."""
 
-MOST_IN_A_COLUMN = 1 << 30
+MAX_COLUMN_CHUNK_BYTES = 1 << 30
 """Bytes to which one column of a Parquet file's row group may unpack; that of 25 million trips in one group has 200
 million."""
 
@@ -64,11 +64,11 @@ _MAGIC = (
 class NotATripFileError(PermanentError):
     """The bytes are something else than a month of trips."""
 
-    def __init__(self, looks_like: str, *, where: str = "", fix: str = "") -> None:
+    def __init__(self, looks_like: str, *, location: str = "", remedy: str = "") -> None:
         super().__init__(
             looks_like if looks_like.startswith("not a trip file") else f"not a trip file: it is {looks_like}",
-            where=where,
-            fix=fix or "look at the address in a browser; the source may have moved, or refuse this machine",
+            location=location,
+            remedy=remedy or "look at the address in a browser; the source may have moved, or refuse this machine",
         )
 
 
@@ -162,7 +162,7 @@ class Contents:
     source_rows: int
 
 
-class Door:
+class FileInspector:
     """Takes a file's bytes in order, and knows at the end what they are.
 
     Attributes:
@@ -193,7 +193,7 @@ class Door:
             self._start += chunk
             if len(self._start) < 8:
                 return
-            self._recognise(self._start)
+            self._detect_format(self._start)
             chunk, self._start = self._start, b""
         if self.format == "csv":
             self._read(chunk)
@@ -210,7 +210,7 @@ class Door:
         if not self.format:
             if not self._start.strip():
                 raise NotATripFileError(f"not a trip file: it is empty ({self.bytes} bytes)")
-            self._recognise(self._start)
+            self._detect_format(self._start)
             self._read(self._start)
         sha256 = self._sha.hexdigest()
         if self.format == "parquet":
@@ -221,18 +221,18 @@ class Door:
         return Contents("csv", self.compression, self.bytes, sha256, self._lines.lines - 1)
 
     @classmethod
-    def glance(cls, start: bytes) -> None:
+    def sniff(cls, start: bytes) -> None:
         """Turn away a file whose first bytes already show that it is no trip file; a month is not read for that.
 
         Raises:
             NotATripFileError: They do.
         """
-        door = cls()
-        door.feed(start)
-        if door.format == "csv":
-            door._check_head()
+        inspector = cls()
+        inspector.feed(start)
+        if inspector.format == "csv":
+            inspector._check_head()
 
-    def _recognise(self, start: bytes) -> None:
+    def _detect_format(self, start: bytes) -> None:
         for magic, name in _MAGIC:
             if start.startswith(magic):
                 raise NotATripFileError(name)
@@ -251,8 +251,8 @@ class Door:
                     self._check_head()
             self._lines.feed(text)
             self._text += len(text)
-            if self._text > SMALL + MOST_TIMES * self.bytes:
-                raise NotATripFileError(f"a gzip file that unpacks to more than {MOST_TIMES} times its size")
+            if self._text > ALWAYS_ALLOWED_BYTES + MAX_UNPACK_RATIO * self.bytes:
+                raise NotATripFileError(f"a gzip file that unpacks to more than {MAX_UNPACK_RATIO} times its size")
 
     def _check_head(self) -> None:
         """Turn the file away if its first lines show that it is something else."""
@@ -286,11 +286,11 @@ def parquet_rows(path: Path) -> int:
         raise NotATripFileError(
             f"not a trip file: a Parquet file without a readable footer, probably cut off ({error})"
         ) from error
-    if footer.num_rows > SMALL + MOST_ROWS_A_BYTE * path.stat().st_size:
+    if footer.num_rows > ALWAYS_ALLOWED_BYTES + MAX_ROWS_PER_BYTE * path.stat().st_size:
         raise NotATripFileError(f"a Parquet file that claims {footer.num_rows:,} rows, too many for its size")
     groups = (footer.row_group(number) for number in range(footer.num_row_groups))
     largest = max((g.column(n).total_uncompressed_size for g in groups for n in range(g.num_columns)), default=0)
-    if largest > MOST_IN_A_COLUMN:
+    if largest > MAX_COLUMN_CHUNK_BYTES:
         raise NotATripFileError(f"a Parquet file of which a column unpacks to {largest:,} bytes at a time")
     return int(footer.num_rows)
 

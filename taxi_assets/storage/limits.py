@@ -14,20 +14,20 @@ from typing import Any
 
 import duckdb
 
-_IDLE = 200
+_IDLE_MIB = 200
 """MiB of a process that has Dagster, pyarrow and DuckDB loaded and does nothing."""
-_A_MONTH = 150
+_MONTH_MIB = 150
 """MiB that cleaning a month needs, however large it is (measured: 1.4 and 16.4 million rows)."""
-LOADING = 112
+LOAD_MEMORY_MIB = 112
 """MiB with which DuckDB loads the largest month; 400 take as long (16.4 million rows, 15 s of processor time). Queries
 may use all that the process has: a median holds every value."""
 
-LEAST = _IDLE + _A_MONTH
+MIN_MEMORY_MIB = _IDLE_MIB + _MONTH_MIB
 """MiB below which a month does not fit."""
 
 
 @dataclass(frozen=True)
-class Engine:
+class ResourceLimits:
     """How much of the machine the work of one process may use.
 
     Attributes:
@@ -41,7 +41,7 @@ class Engine:
     @property
     def months_at_once(self) -> int:
         """How many months may be cleaned side by side."""
-        return max(1, min(self.threads, (self.memory - _IDLE) // _A_MONTH))
+        return max(1, min(self.threads, (self.memory - _IDLE_MIB) // _MONTH_MIB))
 
     @contextlib.contextmanager
     def connect(self, spill: Path, database: str = ":memory:", **options: Any) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -53,7 +53,7 @@ class Engine:
             options: Further options of `duckdb.connect`.
         """
         config: dict[str, Any] = {
-            "memory_limit": f"{self.memory - _IDLE}MiB",
+            "memory_limit": f"{self.memory - _IDLE_MIB}MiB",
             "threads": str(self.threads),
             "temp_directory": str(spill),
             "autoinstall_known_extensions": "false",

@@ -59,7 +59,7 @@ def conditions(dataset: Dataset, month: Month) -> dict[str, Condition]:
     return found
 
 
-class OddityCounter:
+class AnomalyCounter:
     """Counts each oddity of a month over its cleaned rows."""
 
     def __init__(self, dataset: Dataset, month: Month) -> None:

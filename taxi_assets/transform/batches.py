@@ -23,17 +23,17 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from taxi_assets.source.inspection import BOM, LineCounter, text_blocks
-from taxi_assets.transform.values import given, is_text, within
+from taxi_assets.transform.values import is_present, is_text, within
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 """How texts are read: few of them are different."""
 
-_SHEET_BYTES = 1 << 20
-_SHEET_ROWS = 16_384
+_BATCH_BYTES = 1 << 20
+_BATCH_ROWS = 16_384
 _SAMPLE = 100
 """Lines from which the usual number of fields is taken; TLC's rows can have more fields than the header has names."""
 
-_FEW_LINES = 64
+_SMALL_BLOCK_LINES = 64
 """Lines that are looked at one by one before a doubtful text is divided further."""
 
 
@@ -47,7 +47,7 @@ class Reject(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Sheet:
+class RowBatch:
     """Consecutive rows of a file.
 
     Attributes:
@@ -82,14 +82,14 @@ class CsvFile:
         usual = Counter(len(split_line(line) or ()) for line in lines[1:]).most_common(1)
         self._width = max([width, *(fields for fields, _ in usual)])
 
-    def sheets(self, types: Mapping[int, pa.DataType]) -> Iterator[Sheet]:
+    def row_batches(self, types: Mapping[int, pa.DataType]) -> Iterator[RowBatch]:
         """Yield the file's data lines in order.
 
         Args:
             types: By position, the types of columns that can probably be parsed as such; the others are texts. A
                 column that has another value somewhere is given as text from there on.
         """
-        hopes = {position: types.get(position, TEXT) for position in range(self._width)}
+        type_hints = {position: types.get(position, TEXT) for position in range(self._width)}
         number, header = 1, True
         for text in self._texts():
             if header:
@@ -97,7 +97,7 @@ class CsvFile:
                 number, header = number + _count(skipped).ends, False
             counted = _count(text)
             if counted.lines:
-                yield from self._read(text, number, counted.lines, hopes)
+                yield from self._read(text, number, counted.lines, type_hints)
             number += counted.ends
 
     def _texts(self) -> Iterator[bytes]:
@@ -107,7 +107,7 @@ class CsvFile:
         for block in text_blocks(self._path, self._compression):
             held.append(block)
             size += len(block)
-            if size < _SHEET_BYTES:
+            if size < _BATCH_BYTES:
                 continue
             text = b"".join(held)
             # a CR at the very end may be half of a CRLF
@@ -118,47 +118,47 @@ class CsvFile:
         if text := b"".join(held):
             yield text
 
-    def _read(self, text: bytes, first: int, rows: int, hopes: dict[int, pa.DataType]) -> Iterator[Sheet]:
+    def _read(self, text: bytes, first: int, rows: int, type_hints: dict[int, pa.DataType]) -> Iterator[RowBatch]:
         """Yield the lines of a text, of which `rows` are not blank, and which begins at line `first`."""
-        columns = self._parse(text, hopes, rows)
+        columns = self._parse(text, type_hints, rows)
         if columns:
-            yield Sheet(rows, columns, _Lines(text, first).locate)
+            yield RowBatch(rows, columns, _Lines(text, first).locate)
             return
         lines = text.splitlines(keepends=True)
-        if len(lines) <= _FEW_LINES:
+        if len(lines) <= _SMALL_BLOCK_LINES:
             yield self._line_by_line(lines, first)
             return
-        step = max(_FEW_LINES, math.ceil(len(lines) / 16))
+        step = max(_SMALL_BLOCK_LINES, math.ceil(len(lines) / 16))
         for start in range(0, len(lines), step):
             part = b"".join(lines[start : start + step])
-            yield from self._read(part, first + start, _count(part).lines, hopes)
+            yield from self._read(part, first + start, _count(part).lines, type_hints)
 
-    def _parse(self, text: bytes, hopes: dict[int, pa.DataType], lines: int) -> list[pa.Array] | None:
+    def _parse(self, text: bytes, type_hints: dict[int, pa.DataType], lines: int) -> list[pa.Array] | None:
         """Return the columns as Arrow's parser has them; None if it did not take each line for a row of the width."""
         quoted = b'"' in text
         if b"\0" in text or (quoted and not _quotes_are_plain(text)):
             return None
-        types = hopes
+        types = type_hints
         if (b"x" in text and b"0x" in text) or (b"X" in text and b"0X" in text):  # Arrow reads 0x10 as 16
-            types = {position: TEXT if pa.types.is_integer(kind) else kind for position, kind in hopes.items()}
+            types = {position: TEXT if pa.types.is_integer(kind) else kind for position, kind in type_hints.items()}
         columns = _parse(text, types, quoted=quoted)
         if columns is None:
             columns = _parse(text, dict.fromkeys(types, TEXT), quoted=quoted)
             if columns is None:
                 return None
-            hopes.update({n: TEXT for n, kind in types.items() if kind != TEXT and not _fits(columns[n], kind)})
+            type_hints.update({n: TEXT for n, kind in types.items() if kind != TEXT and not _fits(columns[n], kind)})
         if len(columns[0]) != lines:
             return None
         if odd := [position for position, column in enumerate(columns) if not _is_plain(column)]:
-            hopes.update(dict.fromkeys(odd, TEXT))
-            return self._parse(text, hopes, lines)
+            type_hints.update(dict.fromkeys(odd, TEXT))
+            return self._parse(text, type_hints, lines)
         beyond = columns[len(self.names or ()) :]
-        return None if any(pc.any(given(column)).as_py() for column in beyond) else columns
+        return None if any(pc.any(is_present(column)).as_py() for column in beyond) else columns
 
-    def _line_by_line(self, lines: list[bytes], first: int) -> Sheet:
+    def _line_by_line(self, lines: list[bytes], first: int) -> RowBatch:
         width = len(self.names or ())
         rows: list[list[str]] = []
-        where: list[tuple[int, str]] = []
+        location: list[tuple[int, str]] = []
         damaged: list[Reject] = []
         for number, end in enumerate(lines, first):
             line = end.rstrip(b"\r\n")
@@ -178,9 +178,9 @@ class CsvFile:
                 )
             else:
                 rows.append(fields[:width])
-                where.append(place)
+                location.append(place)
         columns = [pa.array([row[n] for row in rows], pa.string()) for n in range(width)]
-        return Sheet(len(rows), columns, where.__getitem__, damaged)
+        return RowBatch(len(rows), columns, location.__getitem__, damaged)
 
 
 class ParquetFile:
@@ -198,13 +198,13 @@ class ParquetFile:
         self._file = pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 18, page_checksum_verification=True)
         self.names: list[str] = list(self._file.schema_arrow.names)
 
-    def sheets(self, types: Mapping[int, pa.DataType]) -> Iterator[Sheet]:
+    def row_batches(self, types: Mapping[int, pa.DataType]) -> Iterator[RowBatch]:
         """Yield the file's rows in order; a row's line number is its number, from 1, and its raw text is JSON."""
         first = 1
-        for batch in self._file.iter_batches(_SHEET_ROWS):
+        for batch in self._file.iter_batches(_BATCH_ROWS):
             batch = pa.RecordBatch.from_arrays([_as_text(column) for column in batch.columns], batch.schema.names)
             batch.validate(full=True)
-            yield Sheet(batch.num_rows, batch.columns, _Rows(batch, first).locate)
+            yield RowBatch(batch.num_rows, batch.columns, _Rows(batch, first).locate)
             first += batch.num_rows
 
 

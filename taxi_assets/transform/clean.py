@@ -19,28 +19,28 @@ import pyarrow.compute as pc
 
 from taxi_assets.contracts.model import SOURCE_MONTH, Column, Dataset
 from taxi_assets.contracts.schemas import arrow_schema, arrow_type
-from taxi_assets.transform import values as reading
-from taxi_assets.transform import parquet_writer as shelving
-from taxi_assets.transform.daily_counts import DayCounter
 from taxi_assets.errors import PermanentError
-from taxi_assets.transform.anomalies import OddityCounter
 from taxi_assets.records import CleanedFile, RawFile
-from taxi_assets.transform.header import Layout, SourceColumn, recognise
+from taxi_assets.storage.staging.local import StagingArea, sha256_of
+from taxi_assets.transform import parquet_writer as shelving
+from taxi_assets.transform import values as reading
+from taxi_assets.transform.anomalies import AnomalyCounter
+from taxi_assets.transform.batches import CsvFile, ParquetFile, Reject, RowBatch, shown
+from taxi_assets.transform.daily_counts import DayCounter
+from taxi_assets.transform.header import ColumnMapping, SourceColumn, map_header
 from taxi_assets.transform.rules import CleaningRules
-from taxi_assets.transform.batches import CsvFile, ParquetFile, Reject, Sheet, shown
-from taxi_assets.storage.staging.local import Workroom, sha256_of
 
 _NOBODY = reading.constants([0], pa.int64())[0]
 
 
-def recipe(dataset: Dataset, rules: CleaningRules) -> str:
+def transform_version(dataset: Dataset, rules: CleaningRules) -> str:
     """Return 12 hexadecimal digits that change when contract, meaning of values, layout of the file or rules do."""
-    parts = [dataset.fingerprint, reading.MEANING, shelving.LAYOUT, repr(rules)]
+    parts = [dataset.fingerprint, reading.PARSER_VERSION, shelving.FILE_LAYOUT, repr(rules)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
 def clean_month(
-    dataset: Dataset, raw: RawFile, workroom: Workroom, *, rules: CleaningRules | None = None
+    dataset: Dataset, raw: RawFile, staging: StagingArea, *, rules: CleaningRules | None = None
 ) -> tuple[CleanedFile, bool]:
     """Clean a raw month and put it on the cleaned shelf, unless the same source was cleaned in the same way.
 
@@ -51,11 +51,11 @@ def clean_month(
         PermanentError: The header is of no era of the dataset, the file is damaged, or the ledger does not add up.
     """
     rules = rules or CleaningRules()
-    made_with = recipe(dataset, rules)
-    known = workroom.find(CleanedFile, "cleaned", dataset.name, raw.month)
-    if known and (known.source_sha256, known.recipe) == (raw.sha256, made_with) and workroom.intact(known):
+    made_with = transform_version(dataset, rules)
+    known = staging.find(CleanedFile, "cleaned", dataset.name, raw.month)
+    if known and (known.source_sha256, known.transform_version) == (raw.sha256, made_with) and staging.intact(known):
         return known, False
-    where = f"{dataset.name} {raw.month}, {raw.source_url}"
+    location = f"{dataset.name} {raw.month}, {raw.source_url}"
     stem = f"cleaned/{dataset.name}/{dataset.file_stem(raw.month)}"
     metadata = {
         "dataset": dataset.name,
@@ -64,30 +64,30 @@ def clean_month(
         "recipe": made_with,
     }
     with (
-        workroom.temporary(f"{dataset.name}-{raw.month}.parquet") as good,
-        workroom.temporary(f"{dataset.name}-{raw.month}.rejects.parquet") as bad,
+        staging.temporary(f"{dataset.name}-{raw.month}.parquet") as good,
+        staging.temporary(f"{dataset.name}-{raw.month}.rejects.parquet") as bad,
     ):
         try:
-            desk = _Desk(dataset, raw, workroom.path(raw.file), rules, where)
-            desk.sort(good, bad, metadata)
+            cleaner = _Cleaner(dataset, raw, staging.path(raw.file), rules, location)
+            cleaner.sort(good, bad, metadata)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             if isinstance(error, OSError) and error.errno:  # the machine's fault; what is wrong with a file has none
                 raise
             raise PermanentError(
                 f"the raw file cannot be read: {str(error).splitlines()[0]}",
-                where=where,
-                fix=f"materialise {dataset.name}/raw_file for {raw.month} again; if it stays, TLC's file is damaged",
+                location=location,
+                remedy=f"materialise {dataset.name}/raw_file for {raw.month} again; if it stays, TLC's file is damaged",
             ) from error
-        if desk.cleaned + desk.dropped + desk.rejected != raw.source_rows:
+        if cleaner.cleaned + cleaner.dropped + cleaner.rejected != raw.source_rows:
             raise PermanentError(
-                f"the ledger does not add up: {raw.source_rows} source rows, but {desk.cleaned} cleaned, "
-                f"{desk.dropped} dropped and {desk.rejected} rejected",
-                where=where,
-                fix="this is a fault of taxi_assets; report it with the file",
+                f"the ledger does not add up: {raw.source_rows} source rows, but {cleaner.cleaned} cleaned, "
+                f"{cleaner.dropped} dropped and {cleaner.rejected} rejected",
+                location=location,
+                remedy="this is a fault of taxi_assets; report it with the file",
             )
         sha256 = sha256_of(good)
         name, rejects = f"{stem}.{sha256[:8]}.parquet", f"{stem}.{sha256[:8]}.rejects.parquet"
-        papers = CleanedFile(
+        record = CleanedFile(
             dataset=dataset.name,
             month=raw.month,
             file=name,
@@ -97,23 +97,23 @@ def clean_month(
             source_format=raw.format,
             source_sha256=raw.sha256,
             source_rows=raw.source_rows,
-            cleaned_rows=desk.cleaned,
-            dropped_rows=desk.dropped,
-            rejected_rows=desk.rejected,
-            recipe=made_with,
-            filled_passengers=desk.filled,
-            rejects_file=rejects if desk.rejected else "",
-            unknown_columns={column.name: desk.unknown[column.position] for column in desk.layout.unknown},
-            absent_columns=desk.layout.absent,
-            oddities=dict(desk.oddities.counts),
-            trips_per_day=desk.days.counts,
+            cleaned_rows=cleaner.cleaned,
+            dropped_rows=cleaner.dropped,
+            rejected_rows=cleaner.rejected,
+            transform_version=made_with,
+            filled_passengers=cleaner.filled,
+            rejects_file=rejects if cleaner.rejected else "",
+            unknown_columns={column.name: cleaner.unknown[column.position] for column in cleaner.mapping.unknown},
+            absent_columns=cleaner.mapping.absent,
+            anomalies=dict(cleaner.anomalies.counts),
+            trips_per_day=cleaner.days.counts,
         )
         pa.default_memory_pool().release_unused()  # 100 MiB, which DuckDB will want at the next station
-        workroom.commit("cleaned", papers, {name: good} | ({rejects: bad} if desk.rejected else {}))
-    return papers, True
+        staging.commit("cleaned", record, {name: good} | ({rejects: bad} if cleaner.rejected else {}))
+    return record, True
 
 
-class _Desk:
+class _Cleaner:
     """Sorts the rows of one file.
 
     Attributes:
@@ -127,15 +127,15 @@ class _Desk:
         days: The cleaned rows by the day of their pick-up.
     """
 
-    def __init__(self, dataset: Dataset, raw: RawFile, path: Path, rules: CleaningRules, where: str) -> None:
+    def __init__(self, dataset: Dataset, raw: RawFile, path: Path, rules: CleaningRules, location: str) -> None:
         self._file = ParquetFile(path) if raw.format == "parquet" else CsvFile(path, raw.compression)
         if self._file.names is None:
-            raise PermanentError("the header cannot be read", where=where, fix="look at the file's first line")
+            raise PermanentError("the header cannot be read", location=location, remedy="look at the file's first line")
         header = [SourceColumn(position, name) for position, name in enumerate(self._file.names)]
-        self.layout = recognise(dataset, raw.month, header, where)
+        self.mapping = map_header(dataset, raw.month, header, location)
         self.cleaned = self.dropped = self.rejected = self.filled = 0
         self.unknown: Counter[int] = Counter()
-        self.oddities = OddityCounter(dataset, raw.month)
+        self.anomalies = AnomalyCounter(dataset, raw.month)
         self.days = DayCounter(dataset, raw.month)
         self._rules = rules
         days = (raw.month.first_day - date(1970, 1, 1)).days
@@ -147,21 +147,23 @@ class _Desk:
     def sort(self, good: Path, bad: Path, metadata: dict[str, str]) -> None:
         """Write the rows that can be read to `good`, and, if there are others, those to `bad`."""
         with (
-            shelving.ParquetShelf(good, self._schema, metadata) as shelf,
-            shelving.RejectsShelf(bad) as rejects,
+            shelving.ParquetWriter(good, self._schema, metadata) as stage,
+            shelving.RejectsWriter(bad) as rejects,
         ):
-            for sheet in self._file.sheets(_types(self.layout)):
-                values, faults = read_sheet(self.layout, sheet)
-                refused = [*sheet.damaged, *faults.values()]
+            for batch in self._file.row_batches(_types(self.mapping)):
+                values, faults = parse_batch(self.mapping, batch)
+                refused = [*batch.damaged, *faults.values()]
                 rejects.add(sorted(refused))
-                rows = self._keep(self._batch(values, sheet.rows), set(faults))
-                shelf.add(rows)
-                self.oddities.add(rows)
+                rows = self._keep(self._batch(values, batch.rows), set(faults))
+                stage.add(rows)
+                self.anomalies.add(rows)
                 self.days.add(rows)
                 self.rejected += len(refused)
                 self.cleaned += rows.num_rows
-                for column in self.layout.unknown:
-                    self.unknown[column.position] += pc.sum(reading.given(sheet.columns[column.position])).as_py() or 0
+                for column in self.mapping.unknown:
+                    self.unknown[column.position] += (
+                        pc.sum(reading.is_present(batch.columns[column.position])).as_py() or 0
+                    )
 
     def _batch(self, values: dict[str, pa.Array], rows: int) -> pa.RecordBatch:
         """Return the rows as the table has them."""
@@ -191,17 +193,17 @@ class _Desk:
         return rows.set_column(position, rows.schema.field(position), counts)
 
 
-def _types(layout: Layout) -> dict[int, pa.DataType]:
+def _types(mapping: ColumnMapping) -> dict[int, pa.DataType]:
     """Return, by position, the types that a CSV file's columns can probably be parsed as."""
     return {
         source.position: arrow_type(column.kind)
-        for column, sources in layout.sources
+        for column, sources in mapping.sources
         for source in sources
         if column.kind != "string" and not column.codes
     }
 
 
-def read_sheet(layout: Layout, sheet: Sheet) -> tuple[dict[str, pa.Array], dict[int, Reject]]:
+def parse_batch(mapping: ColumnMapping, batch: RowBatch) -> tuple[dict[str, pa.Array], dict[int, Reject]]:
     """Read a sheet's rows as the contract's columns.
 
     Returns:
@@ -211,27 +213,27 @@ def read_sheet(layout: Layout, sheet: Sheet) -> tuple[dict[str, pa.Array], dict[
     values: dict[str, pa.Array] = {}
     faults: dict[int, Reject] = {}
 
-    def blame(rows: pa.Array, column: Column, reason: Callable[[int], str]) -> None:
+    def reject_rows(rows: pa.Array, column: Column, reason: Callable[[int], str]) -> None:
         for row in pc.indices_nonzero(rows).to_pylist():
             if row not in faults:
-                number, text = sheet.locate(row)
+                number, text = batch.locate(row)
                 faults[row] = Reject(number, column.name, reason(row), text)
 
-    for column, sources in layout.sources:
-        held = _read_source(column, sheet.columns[sources[0].position], blame)
+    for column, sources in mapping.sources:
+        held = _read_source(column, batch.columns[sources[0].position], reject_rows)
         for source in sources[1:]:
-            other = _read_source(column, sheet.columns[source.position], blame)
+            other = _read_source(column, batch.columns[source.position], reject_rows)
             two = f"{sources[0].name} and {source.name} give two different values"
-            blame(pc.not_equal(held, other), column, lambda _, two=two: two)  # type: ignore[misc]
+            reject_rows(pc.not_equal(held, other), column, lambda _, two=two: two)  # type: ignore[misc]
             held = pc.coalesce(held, other)
         if not column.nullable and held.null_count:
-            blame(held.is_null(), column, lambda _: "it has no value")
+            reject_rows(held.is_null(), column, lambda _: "it has no value")
         values[column.name] = held
     return values, faults
 
 
-def _read_source(column: Column, raw: pa.Array, blame: Callable[..., None]) -> pa.Array:
-    values, wrong = reading.read(column, raw)
+def _read_source(column: Column, raw: pa.Array, reject_rows: Callable[..., None]) -> pa.Array:
+    values, wrong = reading.parse_column(column, raw)
     if wrong is not None:
-        blame(wrong, column, lambda row: reading.complaint(column, shown(raw, row) or ""))
+        reject_rows(wrong, column, lambda row: reading.rejection_reason(column, shown(raw, row) or ""))
     return values

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from taxi_assets.contracts.model import STRAY_NAMES, Column, Dataset, fold
-from taxi_assets.months import Month
 from taxi_assets.errors import PermanentError
+from taxi_assets.months import Month
 
 
 class UnknownHeaderError(PermanentError):
@@ -28,7 +28,7 @@ class SourceColumn:
 
 
 @dataclass(frozen=True)
-class Layout:
+class ColumnMapping:
     """How a file's columns serve a contract.
 
     Attributes:
@@ -44,7 +44,7 @@ class Layout:
     absent: tuple[str, ...]
 
 
-def recognise(dataset: Dataset, month: Month, columns: Sequence[SourceColumn], where: str) -> Layout:
+def map_header(dataset: Dataset, month: Month, columns: Sequence[SourceColumn], location: str) -> ColumnMapping:
     """Match a file's columns with a dataset's contract.
 
     Args:
@@ -71,9 +71,9 @@ def recognise(dataset: Dataset, month: Month, columns: Sequence[SourceColumn], w
         new = ", ".join(column.name for column in unknown) or "none"
         raise UnknownHeaderError(
             f"the header is of no era of {dataset.name}: it lacks {', '.join(missing)}; names that are new: {new}",
-            where=where,
-            fix=f"check that the file is {dataset.name}'s; if TLC renamed a column, add the name to the aliases in "
+            location=location,
+            remedy=f"check that the file is {dataset.name}'s; if TLC renamed a column, add the name to the aliases in "
             f"taxi_assets/contracts/{dataset.name}.py",
         )
     absent = tuple(c.name for c in dataset.columns if c.expected_in(month) and c.name not in have)
-    return Layout(tuple(sources), len(columns), unknown, absent)
+    return ColumnMapping(tuple(sources), len(columns), unknown, absent)

@@ -19,7 +19,7 @@ ROW_GROUP = 122_880
 LEVEL = 3
 """Level of zstd. For a month of 1.37 M rows, level 1 gives 28.4 MB in 0.37 s, 3 gives 26.3 MB in 0.49 s."""
 
-LAYOUT = f"pyarrow, zstd {LEVEL}, dictionaries but for timestamps, row groups of {ROW_GROUP}"
+FILE_LAYOUT = f"pyarrow, zstd {LEVEL}, dictionaries but for timestamps, row groups of {ROW_GROUP}"
 
 REJECTS = pa.schema(
     [("line_number", pa.int64()), ("column", pa.string()), ("reason", pa.string()), ("raw_text", pa.string())]
@@ -29,7 +29,7 @@ REJECTS = pa.schema(
 _REJECTED_BYTES = 8 << 20
 
 
-class ParquetShelf:
+class ParquetWriter:
     """Writes record batches to a Parquet file, while the caller prepares the next ones.
 
     Args:
@@ -81,7 +81,7 @@ class ParquetShelf:
         if pending:
             pending.result()
 
-    def __enter__(self) -> ParquetShelf:  # noqa: PYI034 - typing.Self is not in Python 3.10
+    def __enter__(self) -> ParquetWriter:  # noqa: PYI034 - typing.Self is not in Python 3.10
         """Return itself."""
         return self
 
@@ -96,7 +96,7 @@ class ParquetShelf:
             self._writer.close()
 
 
-class RejectsShelf:
+class RejectsWriter:
     """Writes rejected rows to a Parquet file, which is made only if there are any."""
 
     def __init__(self, path: Path) -> None:
@@ -124,7 +124,7 @@ class RejectsShelf:
         self._writer.write_table(pa.Table.from_arrays(columns, schema=REJECTS))
         self._held, self._size = [], 0
 
-    def __enter__(self) -> RejectsShelf:  # noqa: PYI034 - as above
+    def __enter__(self) -> RejectsWriter:  # noqa: PYI034 - as above
         """Return itself."""
         return self
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.contracts.schemas import arrow_schema
 from taxi_assets.errors import PermanentError
-from taxi_assets.records import CleanedFile, LoadedMonth, RawFile, StoredObject
+from taxi_assets.records import CleanedFile, LakeObject, RawFile, TableMonth
 
 UNUSUAL_FACTOR = 3.0
 UNUSUAL_FROM = 0.002
@@ -24,7 +24,7 @@ month."""
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CheckResult:
     """One check's result for one month.
 
     Attributes:
@@ -41,28 +41,28 @@ class Verdict:
     blocking: bool
     text: str
     numbers: dict[str, float] = field(default_factory=dict, hash=False)
-    fix: str = ""
+    remedy: str = ""
 
-    def raise_if_blocking(self, where: str) -> None:
+    def raise_if_blocking(self, location: str) -> None:
         """Raise if the month must not go on.
 
         Raises:
             PermanentError: The check is blocking and did not pass.
         """
         if self.blocking and not self.passed:
-            raise PermanentError(f"check {self.check}: {self.text}", where=where, fix=self.fix)
+            raise PermanentError(f"check {self.check}: {self.text}", location=location, remedy=self.remedy)
 
 
-def of_raw(raw: RawFile) -> list[Verdict]:
+def of_raw(raw: RawFile) -> list[CheckResult]:
     """Check a raw month: it has rows."""
-    fix = "ask TLC, or wait until the file is published again"
+    remedy = "ask TLC, or wait until the file is published again"
     text = f"{raw.source_rows:,} data lines" if raw.source_rows else "the file has a header and no rows"
-    return [Verdict("not_empty", raw.source_rows > 0, True, text, {"source_rows": raw.source_rows}, fix)]
+    return [CheckResult("not_empty", raw.source_rows > 0, True, text, {"source_rows": raw.source_rows}, remedy)]
 
 
 def of_cleaned(
     dataset: Dataset, cleaned: CleanedFile, path: Path, before: Sequence[CleanedFile], rejected_share_limit: float
-) -> list[Verdict]:
+) -> list[CheckResult]:
     """Check a cleaned month: the ledger, the schema, the rejected share, the columns, the oddities.
 
     Args:
@@ -83,7 +83,7 @@ def of_cleaned(
     strange += [f"expected column {name} is absent" for name in cleaned.absent_columns]
     return [
         of_ledger(cleaned, metadata.num_rows, rejected_share_limit),
-        Verdict(
+        CheckResult(
             "schema",
             not wrong and not strange,
             bool(wrong),
@@ -91,7 +91,7 @@ def of_cleaned(
             {"unknown_columns": len(cleaned.unknown_columns), "absent_columns": len(cleaned.absent_columns)},
             f"add the column to taxi_assets/contracts/{dataset.name}.py",
         ),
-        Verdict(
+        CheckResult(
             "rejected",
             not cleaned.rejected_rows,
             False,
@@ -100,11 +100,11 @@ def of_cleaned(
             {"rejected_rows": cleaned.rejected_rows, "rejected_share": cleaned.rejected_share},
             "look at the reasons; if TLC writes a value in another way, teach it to taxi_assets/transform/values.py",
         ),
-        _oddities(cleaned, before),
+        _anomalies(cleaned, before),
     ]
 
 
-def of_ledger(cleaned: CleanedFile, rows: int, rejected_share_limit: float) -> Verdict:
+def of_ledger(cleaned: CleanedFile, rows: int, rejected_share_limit: float) -> CheckResult:
     """Check that every source row is accounted for, and that few enough were rejected.
 
     Args:
@@ -114,7 +114,7 @@ def of_ledger(cleaned: CleanedFile, rows: int, rejected_share_limit: float) -> V
     """
     accounted, share = rows + cleaned.dropped_rows + cleaned.rejected_rows, cleaned.rejected_share
     adds_up = accounted == cleaned.source_rows and rows == cleaned.cleaned_rows
-    return Verdict(
+    return CheckResult(
         "ledger",
         adds_up and share <= rejected_share_limit,
         True,
@@ -128,39 +128,39 @@ def of_ledger(cleaned: CleanedFile, rows: int, rejected_share_limit: float) -> V
     )
 
 
-def _oddities(cleaned: CleanedFile, before: Sequence[CleanedFile]) -> Verdict:
+def _anomalies(cleaned: CleanedFile, before: Sequence[CleanedFile]) -> CheckResult:
     unusual = []
-    for name, count in cleaned.oddities.items():
+    for name, count in cleaned.anomalies.items():
         share = count / max(cleaned.cleaned_rows, 1)
-        shares = [other.oddities[name] / max(other.cleaned_rows, 1) for other in before if name in other.oddities]
+        shares = [other.anomalies[name] / max(other.cleaned_rows, 1) for other in before if name in other.anomalies]
         usual = statistics.median(shares) if shares else share
         if max(share, usual) > max(UNUSUAL_FROM, UNUSUAL_FACTOR * min(share, usual)):
             unusual.append(f"{name}: {share:.2%} of the rows, usual are {usual:.2%}")
-    return Verdict(
+    return CheckResult(
         "oddities",
         not unusual,
         False,
         "; ".join(unusual) or f"nothing unusual against the {len(before)} months before",
-        dict(cleaned.oddities),
+        dict(cleaned.anomalies),
         "look at the rows before using them; they are in the table",
     )
 
 
-def of_object(stored: StoredObject, cleaned: CleanedFile) -> list[Verdict]:
+def of_object(stored: LakeObject, cleaned: CleanedFile) -> list[CheckResult]:
     """Check an object: it has the cleaned file's rows."""
     return [_same_rows(stored.rows, "object", cleaned.cleaned_rows, "cleaned", "gcs_object")]
 
 
-def of_table(loaded: LoadedMonth, stored: StoredObject) -> list[Verdict]:
+def of_table(loaded: TableMonth, stored: LakeObject) -> list[CheckResult]:
     """Check a loaded month: the table has the object's rows."""
     return [_same_rows(loaded.rows + loaded.dropped_rows, "table", stored.rows, "object", "bigquery_table")]
 
 
-def of_postgres(loaded: LoadedMonth, cleaned: CleanedFile) -> list[Verdict]:
+def of_postgres(loaded: TableMonth, cleaned: CleanedFile) -> list[CheckResult]:
     """Check a month in Postgres: the cleaned file's rows are in the table, or were dropped and counted."""
     holds = loaded.rows + loaded.dropped_rows == cleaned.cleaned_rows
     return [
-        Verdict(
+        CheckResult(
             "ledger",
             holds,
             True,
@@ -176,8 +176,8 @@ def of_postgres(loaded: LoadedMonth, cleaned: CleanedFile) -> list[Verdict]:
     ]
 
 
-def _same_rows(rows: int, here: str, rows_before: int, there: str, asset: str) -> Verdict:
-    return Verdict(
+def _same_rows(rows: int, here: str, rows_before: int, there: str, asset: str) -> CheckResult:
+    return CheckResult(
         "ledger",
         rows == rows_before,
         True,

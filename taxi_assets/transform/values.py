@@ -21,15 +21,15 @@ import pyarrow.compute as pc
 from taxi_assets.contracts.model import Column, Kind
 from taxi_assets.contracts.schemas import arrow_type
 
-MEANING = "2"
+PARSER_VERSION = "2"
 """Raised when a value comes to mean something else, so that months are cleaned again."""
 
 EXACT = 2**53
 """Whole numbers below it are exact as a double."""
 
 MICROSECONDS = pa.timestamp("us")
-_WHOLE = re.compile(r"[+-]?[0-9]+")
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_INT = re.compile(r"[+-]?[0-9]+")
+_FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _ISO = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[ T]([0-9]{2})(?::([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,6}))?)?)?)?"
 )
@@ -40,7 +40,7 @@ _TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000}
 _YEAR_1, _YEAR_10000 = -62_135_596_800, 253_402_300_800
 """Seconds from 1970-01-01 to the beginning of these years."""
 
-_FEW = 256
+_SMALL_ARRAY = 256
 """Values that are asked about one by one before a refused array is divided further."""
 
 
@@ -59,10 +59,10 @@ _ZERO, _TOO_LARGE = constants([0], pa.int32())[0], constants([EXACT], pa.float64
 _NO = pc.is_valid(null(pa.int64()))
 
 
-def whole(value: Any) -> int | None:
+def parse_int(value: Any) -> int | None:
     """Return the whole number that a text or number is, or None: 2.0 is 2, 2.5 is none."""
     if isinstance(value, str):
-        value = int(value) if _WHOLE.fullmatch(value) else number(value)
+        value = int(value) if _INT.fullmatch(value) else parse_float(value)
     if isinstance(value, float):
         value = int(value) if value.is_integer() and abs(value) < EXACT else None
     elif isinstance(value, Decimal):
@@ -70,10 +70,10 @@ def whole(value: Any) -> int | None:
     return value if type(value) is int and -(2**63) <= value < 2**63 else None
 
 
-def number(value: Any) -> float | None:
+def parse_float(value: Any) -> float | None:
     """Return the finite number that a text or number is, or None."""
     if isinstance(value, str):
-        value = float(value) if _NUMBER.fullmatch(value) else None
+        value = float(value) if _FLOAT.fullmatch(value) else None
     elif isinstance(value, Decimal):
         value = float(value)
     elif type(value) is int:
@@ -81,7 +81,7 @@ def number(value: Any) -> float | None:
     return value if type(value) is float and math.isfinite(value) else None
 
 
-def moment(value: Any) -> datetime | None:
+def parse_datetime(value: Any) -> datetime | None:
     """Return the date and time that a text is, or None: ISO 8601 without a zone, or month/day/year."""
     if not isinstance(value, str):
         return None
@@ -103,21 +103,21 @@ def moment(value: Any) -> datetime | None:
         return None
 
 
-def words(value: Any) -> str | None:
+def parse_text(value: Any) -> str | None:
     """Return the text that a text or whole number is, or None if it is none, or no database could hold it."""
     text = value.strip() if isinstance(value, str) else str(value) if type(value) is int else ""
     return text if text and "\0" not in text else None
 
 
-_MEANINGS: Mapping[Kind, Callable[[Any], Any]] = {
-    "int64": whole,
-    "float64": number,
-    "timestamp": moment,
-    "string": words,
+_PARSERS: Mapping[Kind, Callable[[Any], Any]] = {
+    "int64": parse_int,
+    "float64": parse_float,
+    "timestamp": parse_datetime,
+    "string": parse_text,
 }
 
 
-def meaning(column: Column, value: Any) -> Any:
+def parse_value(column: Column, value: Any) -> Any:
     """Return what a value means in a column, today's code for an earlier one; None if it means nothing."""
     if isinstance(value, bytes):
         try:
@@ -128,10 +128,10 @@ def meaning(column: Column, value: Any) -> Any:
         value = value.strip()
     if column.codes and (code := column.codes.get(str(value).strip().lower())) is not None:
         return code
-    return _MEANINGS[column.kind](value)
+    return _PARSERS[column.kind](value)
 
 
-def read(column: Column, raw: pa.Array) -> tuple[pa.Array, pa.Array | None]:
+def parse_column(column: Column, raw: pa.Array) -> tuple[pa.Array, pa.Array | None]:
     """Read an array of published values as a column of a contract.
 
     Args:
@@ -145,27 +145,31 @@ def read(column: Column, raw: pa.Array) -> tuple[pa.Array, pa.Array | None]:
     if (column.codes or column.kind == "string") and (is_text(raw.type) or pa.types.is_primitive(raw.type)):
         raw = raw.dictionary_encode()  # so that each different value is looked up once
     if not pa.types.is_dictionary(raw.type):
-        return _read(column, raw)
-    values, wrong = _read(column, raw.dictionary)
+        return _parse_plain(column, raw)
+    values, wrong = _parse_plain(column, raw.dictionary)
     return values.take(raw.indices), None if wrong is None else pc.fill_null(wrong.take(raw.indices), _NO)
 
 
-def _read(column: Column, raw: pa.Array) -> tuple[pa.Array, pa.Array | None]:
+def _parse_plain(column: Column, raw: pa.Array) -> tuple[pa.Array, pa.Array | None]:
     if pa.types.is_null(raw.type):
         return pa.nulls(len(raw), arrow_type(column.kind)), None
     if pa.types.is_date(raw.type):
         raw = raw.cast(pa.timestamp("s"))
-    values = _moments(raw) if column.kind == "timestamp" and pa.types.is_timestamp(raw.type) else _values(column, raw)
+    values = (
+        _to_microseconds(raw)
+        if column.kind == "timestamp" and pa.types.is_timestamp(raw.type)
+        else _values(column, raw)
+    )
     if values.null_count == raw.null_count:
         return values, None
-    wrong = pc.and_(values.is_null(), given(raw))
+    wrong = pc.and_(values.is_null(), is_present(raw))
     return values, wrong if pc.any(wrong).as_py() else None
 
 
-def given(raw: pa.Array) -> pa.Array:
+def is_present(raw: pa.Array) -> pa.Array:
     """Return a mask of where an array holds a value: NaN, blanks and nothing are none."""
     if pa.types.is_dictionary(raw.type):
-        return pc.fill_null(given(raw.dictionary).take(raw.indices), _NO)
+        return pc.fill_null(is_present(raw.dictionary).take(raw.indices), _NO)
     if is_text(raw.type) or pa.types.is_binary(raw.type):
         held = pc.utf8_trim_whitespace(raw) if is_text(raw.type) else raw
         return pc.fill_null(pc.greater(pc.binary_length(held), _ZERO), _NO)
@@ -174,7 +178,7 @@ def given(raw: pa.Array) -> pa.Array:
     return raw.is_valid()
 
 
-def complaint(column: Column, value: str) -> str:
+def rejection_reason(column: Column, value: str) -> str:
     """Return why a value is not read."""
     wanted = {"int64": "a whole number", "float64": "a number", "timestamp": "a date and time", "string": "text"}
     known = f" or a known code ({', '.join(column.codes)})" if column.codes else ""
@@ -193,22 +197,22 @@ def _values(column: Column, raw: pa.Array) -> pa.Array:
         return _at_once(column, raw)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         pass
-    if len(raw) <= _FEW:
-        return pa.array([meaning(column, value) for value in raw.to_pylist()], arrow_type(column.kind))
-    step = max(_FEW, math.ceil(len(raw) / 16))
+    if len(raw) <= _SMALL_ARRAY:
+        return pa.array([parse_value(column, value) for value in raw.to_pylist()], arrow_type(column.kind))
+    step = max(_SMALL_ARRAY, math.ceil(len(raw) / 16))
     return pa.concat_arrays([_values(column, raw.slice(start, step)) for start in range(0, len(raw), step)])
 
 
 def _at_once(column: Column, raw: pa.Array) -> pa.Array:
     """Read a whole array; raises ArrowInvalid if a value in it has to be looked at."""
     if column.kind == "string":
-        if not is_text(raw.type) or any(meaning(column, text) != text for text in raw.to_pylist()):
+        if not is_text(raw.type) or any(parse_value(column, text) != text for text in raw.to_pylist()):
             raise pa.ArrowInvalid
         return raw.cast(pa.string())
-    return {"int64": _whole_numbers, "float64": _numbers, "timestamp": _times}[column.kind](raw)
+    return {"int64": _parse_ints, "float64": _parse_floats, "timestamp": _parse_time_texts}[column.kind](raw)
 
 
-def _whole_numbers(raw: pa.Array) -> pa.Array:
+def _parse_ints(raw: pa.Array) -> pa.Array:
     if is_text(raw.type):
         raw = _trimmed(raw)
         # Arrow reads 0x10 as 16
@@ -217,39 +221,39 @@ def _whole_numbers(raw: pa.Array) -> pa.Array:
                 return raw.cast(pa.int64())
             except pa.ArrowInvalid:  # whole numbers written as 1.0
                 pass
-        raw = _numbers(raw)
+        raw = _parse_floats(raw)
     if pa.types.is_floating(raw.type):
         raw = raw.cast(pa.float64())
         raw = pc.if_else(pc.is_nan(raw), null(raw.type), raw)
-        _demand(pc.less(pc.abs(raw), _TOO_LARGE))
+        _require(pc.less(pc.abs(raw), _TOO_LARGE))
     elif not (pa.types.is_integer(raw.type) or pa.types.is_decimal(raw.type)):
         raise pa.ArrowInvalid
     return raw.cast(pa.int64())  # refuses fractions
 
 
-def _numbers(raw: pa.Array) -> pa.Array:
+def _parse_floats(raw: pa.Array) -> pa.Array:
     if is_text(raw.type):
         numbers = _trimmed(raw).cast(pa.float64())
-        _demand(pc.is_finite(numbers))
+        _require(pc.is_finite(numbers))
         return numbers
     if not (pa.types.is_integer(raw.type) or pa.types.is_floating(raw.type) or pa.types.is_decimal(raw.type)):
         raise pa.ArrowInvalid
     numbers = raw.cast(pa.float64())  # refuses whole numbers that a double cannot hold
     if not _all(pc.is_finite(numbers)):
         numbers = pc.if_else(pc.is_nan(numbers), null(numbers.type), numbers)
-        _demand(pc.is_finite(numbers))
+        _require(pc.is_finite(numbers))
     return numbers
 
 
-def _times(raw: pa.Array) -> pa.Array:
+def _parse_time_texts(raw: pa.Array) -> pa.Array:
     if not is_text(raw.type):
         raise pa.ArrowInvalid
-    moments = _trimmed(raw).cast(MICROSECONDS)
-    _demand(within(moments))  # Arrow knows a year 0
-    return moments
+    times = _trimmed(raw).cast(MICROSECONDS)
+    _require(within(times))  # Arrow knows a year 0
+    return times
 
 
-def _moments(raw: pa.Array) -> pa.Array:
+def _to_microseconds(raw: pa.Array) -> pa.Array:
     """Return timestamps in microseconds; null where they are finer, or outside of the years 1 to 9999."""
     inside = within(raw)
     if not _all(inside):
@@ -264,13 +268,13 @@ def _moments(raw: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(held.cast(raw.type), raw), held, null(MICROSECONDS))
 
 
-def within(moments: pa.Array) -> pa.Array:
+def within(times: pa.Array) -> pa.Array:
     """Return a mask of the timestamps within the years 1 to 9999, which every store can hold."""
-    if moments.type.unit == "ns":  # its range is 1677 to 2262
-        return moments.is_valid()
-    ticks = _TICKS[moments.type.unit]
-    first, after = constants([_YEAR_1 * ticks, _YEAR_10000 * ticks], moments.type)
-    return pc.and_(pc.greater_equal(moments, first), pc.less(moments, after))
+    if times.type.unit == "ns":  # its range is 1677 to 2262
+        return times.is_valid()
+    ticks = _TICKS[times.type.unit]
+    first, after = constants([_YEAR_1 * ticks, _YEAR_10000 * ticks], times.type)
+    return pc.and_(pc.greater_equal(times, first), pc.less(times, after))
 
 
 def _trimmed(raw: pa.Array) -> pa.Array:
@@ -283,7 +287,7 @@ def _all(mask: pa.Array) -> bool:
     return bool(pc.all(mask).as_py())
 
 
-def _demand(condition: pa.Array) -> None:
+def _require(condition: pa.Array) -> None:
     """Refuse an array of which a value does not meet the condition."""
     if not _all(condition):
         raise pa.ArrowInvalid

@@ -16,15 +16,15 @@ import pyarrow.parquet as pq
 from taxi_assets.contracts.model import fold
 from taxi_assets.contracts.schemas import arrow_schema
 from taxi_assets.contracts.zones import ZONE_COLUMNS, ZONES
-from taxi_assets.source.inspection import BOM
 from taxi_assets.errors import NotPublishedError, PermanentError
 from taxi_assets.records import ZONES_STEM, ZonesFile
-from taxi_assets.retries import patiently
-from taxi_assets.transform.values import complaint, meaning
-from taxi_assets.source.client import Source, named, without_secrets
-from taxi_assets.storage.staging.local import Workroom, sha256_of
+from taxi_assets.retries import retrying
+from taxi_assets.source.client import Source, with_location, without_secrets
+from taxi_assets.source.inspection import BOM
+from taxi_assets.storage.staging.local import StagingArea, sha256_of
+from taxi_assets.transform.values import parse_value, rejection_reason
 
-SHELF = "reference"
+STAGE = "reference"
 
 MAX_BYTES = 1 << 20
 """Bytes after which a file counts as no zone lookup; TLC's has 12 KB."""
@@ -33,11 +33,11 @@ MAX_BYTES = 1 << 20
 class NotAZoneLookupError(PermanentError):
     """What was fetched is not the zone lookup, or not all of it."""
 
-    def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
-        super().__init__(what, where=where, fix=fix or "look at TAXI_ZONES_URL in a browser")
+    def __init__(self, what: str, *, location: str = "", remedy: str = "") -> None:
+        super().__init__(what, location=location, remedy=remedy or "look at TAXI_ZONES_URL in a browser")
 
 
-def fetch_zones(source: Source, url: str, workroom: Workroom) -> tuple[ZonesFile, bool]:
+def fetch_zones(source: Source, url: str, staging: StagingArea) -> tuple[ZonesFile, bool]:
     """Put the zones on the reference shelf as Parquet, unless they lie there unchanged.
 
     Args:
@@ -52,12 +52,12 @@ def fetch_zones(source: Source, url: str, workroom: Workroom) -> tuple[ZonesFile
         PermanentError: It is not there, forbidden, or not the zone lookup; the old zones stay.
         TransientError: Every attempt met a busy or broken link.
     """
-    known = workroom.intact(workroom.read(ZonesFile, f"{SHELF}/{ZONES_STEM}.json"))
+    known = staging.intact(staging.read(ZonesFile, f"{STAGE}/{ZONES_STEM}.json"))
     if known and (known.source_url, known.contract) != (without_secrets(url), contract()):
         known = None
-    for attempt in patiently(source.attempts, source.first_wait):
-        with attempt, named(f"taxi zones, {without_secrets(url)}"):
-            return _fetch_once(source, url, workroom, known)
+    for attempt in retrying(source.attempts, source.first_wait):
+        with attempt, with_location(f"taxi zones, {without_secrets(url)}"):
+            return _fetch_once(source, url, staging, known)
     raise AssertionError  # patience ends by raising
 
 
@@ -67,7 +67,7 @@ def contract() -> str:
     return hashlib.sha256(json.dumps([parts, ZONES]).encode()).hexdigest()[:12]
 
 
-def _fetch_once(source: Source, url: str, workroom: Workroom, known: ZonesFile | None) -> tuple[ZonesFile, bool]:
+def _fetch_once(source: Source, url: str, staging: StagingArea, known: ZonesFile | None) -> tuple[ZonesFile, bool]:
     try:
         with source.open(url, known) as answer:
             if answer.unchanged and known:
@@ -78,13 +78,15 @@ def _fetch_once(source: Source, url: str, workroom: Workroom, known: ZonesFile |
                 if len(content) > MAX_BYTES:
                     raise NotAZoneLookupError(f"not the zone lookup: it is longer than {MAX_BYTES >> 20} MiB")
     except NotPublishedError as error:
-        raise PermanentError(f"the zone lookup is not there: {error.what}", fix="correct TAXI_ZONES_URL") from error
-    zones, unknown = read_zones(content)
-    with workroom.temporary("taxi_zones.parquet") as draft:
+        raise PermanentError(
+            f"the zone lookup is not there: {error.message}", remedy="correct TAXI_ZONES_URL"
+        ) from error
+    zones, unknown = parse_zones(content)
+    with staging.temporary("taxi_zones.parquet") as draft:
         pq.write_table(zones, draft, compression="zstd")
         sha256 = sha256_of(draft)
-        papers = ZonesFile(
-            file=f"{SHELF}/{ZONES_STEM}.{sha256[:8]}.parquet",
+        record = ZonesFile(
+            file=f"{STAGE}/{ZONES_STEM}.{sha256[:8]}.parquet",
             bytes=draft.stat().st_size,
             sha256=sha256,
             rows=zones.num_rows,
@@ -95,12 +97,12 @@ def _fetch_once(source: Source, url: str, workroom: Workroom, known: ZonesFile |
             last_modified=answer.last_modified,
             unknown_columns=unknown,
         )
-        if papers != known:
-            workroom.commit(SHELF, papers, {papers.file: draft})
-    return papers, known is None or known.sha256 != papers.sha256
+        if record != known:
+            staging.commit(STAGE, record, {record.file: draft})
+    return record, known is None or known.sha256 != record.sha256
 
 
-def read_zones(content: bytes) -> tuple[pa.Table, tuple[str, ...]]:
+def parse_zones(content: bytes) -> tuple[pa.Table, tuple[str, ...]]:
     """Read a zone lookup: any line ends, any case in the header, and lines that were quoted as a whole.
 
     Returns:
@@ -124,10 +126,10 @@ def read_zones(content: bytes) -> tuple[pa.Table, tuple[str, ...]]:
     for column in ZONE_COLUMNS:
         position = positions.get(fold(column.name))
         texts = [""] * len(rows) if position is None else [row[position] for row in rows]
-        values[column.name] = [meaning(column, text) for text in texts]
+        values[column.name] = [parse_value(column, text) for text in texts]
         for text, value in zip(texts, values[column.name], strict=True):
             if value is None and (text.strip() or not column.nullable):
-                raise NotAZoneLookupError(f"the zone lookup is damaged: {column.name} {complaint(column, text)}")
+                raise NotAZoneLookupError(f"the zone lookup is damaged: {column.name} {rejection_reason(column, text)}")
     _check_numbers(values["LocationID"])
     table = pa.table(values, arrow_schema(ZONE_COLUMNS)).sort_by("LocationID")
     known = {fold(column.name) for column in ZONE_COLUMNS}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from taxi_assets_tests.automation.world import ROOT
-from taxi_assets_tests.servers.graphql import STATIONS, Dagster
+from taxi_assets_tests.servers.graphql import STEPS, Dagster
 from taxi_assets_tests.servers.process import free_port
 
 PATIENCE_S = 240.0
@@ -99,7 +99,7 @@ class Dev(Dagster):
     def _is_loaded(self) -> bool:
         assert self._process
         assert self._process.poll() is None, self.said
-        entries = self.ask(_LOCATIONS)["workspaceOrError"]["locationEntries"]
+        entries = self.poll(_LOCATIONS)["workspaceOrError"]["locationEntries"]
         return [entry["loadStatus"] for entry in entries] == ["LOADED"]
 
     def kill(self) -> None:
@@ -127,7 +127,7 @@ class Dev(Dagster):
     def runs_of(self, tag: str, value: str) -> list[dict[str, Any]]:
         """Return runs that have a tag, the newest first."""
         wanted = {"tags": [{"key": tag, "value": value}]}
-        return list(self.ask(_RUNS, filter=wanted)["runsOrError"]["results"])
+        return list(self.poll(_RUNS, filter=wanted)["runsOrError"]["results"])
 
     def backfill_ranges(self, months: Mapping[str, tuple[str, str]]) -> str:
         """Launch one backfill of datasets' whole chains, each with a range of its own; return its id."""
@@ -137,14 +137,14 @@ class Dev(Dagster):
                 "partitions": {"range": {"start": f"{first}-01", "end": f"{last}-01"}},
             }
             for name, (first, last) in months.items()
-            for station in STATIONS
+            for station in STEPS
         ]
-        return _id_in(self.ask(_BACKFILL, params={"partitionsByAssets": wanted})["launchPartitionBackfill"])
+        return _id_in(self.poll(_BACKFILL, params={"partitionsByAssets": wanted})["launchPartitionBackfill"])
 
     def backfill_again(self, backfill: str) -> str:
         """Launch a backfill of what another did not get done; return its id."""
         params = {"parentRunId": backfill, "strategy": "FROM_FAILURE"}
-        return _id_in(self.ask(_AGAIN, params=params)["reexecutePartitionBackfill"])
+        return _id_in(self.poll(_AGAIN, params=params)["reexecutePartitionBackfill"])
 
     def wait_for_backfill(self, backfill: str) -> str:
         """Wait until a backfill has ended; return how."""

@@ -27,7 +27,7 @@ def slack() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def told(make_world: Callable[..., World], slack: Receiver) -> World:
+def notified(make_world: Callable[..., World], slack: Receiver) -> World:
     """A world whose alerts go to the webhook, after the sensor's first tick."""
     world = make_world(alert_webhook=slack.url, ui_url="https://dagster.example.com/")
     world.tick("alerts", NOW)
@@ -42,10 +42,12 @@ def fail(world: World, month: str = "2023-01") -> dg.DagsterRun:
     return run
 
 
-def test_a_failed_month_is_told_of_once_with_dataset_month_step_reason_and_a_link(told: World, slack: Receiver) -> None:
-    run = fail(told)
-    assert told.tick("alerts", NOW).skipped == "1 alerts"
-    assert told.tick("alerts", NOW).skipped == "0 alerts"
+def test_a_failed_month_is_told_of_once_with_dataset_month_step_reason_and_a_link(
+    notified: World, slack: Receiver
+) -> None:
+    run = fail(notified)
+    assert notified.tick("alerts", NOW).skipped == "1 alerts"
+    assert notified.tick("alerts", NOW).skipped == "0 alerts"
     (text,) = slack.texts
     first, *_, last = text.splitlines()
     assert first.startswith("yellow 2023-01 failed in raw_file: ")
@@ -53,20 +55,20 @@ def test_a_failed_month_is_told_of_once_with_dataset_month_step_reason_and_a_lin
     assert last == f"https://dagster.example.com/runs/{run.run_id}"
 
 
-def test_a_run_that_succeeds_is_told_to_no_one(told: World, slack: Receiver) -> None:
-    told.publish("yellow", "2023-01")
-    told.land("yellow", "2023-01")
-    assert told.tick("alerts", NOW).skipped == "0 alerts"
+def test_a_run_that_succeeds_is_told_to_no_one(notified: World, slack: Receiver) -> None:
+    notified.publish("yellow", "2023-01")
+    notified.land("yellow", "2023-01")
+    assert notified.tick("alerts", NOW).skipped == "0 alerts"
     assert slack.texts == []
 
 
-def test_a_month_that_lands_after_it_failed_has_recovered_once(told: World, slack: Receiver) -> None:
-    fail(told)
-    told.tick("alerts", NOW)
-    told.publish("yellow", "2023-01")
-    told.land("yellow", "2023-01")
-    told.tick("alerts", NOW)
-    told.tick("alerts", NOW)
+def test_a_month_that_lands_after_it_failed_has_recovered_once(notified: World, slack: Receiver) -> None:
+    fail(notified)
+    notified.tick("alerts", NOW)
+    notified.publish("yellow", "2023-01")
+    notified.land("yellow", "2023-01")
+    notified.tick("alerts", NOW)
+    notified.tick("alerts", NOW)
     assert slack.texts[1:] == ["yellow 2023-01 has recovered: raw_file has landed"]
 
 
@@ -82,23 +84,23 @@ def test_a_failed_blocking_check_is_told_of_by_its_name(make_world: Callable[...
     assert text.startswith("yellow 2023-01 failed in cleaned_parquet: check ledger: 21 source rows")
 
 
-def test_many_months_that_fail_in_a_run_make_one_short_alert(told: World, slack: Receiver) -> None:
+def test_many_months_that_fail_in_a_run_make_one_short_alert(notified: World, slack: Receiver) -> None:
     for month in range(1, 9):
-        told.site.files[told.path("yellow", f"2023-{month:02}")] = b"<!DOCTYPE html><html></html>"
-    told.land("yellow", "2023-01", "2023-08")
-    told.tick("alerts", NOW)
+        notified.site.files[notified.path("yellow", f"2023-{month:02}")] = b"<!DOCTYPE html><html></html>"
+    notified.land("yellow", "2023-01", "2023-08")
+    notified.tick("alerts", NOW)
     (text,) = slack.texts
     assert text.count("failed in raw_file") == 5
     assert "... and 3 more" in text
 
 
-def test_an_alert_that_is_refused_is_tried_again_and_arrives_once(told: World, slack: Receiver) -> None:
-    fail(told)
+def test_an_alert_that_is_refused_is_tried_again_and_arrives_once(notified: World, slack: Receiver) -> None:
+    fail(notified)
     slack.refusals = 2
-    assert told.tick("alerts", NOW).skipped == "1 alerts; 1 wait: the webhook answers 503"
-    assert told.tick("alerts", NOW).skipped == "0 alerts; 1 wait: the webhook answers 503"
-    assert told.tick("alerts", NOW).skipped == "0 alerts"
-    told.tick("alerts", NOW)
+    assert notified.tick("alerts", NOW).skipped == "1 alerts; 1 wait: the webhook answers 503"
+    assert notified.tick("alerts", NOW).skipped == "0 alerts; 1 wait: the webhook answers 503"
+    assert notified.tick("alerts", NOW).skipped == "0 alerts"
+    notified.tick("alerts", NOW)
     assert len(slack.texts) == 1
 
 
@@ -148,9 +150,9 @@ def test_without_a_channel_alerts_go_to_the_log(world: World, capfd: pytest.Capt
     assert "yellow 2023-01 failed in raw_file" in capfd.readouterr().err
 
 
-def test_a_crash_is_told_of_only_when_it_is_not_run_again(told: World, slack: Receiver) -> None:
+def test_a_crash_is_told_of_only_when_it_is_not_run_again(notified: World, slack: Receiver) -> None:
     for again in ("true", "false"):
-        run = told.instance.add_run(
+        run = notified.instance.add_run(
             dg.DagsterRun(
                 job_name="yellow_everything",
                 run_id=make_new_run_id(),
@@ -159,17 +161,17 @@ def test_a_crash_is_told_of_only_when_it_is_not_run_again(told: World, slack: Re
                 remote_job_origin=origin_of("yellow_everything"),
             )
         )
-        told.instance.report_run_failed(run, "The run's process is gone.")
-        told.instance.add_run_tags(run.run_id, {WILL_RETRY_TAG: again})
-        told.tick("alerts", NOW)
+        notified.instance.report_run_failed(run, "The run's process is gone.")
+        notified.instance.add_run_tags(run.run_id, {WILL_RETRY_TAG: again})
+        notified.tick("alerts", NOW)
         assert len(slack.texts) == (0 if again == "true" else 1)
     assert slack.texts[0].startswith("yellow 2023-01 failed: run ")
 
 
-def test_a_run_that_does_not_end_and_one_that_does_not_begin_are_told_of_once(told: World, slack: Receiver) -> None:
+def test_a_run_that_does_not_end_and_one_that_does_not_begin_are_told_of_once(notified: World, slack: Receiver) -> None:
     later = str((get_current_datetime() + timedelta(hours=7)).replace(tzinfo=None))
     for status in (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.QUEUED):
-        run = told.instance.add_run(
+        run = notified.instance.add_run(
             dg.DagsterRun(
                 job_name="yellow_everything",
                 run_id=make_new_run_id(),
@@ -178,40 +180,42 @@ def test_a_run_that_does_not_end_and_one_that_does_not_begin_are_told_of_once(to
                 remote_job_origin=origin_of("yellow_everything"),
             )
         )
-        told.tick("alerts", NOW)
+        notified.tick("alerts", NOW)
         assert slack.texts == []
-        told.tick("alerts", later)
-        told.tick("alerts", later)
+        notified.tick("alerts", later)
+        notified.tick("alerts", later)
         state = "waits" if status == dg.DagsterRunStatus.QUEUED else "is started"
         assert [text.splitlines()[0] for text in slack.texts] == [
             f"yellow 2023-01 is stuck: its run {state} since 7.0 hours"
         ]
         slack.texts.clear()
-        told.instance.delete_run(run.run_id)
+        notified.instance.delete_run(run.run_id)
 
 
 def test_the_latest_month_that_should_have_landed_is_told_of_and_again_when_it_has(
-    told: World, slack: Receiver
+    notified: World, slack: Receiver
 ) -> None:
-    told.publish("yellow", "2023-01,2023-02")
-    told.land("yellow", "2023-01")
-    told.tick("alerts", "2023-04-20T10:00")
+    notified.publish("yellow", "2023-01,2023-02")
+    notified.land("yellow", "2023-01")
+    notified.tick("alerts", "2023-04-20T10:00")
     assert slack.texts == []  # February ended 51 days ago
-    told.tick("alerts", "2023-05-20T10:00")  # 81 days
-    told.tick("alerts", "2023-05-21T10:00")
+    notified.tick("alerts", "2023-05-20T10:00")  # 81 days
+    notified.tick("alerts", "2023-05-21T10:00")
     assert slack.texts == [
         "yellow 2023-02 has not landed 75 days after its end; the last is 2023-01. the source has it"
     ]
-    told.land("yellow", "2023-02")
-    told.tick("alerts", "2023-05-22T10:00")
-    told.tick("alerts", "2023-05-22T11:00")
+    notified.land("yellow", "2023-02")
+    notified.tick("alerts", "2023-05-22T10:00")
+    notified.tick("alerts", "2023-05-22T11:00")
     assert slack.texts[1:] == ["yellow 2023-02 has recovered: it has landed"]
 
 
-def test_a_month_that_tlc_does_not_have_is_told_of_as_late_with_the_sources_words(told: World, slack: Receiver) -> None:
-    told.publish("yellow", "2023-01")
-    told.land("yellow", "2023-01")
-    told.tick("alerts", "2023-05-20T10:00")
+def test_a_month_that_tlc_does_not_have_is_told_of_as_late_with_the_sources_words(
+    notified: World, slack: Receiver
+) -> None:
+    notified.publish("yellow", "2023-01")
+    notified.land("yellow", "2023-01")
+    notified.tick("alerts", "2023-05-20T10:00")
     assert slack.texts[0].startswith("yellow 2023-02 has not landed 75 days after its end")
     assert "the source answers 404" in slack.texts[0]
 

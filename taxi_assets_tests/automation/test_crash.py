@@ -90,7 +90,7 @@ def _is_worker(pid: int) -> bool:
 
 def _loaded(here: Dev) -> list[str]:
     """Return the months in the table, as Dagster has them."""
-    ranges = here.ask(_STATUSES)["assetNodeOrError"]["assetPartitionStatuses"]["ranges"]
+    ranges = here.poll(_STATUSES)["assetNodeOrError"]["assetPartitionStatuses"]["ranges"]
     loaded = [(each["startKey"][:7], each["endKey"][:7]) for each in ranges if each["status"] == "MATERIALIZED"]
     return [month for month in MONTHS if any(first <= month <= last for first, last in loaded)]
 
@@ -112,4 +112,4 @@ def _state(data: Path) -> tuple[dict[str, bytes], list[tuple[object, ...]]]:
 
 def _drafts(data: Path) -> list[Path]:
     """Return unfinished files that are in sight of anyone who looks for finished ones."""
-    return [path for shelf in ("work/raw", "work/cleaned", "lake/data") for path in (data / shelf).rglob("*.tmp")]
+    return [path for stage in ("work/raw", "work/cleaned", "lake/data") for path in (data / stage).rglob("*.tmp")]

@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from taxi_assets.errors import PermanentError, TransientError
-from taxi_assets.retries import patiently
+from taxi_assets.retries import retrying
 from taxi_assets_tests.automation.world import World
 from taxi_assets_tests.servers.http_source import Answer, broken, status
 
@@ -51,8 +51,8 @@ def test_a_source_that_is_busy_only_once_delays_a_month_and_fails_nothing(make_w
 def test_waits_double_and_jitter_and_obey_the_other_side_within_reason() -> None:
     def waits(retry_after: float) -> list[float]:
         found: list[float] = []
-        retrying = patiently(6, 1.0)
-        retrying.sleep = found.append
+        retries = retrying(6, 1.0)
+        retries.sleep = found.append
 
         def busy() -> None:
             error = TransientError("busy")
@@ -78,5 +78,5 @@ def test_what_will_not_change_is_tried_once() -> None:
         raise PermanentError("gone")
 
     with pytest.raises(PermanentError):
-        patiently(6, 1.0)(gone)
+        retrying(6, 1.0)(gone)
     assert len(calls) == 1

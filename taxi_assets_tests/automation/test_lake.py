@@ -53,9 +53,9 @@ def rows_in_table(world: World, month: str) -> int:
 def test_a_month_that_only_went_to_the_lake_is_followed_by_its_table_however_old_it_is(world: World) -> None:
     world.publish("yellow", "2023-01,2023-02")
     downstream = Downstream(world)
-    world.land("yellow", "2023-01", "2023-02", stations=TO_LAKE)
+    world.land("yellow", "2023-01", "2023-02", steps=TO_LAKE)
     assert downstream.requested() == ["2023-01", "2023-02"]
-    world.land("yellow", "2023-01", "2023-02", stations=["bigquery_table"])
+    world.land("yellow", "2023-01", "2023-02", steps=["bigquery_table"])
     assert world.loaded("yellow") == ["2023-01", "2023-02"]
     assert downstream.requested() == []
 
@@ -70,7 +70,7 @@ def test_dagsters_own_eager_condition_would_have_left_the_month_behind(world: Wo
         ]
     )
     first = dg.evaluate_automation_conditions(eager, world.instance, evaluation_time=at(LONG_AFTER))
-    world.land("yellow", "2023-01", stations=TO_LAKE)
+    world.land("yellow", "2023-01", steps=TO_LAKE)
     done = dg.evaluate_automation_conditions(eager, world.instance, evaluation_time=at(LONG_AFTER), cursor=first.cursor)
     assert done.total_requested == 0
 
@@ -105,12 +105,12 @@ def test_a_run_that_loads_the_table_itself_is_followed_by_nothing(world: World) 
 def test_a_month_whose_load_failed_is_not_requested_again_before_its_object_changes(world: World, lake: Path) -> None:
     world.publish("yellow", "2023-01")
     downstream = Downstream(world)
-    world.land("yellow", "2023-01", stations=TO_LAKE)
+    world.land("yellow", "2023-01", steps=TO_LAKE)
     assert downstream.requested() == ["2023-01"]
     object_of(lake, "yellow", "2023-01").write_bytes(b"damaged")
-    assert world.land("yellow", "2023-01", stations=["bigquery_table"]).status == dg.DagsterRunStatus.FAILURE
+    assert world.land("yellow", "2023-01", steps=["bigquery_table"]).status == dg.DagsterRunStatus.FAILURE
     assert downstream.requested() == []
-    world.land("yellow", "2023-01", stations=["gcs_object"])
+    world.land("yellow", "2023-01", steps=["gcs_object"])
     assert downstream.requested() == ["2023-01"]
 
 
@@ -184,5 +184,5 @@ def _made_elsewhere(world: World, lake: Path, month: str) -> Path:
     there = replace(world.settings, data_dir=lake.parent / "elsewhere")
     world.publish("yellow", month, rows=30)
     with dg.DagsterInstance.ephemeral() as instance:
-        World(world.site, there, instance, world.names).land("yellow", month, stations=TO_LAKE)
+        World(world.site, there, instance, world.names).land("yellow", month, steps=TO_LAKE)
     return object_of(there.lake_dir, "yellow", month)

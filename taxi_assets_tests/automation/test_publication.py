@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from taxi_assets.sensors import polling as asking
 from taxi_assets.months import Month, months_between
+from taxi_assets.sensors import polling as asking
 from taxi_assets_tests.automation.world import World, at, month_bytes, statuses
 from taxi_assets_tests.servers.http_source import Answer, stall, status
 

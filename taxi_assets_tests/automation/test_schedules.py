@@ -87,7 +87,7 @@ def test_a_month_that_failed_for_good_is_requested_by_no_schedule_but_one_that_m
 
 def test_a_month_whose_file_is_here_but_which_is_not_in_the_table_is_requested(world: World) -> None:
     world.publish("yellow", "2023-01")
-    world.land("yellow", "2023-01", stations=("raw_file", "cleaned_parquet"))
+    world.land("yellow", "2023-01", steps=("raw_file", "cleaned_parquet"))
     assert world.schedule("yellow_missing_months", "2023-03-20T05:30").months == ["yellow 2023-01"]
 
 

@@ -18,16 +18,16 @@ import dagster as dg
 from dagster._core.test_utils import freeze_time
 from dagster._core.utils import make_new_run_id
 
-from taxi_assets.instance.history import landed, months_of_run
-from taxi_assets.instance.launch import origin_of, run_months
 from taxi_assets.contracts import DATASETS
 from taxi_assets.definitions import build_definitions
 from taxi_assets.demo.sample import write_month
+from taxi_assets.instance.history import landed, months_of_run
+from taxi_assets.instance.launch import origin_of, run_months
 from taxi_assets.months import Month
 from taxi_assets.settings import Settings
 from taxi_assets_tests.servers.http_source import HttpSource
 
-STATIONS = ("raw_file", "cleaned_parquet", "gcs_object", "bigquery_table")
+STEPS = ("raw_file", "cleaned_parquet", "gcs_object", "bigquery_table")
 ROOT = Path(__file__).parents[2]
 
 
@@ -115,9 +115,9 @@ class World:
             runs.append(run_months(self.definitions, self.instance, keys, months[0], months[-1]))
         return runs
 
-    def land(self, dataset: str, first: str, last: str = "", stations: Iterable[str] = STATIONS) -> dg.DagsterRun:
+    def land(self, dataset: str, first: str, last: str = "", steps: Iterable[str] = STEPS) -> dg.DagsterRun:
         """Run a dataset's assets for a range of months."""
-        keys = [dg.AssetKey([dataset, station]) for station in stations]
+        keys = [dg.AssetKey([dataset, station]) for station in steps]
         return run_months(self.definitions, self.instance, keys, Month.parse(first), Month.parse(last or first))
 
     def queue(self, tick: Tick) -> None:

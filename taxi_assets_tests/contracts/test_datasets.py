@@ -12,7 +12,7 @@ from taxi_assets.contracts import DATASETS, Column, Dataset, fold
 from taxi_assets.contracts.schemas import arrow_schema, bigquery_fields, duckdb_columns, postgres_columns
 from taxi_assets.contracts.zones import ZONE_COLUMNS
 from taxi_assets.months import Month
-from taxi_assets.transform.clean import recipe
+from taxi_assets.transform.clean import transform_version
 from taxi_assets.transform.rules import CleaningRules
 from taxi_assets_tests.transform.landing import TRIP, YELLOW_2019, csv, land
 
@@ -122,7 +122,7 @@ def test_a_new_column_takes_an_entry_in_the_contract_and_nothing_else(tmp_path: 
     assert '"robotaxi_fee" DOUBLE' in duckdb_columns(yellow.table_columns)
     assert bigquery_fields(yellow.table_columns)[-2]["type"] == "FLOAT"
     assert '"robotaxi_fee" double precision' in postgres_columns(yellow.table_columns)
-    assert recipe(yellow, CleaningRules()) != recipe(DATASETS["yellow"], CleaningRules())
+    assert transform_version(yellow, CleaningRules()) != transform_version(DATASETS["yellow"], CleaningRules())
 
 
 def test_a_new_dataset_takes_a_contract_and_nothing_else(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_new_dataset_takes_a_contract_and_nothing_else(tmp_path: Path) -> None
     ]
     assert landed.cleaned.file.startswith("cleaned/boats/boats_tripdata_2027-01.")
     assert landed.rejects[0]["reason"] == "it has no value"
-    assert landed.cleaned.oddities == {
+    assert landed.cleaned.anomalies == {
         "pickup_before_month": 1,
         "pickup_after_month": 0,
         "negative_amount": 1,
@@ -164,5 +164,5 @@ def test_the_recipe_changes_when_a_file_would_be_read_differently_and_only_then(
 ) -> None:
     first, *others = BOATS.columns
     changed = dataclasses.replace(BOATS, columns=(dataclasses.replace(first, **change), *others))  # type: ignore[arg-type]
-    assert (recipe(changed, CleaningRules()) != recipe(BOATS, CleaningRules())) == differs
-    assert recipe(BOATS, CleaningRules("keep")) != recipe(BOATS, CleaningRules())
+    assert (transform_version(changed, CleaningRules()) != transform_version(BOATS, CleaningRules())) == differs
+    assert transform_version(BOATS, CleaningRules("keep")) != transform_version(BOATS, CleaningRules())

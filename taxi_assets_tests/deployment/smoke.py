@@ -174,8 +174,8 @@ def main() -> int:
             smoke.say("docker compose up")
             smoke.compose("up", "-d", "--wait")
             smoke.say("all healthy:\n" + smoke.compose("ps", "--format", "table {{.Service}}\t{{.Status}}\t{{.Ports}}"))
-            ask = "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/green/green_tripdata_2021-12.csv.gz')"
-            smoke.wait(lambda: smoke.compose("exec", "source", "python", "-c", ask) == "", "the source's months")
+            poll = "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/green/green_tripdata_2021-12.csv.gz')"
+            smoke.wait(lambda: smoke.compose("exec", "source", "python", "-c", poll) == "", "the source's months")
             smoke.land("yellow", 2020)
             smoke.land("yellow", 2021, smoke.kill_a_run)
             smoke.land("green", 2020, smoke.crash("daemon"))

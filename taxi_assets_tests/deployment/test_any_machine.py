@@ -9,15 +9,15 @@ import pytest
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.demo.sample import write_month
-from taxi_assets.months import Month
-from taxi_assets.settings import SettingError, Settings
-from taxi_assets.storage.staging.gcs import GcsWorkroom
-from taxi_assets.storage.factory import workroom_of
-from taxi_assets.transform.clean import clean_month
 from taxi_assets.errors import PermanentError, TransientError
+from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, RawFile
+from taxi_assets.settings import SettingError, Settings
 from taxi_assets.source.client import Source
-from taxi_assets.storage.staging.local import Workroom, sha256_of
+from taxi_assets.storage.factory import build_staging
+from taxi_assets.storage.staging.gcs import GcsStagingArea
+from taxi_assets.storage.staging.local import StagingArea, sha256_of
+from taxi_assets.transform.clean import clean_month
 from taxi_assets_tests.servers.gcs import GcsServer
 from taxi_assets_tests.storage.months import access
 
@@ -25,20 +25,20 @@ JANUARY = Month(2021, 1)
 ROWS = 2000
 
 
-def fetch(room: Workroom, folder: Path, rows: int = ROWS) -> RawFile:
+def fetch(staging: StagingArea, folder: Path, rows: int = ROWS) -> RawFile:
     """Fetch the month as published on a machine."""
     published = write_month(folder / "published.csv.gz", "yellow", JANUARY, rows)
-    return Source(csv_url=published.as_uri(), parquet_url="", prefer="csv").fetch("yellow", JANUARY, room)[0]
+    return Source(csv_url=published.as_uri(), parquet_url="", prefer="csv").fetch("yellow", JANUARY, staging)[0]
 
 
-def clean(room: Workroom) -> CleanedFile:
+def clean(staging: StagingArea) -> CleanedFile:
     """Clean the month on a machine that has been told of it by its papers only."""
-    return clean_month(DATASETS["yellow"], room.get(RawFile, "raw", "yellow", JANUARY), room)[0]
+    return clean_month(DATASETS["yellow"], staging.get(RawFile, "raw", "yellow", JANUARY), staging)[0]
 
 
-def machine(folder: Path, work_url: str = "") -> Workroom:
+def machine(folder: Path, work_url: str = "") -> StagingArea:
     """Return the work room of a machine with a data folder of its own."""
-    return workroom_of(Settings.from_environment({"TAXI_DATA_DIR": str(folder), "TAXI_WORK_URL": work_url}))
+    return build_staging(Settings.from_environment({"TAXI_DATA_DIR": str(folder), "TAXI_WORK_URL": work_url}))
 
 
 @pytest.fixture
@@ -52,10 +52,10 @@ def test_a_month_fetched_on_another_machine_explains_itself(tmp_path: Path) -> N
     fetch(machine(tmp_path / "one"), tmp_path)
     with pytest.raises(PermanentError) as caught:
         clean(machine(tmp_path / "two"))
-    assert "raw file of yellow 2021-01 is not there" in caught.value.what
-    assert str(tmp_path / "two") in caught.value.where
-    assert "materialise yellow/raw_file for 2021-01 again" in caught.value.fix
-    assert "TAXI_WORK_URL" in caught.value.fix
+    assert "raw file of yellow 2021-01 is not there" in caught.value.message
+    assert str(tmp_path / "two") in caught.value.location
+    assert "materialise yellow/raw_file for 2021-01 again" in caught.value.remedy
+    assert "TAXI_WORK_URL" in caught.value.remedy
 
 
 @pytest.mark.parametrize("form", ["{}", "file://{}"])
@@ -70,7 +70,7 @@ def test_a_month_fetched_on_another_machine_is_cleaned_from_a_bucket(
     gcs: GcsServer, bucket: str, tmp_path: Path
 ) -> None:
     one, two, three = (
-        GcsWorkroom(tmp_path / name, access(storage_emulator=gcs.url), f"gs://{bucket}/work")
+        GcsStagingArea(tmp_path / name, access(storage_emulator=gcs.url), f"gs://{bucket}/work")
         for name in ("one", "two", "three")
     )
     raw = fetch(one, tmp_path)
@@ -81,15 +81,15 @@ def test_a_month_fetched_on_another_machine_is_cleaned_from_a_bucket(
     assert three.get(CleanedFile, "cleaned", "yellow", JANUARY) == cleaned
     assert three.months("cleaned", "yellow") == [JANUARY]
     assert sha256_of(three.path(cleaned.file)) == cleaned.sha256
-    assert three.where(cleaned.file) == f"gs://{bucket}/work/{cleaned.file}"
+    assert three.location(cleaned.file) == f"gs://{bucket}/work/{cleaned.file}"
 
 
 def test_a_month_published_anew_leaves_nothing_of_the_old_one_in_the_bucket(
     gcs: GcsServer, bucket: str, tmp_path: Path
 ) -> None:
-    room = GcsWorkroom(tmp_path / "one", access(storage_emulator=gcs.url), f"gs://{bucket}")
-    fetch(room, tmp_path)
-    raw = fetch(room, tmp_path, ROWS + 1)
+    staging = GcsStagingArea(tmp_path / "one", access(storage_emulator=gcs.url), f"gs://{bucket}")
+    fetch(staging, tmp_path)
+    raw = fetch(staging, tmp_path, ROWS + 1)
     names = {blob.name for blob in gcs.client().list_blobs(bucket)}
     assert names == {raw.file, "raw/yellow/yellow_tripdata_2021-01.json"}
 
@@ -97,10 +97,10 @@ def test_a_month_published_anew_leaves_nothing_of_the_old_one_in_the_bucket(
 def test_a_file_lost_from_the_bucket_is_fetched_again_and_not_believed(
     gcs: GcsServer, bucket: str, tmp_path: Path
 ) -> None:
-    one = GcsWorkroom(tmp_path / "one", access(storage_emulator=gcs.url), f"gs://{bucket}/work")
+    one = GcsStagingArea(tmp_path / "one", access(storage_emulator=gcs.url), f"gs://{bucket}/work")
     raw = fetch(one, tmp_path)
     gcs.client().bucket(bucket).blob(f"work/{raw.file}").delete()
-    two = GcsWorkroom(tmp_path / "two", access(storage_emulator=gcs.url), f"gs://{bucket}/work")
+    two = GcsStagingArea(tmp_path / "two", access(storage_emulator=gcs.url), f"gs://{bucket}/work")
 
     with pytest.raises(PermanentError, match="is not there"):
         clean(two)
@@ -114,7 +114,7 @@ def test_two_machines_that_put_a_month_at_once_do_not_mix_it(
     gcs: GcsServer, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two = (
-        GcsWorkroom(tmp_path / name, access(storage_emulator=gcs.url), f"gs://{bucket}") for name in ("one", "two")
+        GcsStagingArea(tmp_path / name, access(storage_emulator=gcs.url), f"gs://{bucket}") for name in ("one", "two")
     )
     fetch(one, tmp_path, ROWS)
     stale = two._get("raw/yellow/yellow_tripdata_2021-01.json")
@@ -126,7 +126,7 @@ def test_two_machines_that_put_a_month_at_once_do_not_mix_it(
         fetch(two, tmp_path, ROWS + 2)
 
     assert one.get(RawFile, "raw", "yellow", JANUARY) == last
-    assert sha256_of(GcsWorkroom(tmp_path / "three", one.access, one.url).path(last.file)) == last.sha256
+    assert sha256_of(GcsStagingArea(tmp_path / "three", one.access, one.url).path(last.file)) == last.sha256
 
 
 @pytest.mark.parametrize("text", ["work", "s3://bucket/x", "gs://", "http://host/x"])

@@ -62,10 +62,10 @@ def test_a_backfill_asked_of_the_webserver_lands_its_months(installed: Path, tmp
             backfill = here.backfill("yellow", [str(month) for month in MONTHS])
             here.wait(lambda: here.backfill_status(backfill) == "COMPLETED_SUCCESS", "the backfill to succeed", 180)
             ledger = here.run("taxi-assets", "ledger", "yellow", "--verify").stdout
-            where = here.run("python", "-c", "import taxi_assets; print(taxi_assets.__file__)").stdout
+            location = here.run("python", "-c", "import taxi_assets; print(taxi_assets.__file__)").stdout
             assert set(here.runs().values()) == {"SUCCESS"}
 
-    assert str(tmp_path / "environment") in where
+    assert str(tmp_path / "environment") in location
     for month in MONTHS:
         (line,) = (line for line in ledger.splitlines() if str(month) in line)
         assert line.split()[3:9] == ["2,003", "2,000", "0", "3", "2,000", "2,000"]

@@ -16,13 +16,13 @@ from taxi_assets.contracts.schemas import arrow_schema
 from taxi_assets.contracts.zones import ZONE_COLUMNS, ZONES_TABLE
 from taxi_assets.demo.sample import blocks
 from taxi_assets.months import Month
-from taxi_assets.reports.metrics import Numbers, numbers_of
-from taxi_assets.reports.report import ReportFile, make_report
-from taxi_assets.storage.warehouse.duckdb import DuckDBWarehouse
-from taxi_assets.storage.lake.folder import FolderLake
-from taxi_assets.storage.limits import Engine
 from taxi_assets.records import CleanedFile
-from taxi_assets.storage.staging.local import Workroom
+from taxi_assets.reports.metrics import Metrics, collect_metrics
+from taxi_assets.reports.report import ReportFile, make_report
+from taxi_assets.storage.lake.folder import FolderLake
+from taxi_assets.storage.limits import ResourceLimits
+from taxi_assets.storage.staging.local import StagingArea
+from taxi_assets.storage.warehouse.duckdb import DuckDBWarehouse
 from taxi_assets_tests.transform import landing
 
 
@@ -33,9 +33,9 @@ class Place:
     folder: Path
 
     @property
-    def room(self) -> Workroom:
+    def staging(self) -> StagingArea:
         """Where raw and cleaned months lie."""
-        return Workroom(self.folder / "work")
+        return StagingArea(self.folder / "work")
 
     @property
     def lake(self) -> FolderLake:
@@ -45,13 +45,13 @@ class Place:
     @property
     def warehouse(self) -> DuckDBWarehouse:
         """The DuckDB file."""
-        return DuckDBWarehouse(self.folder / "warehouse.duckdb", "nyc_tlc", Engine(512, 2))
+        return DuckDBWarehouse(self.folder / "warehouse.duckdb", "nyc_tlc", ResourceLimits(512, 2))
 
     def land(self, dataset: str, month: str, rows: int) -> list[dict[str, str]]:
         """Land a month; return its lines by the names in the file's header."""
         content = b"".join(blocks(dataset, Month.parse(month), rows))
         cleaned = landing.land(content, self.folder, dataset, Month.parse(month)).cleaned
-        stored = self.lake.put(cleaned, self.room.path(cleaned.file))
+        stored = self.lake.put(cleaned, self.staging.path(cleaned.file))
         self.warehouse.replace_month(DATASETS[dataset], stored)
         return list(csv.DictReader(io.StringIO(content.decode())))
 
@@ -61,18 +61,18 @@ class Place:
         pq.write_table(zones(), path)
         self.warehouse.replace_table(ZONES_TABLE, ZONE_COLUMNS, path.as_uri())
 
-    def papers(self, dataset: str, month: str) -> CleanedFile:
+    def record(self, dataset: str, month: str) -> CleanedFile:
         """Return the papers of a month that landed."""
-        return self.room.get(CleanedFile, "cleaned", dataset, Month.parse(month))
+        return self.staging.get(CleanedFile, "cleaned", dataset, Month.parse(month))
 
-    def numbers(self, dataset: str, month: str, warehouse: Any = None) -> Numbers:
+    def numbers(self, dataset: str, month: str, warehouse: Any = None) -> Metrics:
         """Return a month's numbers, by default asked of the DuckDB file."""
-        cleaned = self.papers(dataset, month)
-        return numbers_of(DATASETS[dataset], cleaned.month, warehouse or self.warehouse, cleaned, [])
+        cleaned = self.record(dataset, month)
+        return collect_metrics(DATASETS[dataset], cleaned.month, warehouse or self.warehouse, cleaned, [])
 
     def report(self, dataset: str, month: str) -> ReportFile:
         """Make a month's report."""
-        return make_report(DATASETS[dataset], Month.parse(month), self.warehouse, self.lake, self.room)
+        return make_report(DATASETS[dataset], Month.parse(month), self.warehouse, self.lake, self.staging)
 
 
 def zones() -> pa.Table:

@@ -17,10 +17,10 @@ from PIL import Image
 from taxi_assets.contracts import DATASETS
 from taxi_assets.months import Month
 from taxi_assets.reports.charts import charts_of
-from taxi_assets.reports.metrics import Oddity, Spread
 from taxi_assets.reports.html import unusual
+from taxi_assets.reports.labels import label_of
+from taxi_assets.reports.metrics import Anomaly, Spread
 from taxi_assets.reports.report import ReportFile
-from taxi_assets.reports.labels import words_of
 from taxi_assets.transform.anomalies import conditions
 from taxi_assets_tests.reports.landed import Place
 
@@ -57,7 +57,7 @@ def path_of(report: ReportFile) -> Path:
     return Path(unquote(urlsplit(report.file).path))
 
 
-def page_of(report: ReportFile) -> str:
+def render_page(report: ReportFile) -> str:
     return path_of(report).read_text("utf-8")
 
 
@@ -92,7 +92,7 @@ def test_the_numbers_are_those_of_the_files_lines(landed: tuple[Place, Lines]) -
 
 def test_the_year_before_is_counted_by_weekday_from_the_warehouse(place: Place) -> None:
     numbers = place.numbers("yellow", "2021-01")
-    year_before = place.papers("yellow", "2020-01").trips_per_day
+    year_before = place.record("yellow", "2020-01").trips_per_day
     # 1 January 2021 was a Friday, as 3 January 2020; the last two days fall into February 2020, which is not landed
     assert list(numbers.before.values()) == list(year_before[2:])
     assert [day.day for day in numbers.before] == list(range(1, 30))
@@ -113,7 +113,7 @@ class _Asked(HTMLParser):
 
 
 def test_the_page_asks_for_nothing_and_runs_nothing(report: ReportFile) -> None:
-    page = page_of(report)
+    page = render_page(report)
     asked = _Asked()
     asked.feed(page)
     assert {link[0] for link in asked.links} <= {"#"}
@@ -123,7 +123,7 @@ def test_the_page_asks_for_nothing_and_runs_nothing(report: ReportFile) -> None:
 
 
 def test_the_page_says_what_it_shows_and_where_it_comes_from(place: Place, report: ReportFile) -> None:
-    page = page_of(report)
+    page = render_page(report)
     assert "<h1>Yellow taxi trips, January 2021</h1>" in page
     assert headings(page) == [
         "Trips per day",
@@ -134,7 +134,7 @@ def test_the_page_says_what_it_shows_and_where_it_comes_from(place: Place, repor
         "Odd rows, this month and the months before",
         "What became of each row",
     ]
-    cleaned = place.papers("yellow", "2021-01")
+    cleaned = place.record("yellow", "2021-01")
     assert cleaned.source_sha256 in page
     assert cleaned.source_url in page
     assert "prefers-color-scheme: dark" in page
@@ -164,7 +164,7 @@ def test_zones_without_a_lookup_have_numbers(tmp_path: Path) -> None:
 def test_a_month_of_one_trip_has_a_report(tmp_path: Path) -> None:
     place = Place(tmp_path)
     place.land("yellow", "2014-12", 1)
-    page = page_of(place.report("yellow", "2014-12"))
+    page = render_page(place.report("yellow", "2014-12"))
     assert "Pick-up zones" not in page  # files of 2014 have coordinates
     assert "Trips by distance" in page
 
@@ -189,7 +189,7 @@ def test_the_same_month_gives_the_same_bytes(place: Place, report: ReportFile) -
 
 
 def test_an_oddity_is_unusual_outside_of_what_the_months_before_had() -> None:
-    usual = Oddity("zero_passengers", 20, 0.02, (0.018, 0.022, 0.020))
+    usual = Anomaly("zero_passengers", 20, 0.02, (0.018, 0.022, 0.020))
     assert not unusual(usual)
     assert not unusual(replace(usual, share=0.0235))
     assert unusual(replace(usual, share=0.03))
@@ -199,7 +199,7 @@ def test_an_oddity_is_unusual_outside_of_what_the_months_before_had() -> None:
 
 def test_every_oddity_has_words() -> None:
     names = {name for dataset in DATASETS.values() for name in conditions(dataset, Month(2021, 1))}
-    assert {name for name in names if words_of(name) == name.replace("_", " ").capitalize()} == set()
+    assert {name for name in names if label_of(name) == name.replace("_", " ").capitalize()} == set()
 
 
 def test_a_spread_counts_from_zero_to_below_the_end() -> None:

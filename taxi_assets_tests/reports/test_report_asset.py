@@ -10,10 +10,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from taxi_assets.instance.launch import run_months
 from taxi_assets.contracts import DATASETS
 from taxi_assets.definitions import build_definitions
 from taxi_assets.demo.sample import write_month
+from taxi_assets.instance.launch import run_months
 from taxi_assets.months import Month
 from taxi_assets.settings import Settings
 

@@ -8,16 +8,16 @@ from pathlib import Path
 import dagster as dg
 import pyarrow.parquet as pq
 
-from taxi_assets.instance.launch import run_months
 from taxi_assets.cli.run import land
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.zones import ZONE_COLUMNS, ZONES_TABLE
 from taxi_assets.definitions import build_definitions
+from taxi_assets.instance.launch import run_months
 from taxi_assets.months import Month
 from taxi_assets.reports.report import make_report
 from taxi_assets.settings import Settings
-from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
 from taxi_assets.storage.lake.gcs import GcsLake
+from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
 from taxi_assets_tests.reports.landed import Place, zones
 from taxi_assets_tests.servers.bigquery import BigQueryServer
 from taxi_assets_tests.servers.cloud import JANUARY
@@ -41,8 +41,8 @@ def test_bigquery_and_duckdb_give_the_same_report_and_the_bucket_serves_it_as_a_
     place = Place(tmp_path)
     for month in ("2020-01", "2021-01"):
         place.land("yellow", month, 300)
-        cleaned = place.papers("yellow", month)
-        warehouse.replace_month(DATASETS["yellow"], lake.put(cleaned, place.room.path(cleaned.file)))
+        cleaned = place.record("yellow", month)
+        warehouse.replace_month(DATASETS["yellow"], lake.put(cleaned, place.staging.path(cleaned.file)))
     assert place.numbers("yellow", "2021-01", warehouse) == place.numbers("yellow", "2021-01")
     place.name_zones()
     pq.write_table(zones(), tmp_path / "zones.parquet")
@@ -50,7 +50,7 @@ def test_bigquery_and_duckdb_give_the_same_report_and_the_bucket_serves_it_as_a_
     warehouse.replace_table(ZONES_TABLE, ZONE_COLUMNS, uri)
     assert place.numbers("yellow", "2021-01", warehouse) == place.numbers("yellow", "2021-01")
 
-    report = make_report(DATASETS["yellow"], Month(2021, 1), warehouse, lake, place.room)
+    report = make_report(DATASETS["yellow"], Month(2021, 1), warehouse, lake, place.staging)
     assert report.file == f"gs://{name}/lake/reports/yellow/2021-01/report.html"
     blob = gcs.client().bucket(name).get_blob("lake/reports/yellow/2021-01/report.html")
     assert blob.content_type == "text/html"

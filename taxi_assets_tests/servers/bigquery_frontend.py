@@ -116,7 +116,7 @@ class BigQueryFront(Front):
             message = f"Access Denied: {kind} {name}: Permission {permission} denied on {kind.lower()} {name}"
             raise ApiError(403, "accessDenied", f"{message} (or it may not exist).")
 
-    def ask(self, method: str, target: str, body: Json | None = None) -> Json:
+    def poll(self, method: str, target: str, body: Json | None = None) -> Json:
         """Asks the emulator for a JSON object; raises what it answers instead."""
         sent = json.dumps(body).encode() if body is not None else b""
         reply = self.backend(method, f"/bigquery/v2{target}", sent, {"Content-Type": "application/json"})
@@ -128,7 +128,7 @@ class BigQueryFront(Front):
 
     def sql(self, project: str, query: str) -> list[list[str]]:
         """Runs SQL in the emulator; returns its rows as strings."""
-        reply = self.ask("POST", f"/projects/{project}/queries", {"query": query, "useLegacySql": False})
+        reply = self.poll("POST", f"/projects/{project}/queries", {"query": query, "useLegacySql": False})
         if errors := reply.get("errors"):
             raise ApiError(400, errors[0]["reason"], errors[0]["message"])
         return [[cell["v"] for cell in row["f"]] for row in reply.get("rows", [])]
@@ -141,7 +141,7 @@ class BigQueryFront(Front):
     def dataset_location(self, project: str, dataset: str) -> str:
         """Returns where a dataset is; raises 404 when it does not exist."""
         try:
-            location: str = self.ask("GET", f"/projects/{project}/datasets/{dataset}")["location"]
+            location: str = self.poll("GET", f"/projects/{project}/datasets/{dataset}")["location"]
         except ApiError as error:
             if error.status != 404:
                 raise
@@ -193,8 +193,8 @@ class BigQueryFront(Front):
         asked = request.query.get("location")
         unnamed = asked is None and location not in (None, "US", "EU")
         if job is None or unnamed or (asked is not None and asked.upper() != str(location).upper()):
-            where = f"{asked}." if asked else ""
-            raise ApiError(404, "notFound", f"Not found: Job {project}:{where}{job_id}")
+            location = f"{asked}." if asked else ""
+            raise ApiError(404, "notFound", f"Not found: Job {project}:{location}{job_id}")
         if isinstance(job, LoadJob):
             job.done.wait(_POLL_S)
             return Reply.of(job.resource())
@@ -215,7 +215,7 @@ class BigQueryFront(Front):
 
     def _location_of_query(self, project: str, query: str, asked: str | None) -> str:
         """Returns where the query's datasets are; raises 404 when the job is sent elsewhere."""
-        for entry in self.ask("GET", f"/projects/{project}/datasets").get("datasets", []):
+        for entry in self.poll("GET", f"/projects/{project}/datasets").get("datasets", []):
             dataset = entry["datasetReference"]["datasetId"]
             if re.search(rf"\b{dataset}`?\.", query):
                 location = self.dataset_location(project, dataset)
@@ -237,25 +237,25 @@ class BigQueryFront(Front):
             self.dataset_location(project, dataset)
             return Reply.of(self.create_table(project, dataset, request.json()))
         table, _, partition = decorated.partition("$")
-        resource = self.ask("GET", f"/projects/{project}/datasets/{dataset}/tables/{table}")
-        where = month_condition(resource, partition)
+        resource = self.poll("GET", f"/projects/{project}/datasets/{dataset}/tables/{table}")
+        location = month_condition(resource, partition)
         if verb == "update":
             sent_etag = request.headers.get("If-Match")
             if sent_etag not in (None, resource["etag"]):
                 raise ApiError(412, "conditionNotMet", "Precondition Failed")
             return Reply.of(self.patch_table(resource, request.json()))
         if verb == "delete" and partition:
-            self.sql(project, f"DELETE FROM `{project}.{dataset}.{table}` WHERE {where}")
+            self.sql(project, f"DELETE FROM `{project}.{dataset}.{table}` WHERE {location}")
             return Reply(204)
         if verb == "delete":
             return self.forward(request)
-        count = f"SELECT COUNT(*) FROM `{project}.{dataset}.{table}` WHERE {where}"
+        count = f"SELECT COUNT(*) FROM `{project}.{dataset}.{table}` WHERE {location}"
         return Reply.of({**resource, "numRows": self.sql(project, count)[0][0]})
 
     def create_table(self, project: str, dataset: str, resource: Json) -> Json:
         """Creates a table; its types get the names that BigQuery gives back."""
         use_old_names(resource)
-        return self.ask("POST", f"/projects/{project}/datasets/{dataset}/tables", resource)
+        return self.poll("POST", f"/projects/{project}/datasets/{dataset}/tables", resource)
 
     def patch_table(self, resource: Json, change: Json) -> Json:
         """Changes a table within the rules of "Modifying table schemas"."""
@@ -273,4 +273,4 @@ class BigQueryFront(Front):
             for field in check_schema_change(name, resource["schema"]["fields"], fields):
                 ddl = f"ALTER TABLE `{project}.{dataset}.{table}` ADD COLUMN IF NOT EXISTS `{field['name']}`"
                 self.sql(project, f"{ddl} {sql_type(field)}")
-        return self.ask("PATCH", f"/projects/{project}/datasets/{dataset}/tables/{table}", change)
+        return self.poll("PATCH", f"/projects/{project}/datasets/{dataset}/tables/{table}", change)

@@ -65,8 +65,8 @@ class LoadJob:
         self.name = f"{self.project}:{self.dataset}.{self.table}"
         self.location = front.dataset_location(self.project, self.dataset)
         if location and location.upper() != self.location.upper():
-            where = f"Dataset {self.project}:{self.dataset} was not found in location {location}"
-            raise ApiError(404, "notFound", f"Not found: {where}")
+            location = f"Dataset {self.project}:{self.dataset} was not found in location {location}"
+            raise ApiError(404, "notFound", f"Not found: {location}")
         front.need("bigquery.tables.updateData", "Table", self.name)
         self.reference = {"projectId": project, "jobId": job_id, "location": self.location}
         self.done = threading.Event()
@@ -102,8 +102,8 @@ class LoadJob:
         self.done.set()
 
     def _load(self) -> None:
-        if told := self.front.fail_loads.get(f"{self.name}${self.partition}"):
-            raise ApiError(400, "invalid", told)
+        if notified := self.front.fail_loads.get(f"{self.name}${self.partition}"):
+            raise ApiError(400, "invalid", notified)
         files = [self._file(uri) for uri in self.load["sourceUris"]]
         own = parquet_fields(files[0], self.load["sourceUris"][0])
         use_old_names(self.load)
@@ -158,20 +158,20 @@ class LoadJob:
         """Returns the table; creates it when the job says so."""
         target = f"/projects/{self.project}/datasets/{self.dataset}/tables/{self.table}"
         try:
-            return self.front.ask("GET", target)
+            return self.front.poll("GET", target)
         except ApiError as error:
             if error.status != 404 or self.load.get("createDisposition") == "CREATE_NEVER":
                 raise ApiError(error.status, error.reason, f"Not found: Table {self.name}") from error
         self.front.need("bigquery.tables.create", "Dataset", f"{self.project}:{self.dataset}")
         reference = {"projectId": self.project, "datasetId": self.dataset, "tableId": self.table}
-        layout = {key: self.load[key] for key in ("timePartitioning", "clustering") if key in self.load}
-        resource = {"tableReference": reference, "schema": {"fields": wanted}, **layout}
+        mapping = {key: self.load[key] for key in ("timePartitioning", "clustering") if key in self.load}
+        resource = {"tableReference": reference, "schema": {"fields": wanted}, **mapping}
         try:
             return self.front.create_table(self.project, self.dataset, resource)
         except ApiError as error:
             if error.status != 409:  # 409: a load of another month was first
                 raise
-        return self.front.ask("GET", target)
+        return self.front.poll("GET", target)
 
     def _select(self, path: Path, wanted: list[Json], present: list[str]) -> str:
         """Returns SQL that reads the file's columns by name; absent ones are null.
@@ -189,8 +189,8 @@ class LoadJob:
     def _check_empty(self, table: Json) -> None:
         if self.load.get("writeDisposition") != "WRITE_EMPTY":
             return
-        where = month_condition(table, self.partition)
-        count = f"SELECT COUNT(*) FROM `{self.project}.{self.dataset}.{self.table}` WHERE {where}"
+        location = month_condition(table, self.partition)
+        count = f"SELECT COUNT(*) FROM `{self.project}.{self.dataset}.{self.table}` WHERE {location}"
         if self.front.sql(self.project, count) != [["0"]]:
             raise ApiError(409, "duplicate", f"Already Exists: Table {self.name}")
 

@@ -13,7 +13,7 @@ from taxi_assets.contracts import DATASETS
 from taxi_assets.demo.sample import write_month
 from taxi_assets.months import Month
 from taxi_assets.settings import Settings
-from taxi_assets.storage.factory import lake_of, warehouse_of
+from taxi_assets.storage.factory import build_lake, build_warehouse
 from taxi_assets_tests.servers.http_source import HttpSource, http_source
 
 if TYPE_CHECKING:
@@ -73,6 +73,6 @@ def cloud(
 @pytest.fixture
 def made(cloud: Settings) -> Settings:
     """The same, with a bucket and a dataset."""
-    lake_of(cloud).make("EU")
-    warehouse_of(cloud).make()
+    build_lake(cloud).make("EU")
+    build_warehouse(cloud).make()
     return cloud

@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
-STATIONS = ("raw_file", "cleaned_parquet", "gcs_object", "bigquery_table")
+STEPS = ("raw_file", "cleaned_parquet", "gcs_object", "bigquery_table")
 _LAUNCH = """
 mutation($params: ExecutionParams!) {
   launchRun(executionParams: $params) { __typename ... on LaunchRunSuccess { run { runId } }
@@ -46,7 +46,7 @@ class Dagster:
     def __init__(self, port: int) -> None:
         self._ui_port = port
 
-    def ask(self, query: str, **variables: Any) -> Any:
+    def poll(self, query: str, **variables: Any) -> Any:
         """Ask the webserver's GraphQL.
 
         Raises:
@@ -66,7 +66,7 @@ class Dagster:
 
     def launch(self, dataset: str, month: str) -> str:
         """Launch a run of a month's whole chain as the UI would; return its id."""
-        assets = [{"path": [dataset, station]} for station in STATIONS]
+        assets = [{"path": [dataset, station]} for station in STEPS]
         selector = {
             "repositoryLocationName": "taxi_assets",
             "repositoryName": "__repository__",
@@ -76,36 +76,36 @@ class Dagster:
         tags = [{"key": "dagster/partition", "value": f"{month}-01"}]
         metadata = {"tags": tags}
         params = {"selector": selector, "mode": "default", "executionMetadata": metadata, "runConfigData": {}}
-        answer = self.ask(_LAUNCH, params=params)["launchRun"]
+        answer = self.poll(_LAUNCH, params=params)["launchRun"]
         if answer["__typename"] != "LaunchRunSuccess":
             raise RuntimeError(str(answer))
         return str(answer["run"]["runId"])
 
     def backfill(self, dataset: str, months: Sequence[str]) -> str:
         """Launch a backfill of months' whole chains; return its id."""
-        assets = [{"path": [dataset, station]} for station in STATIONS]
+        assets = [{"path": [dataset, station]} for station in STEPS]
         params = {"assetSelection": assets, "partitionNames": [f"{month}-01" for month in months]}
-        answer = self.ask(_BACKFILL, params=params)["launchPartitionBackfill"]
+        answer = self.poll(_BACKFILL, params=params)["launchPartitionBackfill"]
         if answer["__typename"] != "LaunchBackfillSuccess":
             raise RuntimeError(str(answer))
         return str(answer["backfillId"])
 
     def runs(self) -> dict[str, str]:
         """Return the status of every run, by id."""
-        answer = self.ask("{ runsOrError { ... on Runs { results { runId status } } } }")
+        answer = self.poll("{ runsOrError { ... on Runs { results { runId status } } } }")
         return {run["runId"]: run["status"] for run in answer["runsOrError"]["results"]}
 
     def materialized(self, dataset: str) -> int:
         """Return how many months of a whole chain Dagster counts as materialized, none of them failed since."""
         found = []
-        for station in STATIONS:
-            stats = self.ask(_MATERIALIZED, key={"path": [dataset, station]})["assetNodeOrError"]["partitionStats"]
+        for station in STEPS:
+            stats = self.poll(_MATERIALIZED, key={"path": [dataset, station]})["assetNodeOrError"]["partitionStats"]
             found.append(stats["numMaterialized"] - stats["numFailed"])
         return min(found)
 
     def failures(self, run: str) -> list[str]:
         """Return the errors in a run's log, the innermost last."""
-        answer = self.ask(_FAILURES, run=run)["logsForRun"]
+        answer = self.poll(_FAILURES, run=run)["logsForRun"]
         found: list[str] = []
         for event in answer["events"]:
             if error := event.get("error"):
@@ -116,6 +116,6 @@ class Dagster:
 
     def backfill_status(self, backfill: str) -> str:
         """Return a backfill's status, with its error if it has one."""
-        answer = self.ask(_BACKFILL_STATUS, id=backfill)["partitionBackfillOrError"]
+        answer = self.poll(_BACKFILL_STATUS, id=backfill)["partitionBackfillOrError"]
         error = answer.get("error")
         return f"{answer['status']}: {error['message']}" if error else str(answer["status"])

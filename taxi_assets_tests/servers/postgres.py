@@ -189,8 +189,8 @@ def find_binaries() -> Path:
     candidates = [folder / "bin" for folder in sorted(versions, key=lambda folder: int(folder.name), reverse=True)]
     pg_config = shutil.which("pg_config")
     if pg_config:
-        told = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False).stdout.strip()
-        candidates.append(Path(told))
+        notified = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False).stdout.strip()
+        candidates.append(Path(notified))
     for folder in candidates:
         if (folder / "initdb").exists() and (folder / "postgres").exists():
             return folder

@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from taxi_assets.months import Month
-from taxi_assets.source.inspection import NotATripFileError
 from taxi_assets.errors import NotPublishedError, PermanentError, TaxiError, TransientError
+from taxi_assets.months import Month
 from taxi_assets.records import RawFile
 from taxi_assets.source.client import Source
-from taxi_assets.storage.staging.local import Workroom
+from taxi_assets.source.inspection import NotATripFileError
+from taxi_assets.storage.staging.local import StagingArea
 from taxi_assets_tests.servers.http_source import (
     Answer,
     HttpSource,
@@ -46,8 +46,8 @@ def site() -> Iterator[HttpSource]:
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Workroom:
-    return Workroom(tmp_path / "work")
+def staging(tmp_path: Path) -> StagingArea:
+    return StagingArea(tmp_path / "work")
 
 
 def source(site: HttpSource, prefer: str = "auto", *, read_timeout: float = 5.0, attempts: int = 3) -> Source:
@@ -62,8 +62,8 @@ def source(site: HttpSource, prefer: str = "auto", *, read_timeout: float = 5.0,
     )
 
 
-def files_of(room: Workroom) -> list[str]:
-    return sorted(path.name for path in room.root.rglob("*") if path.is_file() and path.suffix != ".lock")
+def files_of(staging: StagingArea) -> list[str]:
+    return sorted(path.name for path in staging.root.rglob("*") if path.is_file() and path.suffix != ".lock")
 
 
 def put_parquet(site: HttpSource) -> None:
@@ -72,32 +72,32 @@ def put_parquet(site: HttpSource) -> None:
     site.files[PARQUET_PATH] = sink.getvalue().to_pybytes()
 
 
-def test_a_month_arrives_byte_for_byte_with_its_papers(site: HttpSource, room: Workroom) -> None:
+def test_a_month_arrives_byte_for_byte_with_its_papers(site: HttpSource, staging: StagingArea) -> None:
     seen: list[tuple[int, int]] = []
 
-    raw, new = source(site).fetch("yellow", JANUARY, room, progress=lambda *n: seen.append(n))
+    raw, new = source(site).fetch("yellow", JANUARY, staging, progress=lambda *n: seen.append(n))
 
     assert new
-    assert room.path(raw.file).read_bytes() == CONTENT
+    assert staging.path(raw.file).read_bytes() == CONTENT
     assert (raw.source_rows, raw.format, raw.compression, raw.bytes) == (5000, "csv", "gzip", len(CONTENT))
     assert raw.source_url == site.url + CSV_PATH
     assert raw.etag
     assert raw.last_modified.endswith("GMT")
-    assert raw == room.get(RawFile, "raw", "yellow", JANUARY)
+    assert raw == staging.get(RawFile, "raw", "yellow", JANUARY)
     assert seen[-1] == (len(CONTENT), len(CONTENT))
     assert "identity" in site.asked[CSV_PATH][0]["accept-encoding"]
 
 
 @pytest.mark.parametrize("validators", [{}, {"ETag": ""}, {"Last_Modified": ""}], ids=["both", "date only", "tag only"])
 def test_an_unchanged_month_is_not_downloaded_again(
-    validators: dict[str, str], site: HttpSource, room: Workroom
+    validators: dict[str, str], site: HttpSource, staging: StagingArea
 ) -> None:
     headers = {name.replace("_", "-"): value for name, value in validators.items()}
     site.standing[CSV_PATH] = lambda handler: handler.file(CONTENT, **headers)
-    first, _ = source(site).fetch("yellow", JANUARY, room)
+    first, _ = source(site).fetch("yellow", JANUARY, staging)
     sent = site.sent
 
-    again, new = source(site).fetch("yellow", JANUARY, room)
+    again, new = source(site).fetch("yellow", JANUARY, staging)
 
     assert (again, new) == (first, False)
     assert site.sent == sent
@@ -105,55 +105,55 @@ def test_an_unchanged_month_is_not_downloaded_again(
 
 
 def test_a_source_without_validators_is_asked_again_and_the_same_bytes_are_no_news(
-    site: HttpSource, room: Workroom
+    site: HttpSource, staging: StagingArea
 ) -> None:
     site.standing[CSV_PATH] = unvalidated(CONTENT)
-    first, _ = source(site).fetch("yellow", JANUARY, room)
-    assert source(site).fetch("yellow", JANUARY, room) == (first, False)
+    first, _ = source(site).fetch("yellow", JANUARY, staging)
+    assert source(site).fetch("yellow", JANUARY, staging) == (first, False)
 
 
-def test_a_changed_month_replaces_the_old_one(site: HttpSource, room: Workroom) -> None:
-    old, _ = source(site).fetch("yellow", JANUARY, room)
+def test_a_changed_month_replaces_the_old_one(site: HttpSource, staging: StagingArea) -> None:
+    old, _ = source(site).fetch("yellow", JANUARY, staging)
     site.files[CSV_PATH] = csv([TRIP] * 3)
 
-    raw, new = source(site).fetch("yellow", JANUARY, room)
+    raw, new = source(site).fetch("yellow", JANUARY, staging)
 
     assert new
     assert raw.source_rows == 3
-    assert not room.path(old.file).exists()
-    assert files_of(room) == sorted([Path(raw.file).name, "yellow_tripdata_2021-01.json"])
+    assert not staging.path(old.file).exists()
+    assert files_of(staging) == sorted([Path(raw.file).name, "yellow_tripdata_2021-01.json"])
 
 
-def test_a_month_whose_file_was_lost_is_fetched_again(site: HttpSource, room: Workroom) -> None:
-    raw, _ = source(site).fetch("yellow", JANUARY, room)
-    room.path(raw.file).unlink()
+def test_a_month_whose_file_was_lost_is_fetched_again(site: HttpSource, staging: StagingArea) -> None:
+    raw, _ = source(site).fetch("yellow", JANUARY, staging)
+    staging.path(raw.file).unlink()
 
-    again, _ = source(site).fetch("yellow", JANUARY, room)
+    again, _ = source(site).fetch("yellow", JANUARY, staging)
 
     assert again == raw
-    assert room.path(raw.file).read_bytes() == CONTENT
+    assert staging.path(raw.file).read_bytes() == CONTENT
 
 
 def test_where_the_csv_source_has_no_such_month_parquet_is_taken_and_asked_for_again(
-    site: HttpSource, room: Workroom
+    site: HttpSource, staging: StagingArea
 ) -> None:
     del site.files[CSV_PATH]
     put_parquet(site)
 
-    raw, _ = source(site).fetch("yellow", JANUARY, room)
+    raw, _ = source(site).fetch("yellow", JANUARY, staging)
 
     assert (raw.format, raw.source_rows, raw.source_url) == ("parquet", 7, site.url + PARQUET_PATH)
-    assert source(site).fetch("yellow", JANUARY, room) == (raw, False)
+    assert source(site).fetch("yellow", JANUARY, staging) == (raw, False)
     with pytest.raises(NotPublishedError):
-        source(site, "csv").fetch("yellow", JANUARY, room)
-    assert source(site, "parquet").fetch("yellow", JANUARY, room) == (raw, False)
+        source(site, "csv").fetch("yellow", JANUARY, staging)
+    assert source(site, "parquet").fetch("yellow", JANUARY, staging) == (raw, False)
 
 
-def test_a_month_that_no_source_has_is_not_published(site: HttpSource, room: Workroom) -> None:
+def test_a_month_that_no_source_has_is_not_published(site: HttpSource, staging: StagingArea) -> None:
     with pytest.raises(NotPublishedError) as caught:
-        source(site).fetch("yellow", Month(2021, 2), room)
-    assert "yellow 2021-02 is not published" in caught.value.what
-    assert f"{site.url}/csv/yellow-2021-02.csv.gz and {site.url}/trip-data" in caught.value.where
+        source(site).fetch("yellow", Month(2021, 2), staging)
+    assert "yellow 2021-02 is not published" in caught.value.message
+    assert f"{site.url}/csv/yellow-2021-02.csv.gz and {site.url}/trip-data" in caught.value.location
     assert site.requests == 2
 
 
@@ -161,15 +161,15 @@ def test_a_month_that_no_source_has_is_not_published(site: HttpSource, room: Wor
     ("today", "error"), [(date(2021, 6, 30), NotPublishedError), (date(2021, 7, 1), PermanentError)]
 )
 def test_403_means_not_yet_for_a_young_month_and_forbidden_for_an_old_one(
-    today: date, error: type[TaxiError], site: HttpSource, room: Workroom
+    today: date, error: type[TaxiError], site: HttpSource, staging: StagingArea
 ) -> None:
     del site.files[CSV_PATH]
     site.standing[PARQUET_PATH] = status(403)
     with pytest.raises(error) as caught:
-        source(site).fetch("yellow", JANUARY, room, today=lambda: today)
+        source(site).fetch("yellow", JANUARY, staging, today=lambda: today)
     assert site.requests == 2
-    assert files_of(room) == []
-    assert site.url in caught.value.where
+    assert files_of(staging) == []
+    assert site.url in caught.value.location
 
 
 @pytest.mark.parametrize(
@@ -189,21 +189,21 @@ def test_403_means_not_yet_for_a_young_month_and_forbidden_for_an_old_one(
     ids=["429", "503", "500", "408", "reset", "reset midway", "short body", "stall midway", "stall", "no answer"],
 )
 def test_a_busy_or_broken_link_is_tried_again_until_the_month_is_there(
-    order: Answer, site: HttpSource, room: Workroom
+    order: Answer, site: HttpSource, staging: StagingArea
 ) -> None:
     site.orders[CSV_PATH] = [order, order]
 
-    raw, _ = source(site, read_timeout=0.3).fetch("yellow", JANUARY, room)
+    raw, _ = source(site, read_timeout=0.3).fetch("yellow", JANUARY, staging)
 
     assert len(site.asked[CSV_PATH]) == 3
-    assert room.path(raw.file).read_bytes() == CONTENT
-    assert len(files_of(room)) == 2
+    assert staging.path(raw.file).read_bytes() == CONTENT
+    assert len(files_of(staging)) == 2
 
 
-def test_retry_after_is_waited_for(site: HttpSource, room: Workroom) -> None:
+def test_retry_after_is_waited_for(site: HttpSource, staging: StagingArea) -> None:
     site.orders[CSV_PATH] = [status(429, Retry_After="1")]
     start = time.monotonic()
-    source(site).fetch("yellow", JANUARY, room)
+    source(site).fetch("yellow", JANUARY, staging)
     assert 1.0 <= time.monotonic() - start < 3.0
 
 
@@ -221,25 +221,25 @@ def test_retry_after_is_waited_for(site: HttpSource, room: Workroom) -> None:
     ],
 )
 def test_a_failed_fetch_says_what_and_where_and_leaves_the_old_month_as_it_was(
-    order: Answer, error: type[TaxiError], says: str, site: HttpSource, room: Workroom
+    order: Answer, error: type[TaxiError], says: str, site: HttpSource, staging: StagingArea
 ) -> None:
-    old, _ = source(site).fetch("yellow", JANUARY, room)
-    before, requests = files_of(room), site.requests
+    old, _ = source(site).fetch("yellow", JANUARY, staging)
+    before, requests = files_of(staging), site.requests
     site.standing[CSV_PATH] = order
 
     with pytest.raises(error, match=says) as caught:
-        source(site, read_timeout=0.2, attempts=2).fetch("yellow", JANUARY, room)
+        source(site, read_timeout=0.2, attempts=2).fetch("yellow", JANUARY, staging)
 
-    assert caught.value.where == f"yellow 2021-01, {site.url}{CSV_PATH}"
-    assert room.find(RawFile, "raw", "yellow", JANUARY) == old
-    assert files_of(room) == before
+    assert caught.value.location == f"yellow 2021-01, {site.url}{CSV_PATH}"
+    assert staging.find(RawFile, "raw", "yellow", JANUARY) == old
+    assert files_of(staging) == before
     if error is TransientError:
         assert site.requests == requests + 2
     elif "circle" not in says:
         assert site.requests == requests + 1
 
 
-def test_a_slow_link_that_delivers_is_not_cut(site: HttpSource, room: Workroom) -> None:
+def test_a_slow_link_that_delivers_is_not_cut(site: HttpSource, staging: StagingArea) -> None:
     def slowly(handler: object) -> None:
         handler.begin(200, len(CONTENT))  # type: ignore[attr-defined]
         for start in range(0, len(CONTENT), len(CONTENT) // 5):
@@ -247,44 +247,44 @@ def test_a_slow_link_that_delivers_is_not_cut(site: HttpSource, room: Workroom) 
             handler.send(CONTENT[start : start + len(CONTENT) // 5])  # type: ignore[attr-defined]
 
     site.orders[CSV_PATH] = [slowly]
-    raw, _ = source(site, read_timeout=0.4).fetch("yellow", JANUARY, room)
+    raw, _ = source(site, read_timeout=0.4).fetch("yellow", JANUARY, staging)
     assert raw.bytes == len(CONTENT)
 
 
-def test_a_redirect_is_followed_and_the_address_asked_for_is_kept(site: HttpSource, room: Workroom) -> None:
+def test_a_redirect_is_followed_and_the_address_asked_for_is_kept(site: HttpSource, staging: StagingArea) -> None:
     site.files["/elsewhere"] = CONTENT
     site.standing[CSV_PATH] = redirect("/elsewhere?signature=abc")
-    raw, _ = source(site).fetch("yellow", JANUARY, room)
+    raw, _ = source(site).fetch("yellow", JANUARY, staging)
     assert raw.source_url == site.url + CSV_PATH
 
 
 def test_a_file_that_is_written_over_while_it_is_read_is_read_again_at_the_next_run(
-    tmp_path: Path, room: Workroom
+    tmp_path: Path, staging: StagingArea
 ) -> None:
     path = tmp_path / "yellow.csv"
     path.write_bytes(csv([TRIP] * 20_000))
     new = csv([TRIP.replace("2.1", "3.1")] * 20_000)
     fetched = Source(path.as_uri(), "", "csv")
-    fetched.fetch("yellow", JANUARY, room, progress=lambda *_: path.write_bytes(new))
+    fetched.fetch("yellow", JANUARY, staging, progress=lambda *_: path.write_bytes(new))
     os.utime(path, ns=(1, 1))
-    raw, changed = fetched.fetch("yellow", JANUARY, room)
+    raw, changed = fetched.fetch("yellow", JANUARY, staging)
     assert changed
-    assert room.path(raw.file).read_bytes() == new
-    assert fetched.fetch("yellow", JANUARY, room) == (raw, False)
+    assert staging.path(raw.file).read_bytes() == new
+    assert fetched.fetch("yellow", JANUARY, staging) == (raw, False)
 
 
-def test_nobody_at_home_is_a_broken_link(room: Workroom) -> None:
+def test_nobody_at_home_is_a_broken_link(staging: StagingArea) -> None:
     with http_source() as gone:
         url = gone.url
     with pytest.raises(TransientError, match="the link to the source broke"):
-        Source(csv_url=url, parquet_url=url, attempts=2, first_wait=0).fetch("yellow", JANUARY, room)
+        Source(csv_url=url, parquet_url=url, attempts=2, first_wait=0).fetch("yellow", JANUARY, staging)
 
 
 @pytest.mark.parametrize(
     "order", [None, status(404), status(403), status(401), status(503), status(200, HTML), broken(CONTENT, 9)]
 )
 def test_a_secret_in_an_address_is_nowhere_to_be_read(
-    order: Answer | None, site: HttpSource, room: Workroom, caplog: pytest.LogCaptureFixture
+    order: Answer | None, site: HttpSource, staging: StagingArea, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     if order:
@@ -292,39 +292,39 @@ def test_a_secret_in_an_address_is_nowhere_to_be_read(
     url = site.url.replace("//", "//someone:passw0rd@") + CSV_PATH + "?token=t0psecret#fr4gment"
 
     try:
-        Source(csv_url=url, parquet_url=url, prefer="csv", attempts=1).fetch("yellow", JANUARY, room)
+        Source(csv_url=url, parquet_url=url, prefer="csv", attempts=1).fetch("yellow", JANUARY, staging)
     except TaxiError as error:
         caplog.handler.stream.write(f"{error!r} {error}")
 
-    written = "".join(path.read_text("latin-1") for path in room.root.rglob("*.json")) + caplog.text
+    written = "".join(path.read_text("latin-1") for path in staging.root.rglob("*.json")) + caplog.text
     assert not any(secret in written for secret in ("passw0rd", "t0psecret", "fr4gment"))
     assert "authorization" in site.asked[CSV_PATH][0]
 
 
-def test_an_address_that_is_none_is_permanent_and_is_not_quoted(room: Workroom) -> None:
+def test_an_address_that_is_none_is_permanent_and_is_not_quoted(staging: StagingArea) -> None:
     url = "http://someone:passw0rd@:99999999/x"
     with pytest.raises(PermanentError) as caught:
-        Source(csv_url=url, parquet_url=url, prefer="csv").fetch("yellow", JANUARY, room)
+        Source(csv_url=url, parquet_url=url, prefer="csv").fetch("yellow", JANUARY, staging)
     assert "passw0rd" not in f"{caught.value!r}{caught.value}"
 
 
-def test_a_file_url_is_fetched_watched_and_missed_like_any_other(tmp_path: Path, room: Workroom) -> None:
+def test_a_file_url_is_fetched_watched_and_missed_like_any_other(tmp_path: Path, staging: StagingArea) -> None:
     folder = tmp_path / "with space"
     folder.mkdir()
     path = folder / "yellow_2021-01.csv"
     path.write_bytes(csv([TRIP]))
     here = Source(csv_url=folder.as_uri() + "/{dataset}_{year}-{month:02}.csv", parquet_url="", prefer="csv")
 
-    raw, new = here.fetch("yellow", JANUARY, room)
+    raw, new = here.fetch("yellow", JANUARY, staging)
     assert (raw.source_rows, new) == (1, True)
-    assert here.fetch("yellow", JANUARY, room) == (raw, False)
+    assert here.fetch("yellow", JANUARY, staging) == (raw, False)
 
     path.write_bytes(csv([TRIP] * 2))
     os.utime(path, ns=(1, 1))
-    assert here.fetch("yellow", JANUARY, room)[0].source_rows == 2
+    assert here.fetch("yellow", JANUARY, staging)[0].source_rows == 2
     with pytest.raises(NotPublishedError):
-        here.fetch("yellow", Month(2021, 2), room)
+        here.fetch("yellow", Month(2021, 2), staging)
     path.unlink()
     path.mkdir()
     with pytest.raises(PermanentError, match="is a folder"):
-        here.fetch("yellow", JANUARY, room)
+        here.fetch("yellow", JANUARY, staging)

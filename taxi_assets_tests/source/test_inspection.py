@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taxi_assets.source.inspection import MAX_LINE, Contents, Door, LineCounter, NotATripFileError, text_blocks
+from taxi_assets.source.inspection import MAX_LINE, Contents, FileInspector, LineCounter, NotATripFileError, text_blocks
 from taxi_assets_tests.transform.landing import TRIP, csv
 
 CSV = csv([TRIP] * 300)
@@ -27,10 +27,10 @@ CSV = csv([TRIP] * 300)
 def through_the_door(content: bytes, folder: Path, chunk: int = 1000) -> Contents:
     path = folder / "file"
     path.write_bytes(content)
-    door = Door()
+    inspector = FileInspector()
     for start in range(0, len(content), chunk):
-        door.feed(content[start : start + chunk])
-    return door.finish(path)
+        inspector.feed(content[start : start + chunk])
+    return inspector.finish(path)
 
 
 def parquet() -> bytes:
@@ -115,11 +115,11 @@ def test_each_real_broken_download_is_refused_by_name(file: str, name: str, real
 def test_a_file_without_line_ends_is_refused_before_it_fills_the_memory(packed: bool) -> None:
     block = b"a,b," * (1 << 15)
     packer = zlib.compressobj(wbits=31)
-    door = Door()
+    inspector = FileInspector()
 
     def feed(blocks: int) -> None:
         for _ in range(blocks):
-            door.feed(packer.compress(block) + packer.flush(zlib.Z_SYNC_FLUSH) if packed else block)
+            inspector.feed(packer.compress(block) + packer.flush(zlib.Z_SYNC_FLUSH) if packed else block)
 
     with pytest.raises(NotATripFileError, match="a line is longer than 4 MiB"):
         feed(2 * MAX_LINE // len(block))

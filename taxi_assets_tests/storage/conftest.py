@@ -6,8 +6,8 @@ import uuid
 
 import pytest
 
-from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
 from taxi_assets.storage.lake.gcs import GcsLake
+from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
 from taxi_assets_tests.servers.bigquery import BigQueryServer
 from taxi_assets_tests.servers.gcs import GcsServer
 from taxi_assets_tests.storage.months import PROJECT, access

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 from taxi_assets.contracts import DATASETS, Dataset
 from taxi_assets.contracts.schemas import arrow_schema
 from taxi_assets.months import Month
-from taxi_assets.storage.warehouse.postgres import PostgresStore
 from taxi_assets.records import CleanedFile
+from taxi_assets.storage.warehouse.postgres import PostgresStore
 
 JANUARY = Month(2021, 1)
 
@@ -73,10 +73,10 @@ def write_month(path: Path, table: pa.Table, month: Month = JANUARY, dataset: st
         cleaned_rows=table.num_rows,
         dropped_rows=0,
         rejected_rows=0,
-        recipe="made",
+        transform_version="made",
     )
 
 
 if __name__ == "__main__":
-    url, file, papers = sys.argv[1:]
-    PostgresStore(url).replace_month(DATASETS["yellow"], CleanedFile.from_json(papers), Path(file))
+    url, file, record = sys.argv[1:]
+    PostgresStore(url).replace_month(DATASETS["yellow"], CleanedFile.from_json(record), Path(file))

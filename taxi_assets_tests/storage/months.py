@@ -14,8 +14,8 @@ from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.contracts.schemas import arrow_schema
 from taxi_assets.months import Month
-from taxi_assets.storage.google.access import GoogleAccess
 from taxi_assets.records import CleanedFile
+from taxi_assets.storage.google.access import GoogleAccess
 from taxi_assets.storage.staging.local import sha256_of
 
 PROJECT = "throw-away"
@@ -80,5 +80,5 @@ def papers_of(path: Path, dataset: str, month: Month, rows: int) -> CleanedFile:
         cleaned_rows=rows,
         dropped_rows=1,
         rejected_rows=2,
-        recipe="recipe-1",
+        transform_version="recipe-1",
     )

@@ -16,19 +16,19 @@ from google.cloud import bigquery as bq
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Column
+from taxi_assets.errors import PermanentError, TransientError
 from taxi_assets.months import Month
+from taxi_assets.records import LakeObject
+from taxi_assets.storage.lake.gcs import GcsLake
 from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
 from taxi_assets.storage.warehouse.bigquery_tables import new_table
-from taxi_assets.storage.lake.gcs import GcsLake
-from taxi_assets.errors import PermanentError, TransientError
-from taxi_assets.records import StoredObject
 from taxi_assets_tests.servers.bigquery import BigQueryServer
 from taxi_assets_tests.servers.gcs import GcsServer
 from taxi_assets_tests.servers.proxy import faulty_proxy
 from taxi_assets_tests.storage.months import JANUARY, PROJECT, YELLOW, cleaned_month, papers_of
 
 FEBRUARY = Month(2021, 2)
-Put = Callable[..., StoredObject]
+Put = Callable[..., LakeObject]
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_any_other_difference_from_the_contract_is_refused_with_the_difference(
         "REQUIRED column source_month is missing",
         "not partitioned by MONTH on source_month",
     ):
-        assert difference in caught.value.what
+        assert difference in caught.value.message
     assert len(table_of(client, warehouse).schema) == 3
 
 
@@ -234,7 +234,7 @@ def test_several_months_at_once_do_not_conflict_and_two_runs_of_one_month_end_wi
     stored.append(stored[0])
     loaded = []
 
-    def load(one: StoredObject) -> None:
+    def load(one: LakeObject) -> None:
         loaded.append(BigQueryWarehouse(warehouse.access, warehouse.schema).replace_month(YELLOW, one))
 
     threads = [threading.Thread(target=load, args=(one,)) for one in stored]
@@ -243,10 +243,10 @@ def test_several_months_at_once_do_not_conflict_and_two_runs_of_one_month_end_wi
     for thread in threads:
         thread.join()
     assert warehouse.count_months("yellow_trips") == {JANUARY: 100, FEBRUARY: 50, Month(2021, 3): 60}
-    of_january = [papers for papers in loaded if papers.month == JANUARY]
+    of_january = [record for record in loaded if record.month == JANUARY]
     assert len(of_january) == 2
-    assert sorted(papers.changed for papers in of_january) == [False, True]
-    assert len({papers.job for papers in of_january}) == 1
+    assert sorted(record.changed for record in of_january) == [False, True]
+    assert len({record.job for record in of_january}) == 1
 
 
 # What fails
@@ -283,11 +283,11 @@ def test_a_failed_load_leaves_the_old_month_and_names_file_column_and_reason(
     for attempt in (1, 2):  # the failed job keeps its identifier; a later try has the next one
         with pytest.raises(PermanentError) as caught:
             warehouse.replace_month(YELLOW, bad)
-        assert f"column {column}" in caught.value.what
-        assert reason in caught.value.what
-        assert bad.file in caught.value.where
-        assert caught.value.where.endswith(f"-{attempt}")
-        assert "yellow 2021-01" in caught.value.where
+        assert f"column {column}" in caught.value.message
+        assert reason in caught.value.message
+        assert bad.file in caught.value.location
+        assert caught.value.location.endswith(f"-{attempt}")
+        assert "yellow 2021-01" in caught.value.location
     assert warehouse.read_month("yellow", JANUARY).equals(before)
     good = put(seed=2)
     assert warehouse.replace_month(YELLOW, good).rows == 100
@@ -311,9 +311,9 @@ def test_a_table_that_drops_old_months_takes_none_that_it_would_drop(
     client.create_table(table)
     with pytest.raises(PermanentError) as caught:
         warehouse.replace_month(YELLOW, stored)
-    assert "drops months that are older than 60 days, and 2021-01 is" in caught.value.what
-    assert "partition_expiration_days = NULL" in caught.value.fix
-    assert "sandbox" in caught.value.fix
+    assert "drops months that are older than 60 days, and 2021-01 is" in caught.value.message
+    assert "partition_expiration_days = NULL" in caught.value.remedy
+    assert "sandbox" in caught.value.remedy
 
 
 def test_a_table_that_has_other_rows_than_the_ledger_is_told(warehouse: BigQueryWarehouse, put: Put) -> None:
@@ -337,19 +337,19 @@ def test_a_busy_bigquery_is_asked_again_and_told_as_busy_in_the_end(
 
 def test_a_missing_dataset_is_named_with_its_setting(warehouse: BigQueryWarehouse, put: Put) -> None:
     nowhere = BigQueryWarehouse(warehouse.access, "nowhere")
-    for ask in (nowhere.look, lambda: nowhere.replace_month(YELLOW, put()), lambda: nowhere.count_months("x")):
+    for poll in (nowhere.look, lambda: nowhere.replace_month(YELLOW, put()), lambda: nowhere.count_months("x")):
         with pytest.raises(PermanentError) as caught:
-            ask()
-        assert "the BigQuery dataset does not exist" in caught.value.what
-        assert "TAXI_WAREHOUSE_SCHEMA" in caught.value.fix
+            poll()
+        assert "the BigQuery dataset does not exist" in caught.value.message
+        assert "TAXI_WAREHOUSE_SCHEMA" in caught.value.remedy
 
 
 def test_a_wrong_location_is_named_with_its_setting(warehouse: BigQueryWarehouse) -> None:
     far = BigQueryWarehouse(dataclasses.replace(warehouse.access, location="us-central1"), warehouse.schema)
     with pytest.raises(PermanentError) as caught:
         far.look()
-    assert "the BigQuery dataset is in EU, not in us-central1" in caught.value.what
-    assert "TAXI_BQ_LOCATION=EU" in caught.value.fix
+    assert "the BigQuery dataset is in EU, not in us-central1" in caught.value.message
+    assert "TAXI_BQ_LOCATION=EU" in caught.value.remedy
 
 
 def test_a_bucket_in_another_location_than_the_dataset_is_told(
@@ -359,15 +359,15 @@ def test_a_bucket_in_another_location_than_the_dataset_is_told(
     far = GcsLake(lake.access, f"far-{lake.bucket}")
     place = far.look()
     assert (place.location, place.region) == ("US-CENTRAL1", True)
-    ask = [
+    poll = [
         lambda: warehouse.check_bucket(far.bucket, place.location, region=place.region),
         lambda: warehouse.replace_month(YELLOW, far.put(*cleaned_month(tmp_path))),
     ]
-    for each in ask:
+    for each in poll:
         with pytest.raises(PermanentError) as caught:
             each()
-        assert "the bucket is in US-CENTRAL1, the BigQuery dataset in EU" in caught.value.what
-        assert "TAXI_GCS_BUCKET" in caught.value.fix
+        assert "the bucket is in US-CENTRAL1, the BigQuery dataset in EU" in caught.value.message
+        assert "TAXI_GCS_BUCKET" in caught.value.remedy
     warehouse.check_bucket("b", "EU", region=False)
     warehouse.check_bucket("b", "EUROPE-WEST1", region=True)
 
@@ -388,11 +388,11 @@ def test_a_denied_permission_is_named_with_the_role_that_has_it(
     bigquery.front.deny(permission)
     with pytest.raises(PermanentError) as caught:
         warehouse.replace_month(YELLOW, stored)
-    assert "denied" in caught.value.what
+    assert "denied" in caught.value.message
     if not permission.startswith("storage"):
-        assert permission in caught.value.what
-    assert role in caught.value.fix
-    assert "taxi-assets provision" in caught.value.fix
+        assert permission in caught.value.message
+    assert role in caught.value.remedy
+    assert "taxi-assets provision" in caught.value.remedy
     bigquery.front.allow()
     assert warehouse.replace_month(YELLOW, stored).rows == 100
 

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 from urllib3.util import connection
 
+from taxi_assets.errors import PermanentError, TransientError
 from taxi_assets.months import Month
 from taxi_assets.storage.lake.gcs import CHUNK, PARQUET, GcsLake
-from taxi_assets.errors import PermanentError, TransientError
 from taxi_assets_tests.servers.credentials import TokenEndpoint
 from taxi_assets_tests.servers.gcs import GcsServer
 from taxi_assets_tests.servers.proxy import FaultyProxy, faulty_proxy
@@ -140,7 +140,7 @@ def test_the_versions_of_a_datasets_months_are_known_without_reading_them(
     lake.put_file("data/yellow/notes.txt", tmp_path / "x")
     lake.put_file("data/yellow_old/yellow_tripdata_2021-03.parquet", tmp_path / "x")
     gcs.front.asked.clear()
-    assert lake.versions("yellow") == {papers.month: papers.generation for papers in stored}
+    assert lake.versions("yellow") == {record.month: record.generation for record in stored}
     assert lake.versions("green") == {}
     assert len(asked(gcs)) == 2
 
@@ -152,8 +152,8 @@ def test_of_two_runs_that_put_the_same_month_one_sends_it_and_both_have_it(lake:
     cleaned, path = cleaned_month(tmp_path)
     lakes = [GcsLake(lake.access, lake.bucket, lake.prefix) for _ in range(2)]
     stored = _at_once([lambda one=one: one.put(cleaned, path) for one in lakes])
-    assert len({papers.generation for papers in stored}) == 1
-    assert True in {papers.changed for papers in stored}
+    assert len({record.generation for record in stored}) == 1
+    assert True in {record.changed for record in stored}
 
 
 def test_a_run_that_finds_the_object_replaced_by_another_one_while_it_sends_says_so_and_changes_nothing(
@@ -275,12 +275,12 @@ def test_a_stalled_link_ends_in_the_time_that_the_settings_give(gcs: GcsServer, 
 
 def test_a_missing_bucket_is_named_with_its_setting(lake: GcsLake, tmp_path: Path) -> None:
     nowhere = GcsLake(lake.access, "nowhere")
-    for ask in (nowhere.look, lambda: nowhere.put(*cleaned_month(tmp_path))):
+    for poll in (nowhere.look, lambda: nowhere.put(*cleaned_month(tmp_path))):
         with pytest.raises(PermanentError) as caught:
-            ask()
-        assert "the bucket does not exist" in caught.value.what
-        assert "nowhere" in caught.value.where
-        assert "TAXI_GCS_BUCKET" in caught.value.fix
+            poll()
+        assert "the bucket does not exist" in caught.value.message
+        assert "nowhere" in caught.value.location
+        assert "TAXI_GCS_BUCKET" in caught.value.remedy
 
 
 def test_a_denied_permission_is_named_with_the_role_that_has_it(gcs: GcsServer, lake: GcsLake, tmp_path: Path) -> None:
@@ -289,9 +289,9 @@ def test_a_denied_permission_is_named_with_the_role_that_has_it(gcs: GcsServer, 
     assert lake.look().location == ""
     with pytest.raises(PermanentError) as caught:
         lake.put(*cleaned_month(tmp_path))
-    assert "permission storage.objects.create is denied" in caught.value.what
-    assert "roles/storage.objectUser on the bucket" in caught.value.fix
-    assert "yellow 2021-01" in caught.value.where
+    assert "permission storage.objects.create is denied" in caught.value.message
+    assert "roles/storage.objectUser on the bucket" in caught.value.remedy
+    assert "yellow 2021-01" in caught.value.location
 
 
 def test_the_address_of_an_upload_with_which_anyone_may_write_is_in_no_error(

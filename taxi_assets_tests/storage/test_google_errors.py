@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from google.api_core import exceptions as api
 
-from taxi_assets.storage.google.errors import explained
 from taxi_assets.errors import PermanentError, TransientError
+from taxi_assets.storage.google.errors import explained
 
 PROJECT = "projects/my-project-123"
 
@@ -49,12 +49,12 @@ def refusal(status: int, reason: str, message: str) -> Exception:
         (404, "notFound", "The specified bucket does not exist.", "the bucket does not exist", "TAXI_GCS_BUCKET"),
     ],
 )
-def test_a_refusal_is_told_with_what_to_do(status: int, reason: str, message: str, what: str, fix: str) -> None:
+def test_a_refusal_is_told_with_what_to_do(status: int, reason: str, message: str, what: str, remedy: str) -> None:
     with pytest.raises(PermanentError) as caught, explained("yellow 2021-01"):
         raise refusal(status, reason, message)
-    assert what in caught.value.what
-    assert fix in caught.value.fix
-    assert caught.value.where == "yellow 2021-01"
+    assert what in caught.value.message
+    assert remedy in caught.value.remedy
+    assert caught.value.location == "yellow 2021-01"
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def store(postgres_url: str) -> PostgresStore:
 
 def test_every_kind_of_value_comes_back_as_it_went(store: PostgresStore, tmp_path: Path) -> None:
     times = [datetime(1, 1, 1), datetime(1969, 12, 31, 23, 59, 59, 999_999), datetime(9999, 12, 31), None]  # noqa: DTZ001
-    papers = make_month(
+    record = make_month(
         tmp_path / "m",
         8,
         VendorID=[0, -1, 2**63 - 1, -(2**63), None, 1, 2, 3],
@@ -37,7 +37,7 @@ def test_every_kind_of_value_comes_back_as_it_went(store: PostgresStore, tmp_pat
         store_and_fwd_flag=["", "N", None, 'say "no",\r\n', "né 🚕", "NULL", "\\N", "x" * 3_000_000],
         tpep_dropoff_datetime=[*times, *times],
     )
-    store.replace_month(YELLOW, papers, tmp_path / "m")
+    store.replace_month(YELLOW, record, tmp_path / "m")
 
     sent, got = pq.read_table(tmp_path / "m"), store.read_month(YELLOW, JANUARY)
     assert got.schema.types == sent.schema.types
@@ -45,8 +45,8 @@ def test_every_kind_of_value_comes_back_as_it_went(store: PostgresStore, tmp_pat
 
 
 def test_a_month_of_texts_too_long_for_one_piece_arrives_whole(store: PostgresStore, tmp_path: Path) -> None:
-    papers = make_month(tmp_path / "m", 20_000, store_and_fwd_flag=["N"] * 9_999 + ["é" * 100_000] + ["Y"] * 10_000)
-    store.replace_month(YELLOW, papers, tmp_path / "m")
+    record = make_month(tmp_path / "m", 20_000, store_and_fwd_flag=["N"] * 9_999 + ["é" * 100_000] + ["Y"] * 10_000)
+    store.replace_month(YELLOW, record, tmp_path / "m")
 
     assert (
         store.read_month(YELLOW, JANUARY)["store_and_fwd_flag"] == pq.read_table(tmp_path / "m")["store_and_fwd_flag"]

@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from taxi_assets.contracts import DATASETS
+from taxi_assets.errors import PermanentError, TaxiError, TransientError
 from taxi_assets.months import Month
 from taxi_assets.storage.warehouse.postgres import PostgresStore
-from taxi_assets.errors import PermanentError, TaxiError, TransientError
 from taxi_assets_tests.servers.postgres import PASSWORD, PostgresServer
 from taxi_assets_tests.storage.made_months import JANUARY, make_month, write_month
 
@@ -45,10 +45,10 @@ def refusal(url: str, kind: type[TaxiError]) -> TaxiError:
     """Return the error of asking a store for a month; neither it nor its causes may show the password."""
     with pytest.raises(kind) as caught:
         PostgresStore(url).find_month("yellow", JANUARY)
-    told = "".join(traceback.format_exception(caught.value))
-    assert "s3cr" not in told
-    assert "et-7" not in told
-    assert PASSWORD not in told
+    notified = "".join(traceback.format_exception(caught.value))
+    assert "s3cr" not in notified
+    assert "et-7" not in notified
+    assert PASSWORD not in notified
     return caught.value
 
 
@@ -58,19 +58,19 @@ def refusal(url: str, kind: type[TaxiError]) -> TaxiError:
 def test_a_wrong_password_a_missing_database_and_a_missing_user_are_told_apart(
     postgres_url: str, admin: psycopg.Connection[Any]
 ) -> None:
-    assert "refused user or password" in refusal(postgres_url.replace(PASSWORD, "s3cret-7"), PermanentError).what
-    assert "wants a password" in refusal(postgres_url.replace(f":{PASSWORD}", ""), PermanentError).what
+    assert "refused user or password" in refusal(postgres_url.replace(PASSWORD, "s3cret-7"), PermanentError).message
+    assert "wants a password" in refusal(postgres_url.replace(f":{PASSWORD}", ""), PermanentError).message
     nowhere = refusal(postgres_url.rpartition("/")[0] + "/nowhere", PermanentError)
-    assert "no such database" in nowhere.what
-    assert "createdb" in nowhere.fix
-    assert "/nowhere" in nowhere.where
+    assert "no such database" in nowhere.message
+    assert "createdb" in nowhere.remedy
+    assert "/nowhere" in nowhere.location
 
 
 def test_a_server_that_does_not_answer_is_a_passing_trouble(postgres: PostgresServer, postgres_url: str) -> None:
     postgres.stop()
-    assert "Connection refused" in refusal(postgres_url, TransientError).what
+    assert "Connection refused" in refusal(postgres_url, TransientError).message
     host = postgres_url.replace("127.0.0.1", "no-such-host.invalid")
-    assert "no-such-host.invalid" in refusal(host, TransientError).what
+    assert "no-such-host.invalid" in refusal(host, TransientError).message
 
 
 def test_too_many_connections_are_a_passing_trouble_and_a_missing_right_to_connect_is_not(
@@ -80,10 +80,10 @@ def test_too_many_connections_are_a_passing_trouble_and_a_missing_right_to_conne
     name = f"guest_of_{database}"
     admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD 's3cret-7' CONNECTION LIMIT 0")
     url = postgres_url.replace(f"taxi:{PASSWORD}", f"{name}:s3cret-7")
-    assert "too many connections" in refusal(url, TransientError).what
+    assert "too many connections" in refusal(url, TransientError).message
     admin.execute(f"ALTER ROLE {name} CONNECTION LIMIT -1")
     admin.execute(f"REVOKE CONNECT ON DATABASE {database} FROM public")
-    assert "GRANT CONNECT" in refusal(url, PermanentError).fix
+    assert "GRANT CONNECT" in refusal(url, PermanentError).remedy
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_too_many_connections_are_a_passing_trouble_and_a_missing_right_to_conne
 )
 def test_an_unreadable_address_is_refused_without_being_shown(url: str) -> None:
     error = refusal(url, PermanentError)
-    assert error.where == "TAXI_POSTGRES_URL"
-    assert "%40 for @" in error.fix
+    assert error.location == "TAXI_POSTGRES_URL"
+    assert "%40 for @" in error.remedy
 
 
 def test_a_password_of_odd_characters_works_when_written_as_told(
@@ -125,16 +125,16 @@ def test_a_user_without_rights_is_told_which_to_ask_for_and_needs_none_to_make_w
     name = f"clerk_of_{database}"
     admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'x'")
     clerk = PostgresStore(postgres_url.replace(f"taxi:{PASSWORD}", f"{name}:x"))
-    papers = make_month(tmp_path / "m", 3)
+    record = make_month(tmp_path / "m", 3)
     with pytest.raises(PermanentError, match="lacks a right: permission denied for database") as caught:
-        clerk.replace_month(YELLOW, papers, tmp_path / "m")
-    assert "GRANT CREATE ON DATABASE" in caught.value.fix
+        clerk.replace_month(YELLOW, record, tmp_path / "m")
+    assert "GRANT CREATE ON DATABASE" in caught.value.remedy
 
-    store.replace_month(YELLOW, papers, tmp_path / "m")
+    store.replace_month(YELLOW, record, tmp_path / "m")
     with pytest.raises(PermanentError, match="lacks a right: permission denied for schema nyc_tlc"):
-        clerk.replace_month(YELLOW, papers, tmp_path / "m")
+        clerk.replace_month(YELLOW, record, tmp_path / "m")
     admin.execute(f"GRANT USAGE ON SCHEMA nyc_tlc TO {name}; GRANT SELECT ON ALL TABLES IN SCHEMA nyc_tlc TO {name}")
-    assert not clerk.replace_month(YELLOW, papers, tmp_path / "m").changed
+    assert not clerk.replace_month(YELLOW, record, tmp_path / "m").changed
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,12 @@ def test_a_user_without_rights_is_told_which_to_ask_for_and_needs_none_to_make_w
     ],
 )
 def test_what_goes_wrong_on_the_server_is_sorted_by_its_code_and_the_old_month_stays(
-    state: str, kind: type[TaxiError], told: str, store: PostgresStore, tmp_path: Path, admin: psycopg.Connection[Any]
+    state: str,
+    kind: type[TaxiError],
+    notified: str,
+    store: PostgresStore,
+    tmp_path: Path,
+    admin: psycopg.Connection[Any],
 ) -> None:
     store.replace_month(YELLOW, make_month(tmp_path / "m", 3), tmp_path / "m")
     admin.execute(
@@ -158,7 +163,7 @@ def test_what_goes_wrong_on_the_server_is_sorted_by_its_code_and_the_old_month_s
         f"$$ BEGIN RAISE EXCEPTION 'it fails' USING ERRCODE = '{state}'; END $$"
     )
     admin.execute("CREATE TRIGGER fail BEFORE INSERT ON nyc_tlc.month_loads EXECUTE FUNCTION fail()")
-    with pytest.raises(kind, match=told):
+    with pytest.raises(kind, match=notified):
         store.replace_month(YELLOW, make_month(tmp_path / "m", 5), tmp_path / "m")
     assert store.count_months("yellow_trips") == {JANUARY: 3}
 
@@ -180,7 +185,7 @@ def test_a_disk_that_fills_up_during_a_load_is_told_as_such_and_nothing_is_lost(
         store.replace_month(YELLOW, make_month(tmp_path / "m", 1000), tmp_path / "m")
         with pytest.raises(PermanentError, match="disk is full: could not extend file") as caught:
             store.replace_month(YELLOW, make_month(tmp_path / "m", 100_000), tmp_path / "m")
-        assert "free or add disk space" in caught.value.fix
+        assert "free or add disk space" in caught.value.remedy
         assert store.count_months("yellow_trips") == {JANUARY: 1000}
         admin.execute("DROP SCHEMA nyc_tlc CASCADE")
         admin.execute("DROP TABLESPACE small")
@@ -189,9 +194,9 @@ def test_a_disk_that_fills_up_during_a_load_is_told_as_such_and_nothing_is_lost(
 
 
 def test_a_file_that_does_not_match_its_papers_never_becomes_a_month(store: PostgresStore, tmp_path: Path) -> None:
-    papers = dataclasses.replace(make_month(tmp_path / "m", 10), cleaned_rows=11)
+    record = dataclasses.replace(make_month(tmp_path / "m", 10), cleaned_rows=11)
     with pytest.raises(PermanentError, match="should have 11 rows; 10 were sent, 0 dropped"):
-        store.replace_month(YELLOW, papers, tmp_path / "m")
+        store.replace_month(YELLOW, record, tmp_path / "m")
     assert store.count_months("yellow_trips") == {}
 
 
@@ -220,9 +225,9 @@ def test_a_damaged_or_foreign_file_is_refused_by_name(store: PostgresStore, tmp_
 
 
 def test_a_text_that_postgres_cannot_hold_is_refused(store: PostgresStore, tmp_path: Path) -> None:
-    papers = make_month(tmp_path / "m", 2, store_and_fwd_flag=["N", "a\0b"])
+    record = make_month(tmp_path / "m", 2, store_and_fwd_flag=["N", "a\0b"])
     with pytest.raises(PermanentError, match="a value does not fit the table"):
-        store.replace_month(YELLOW, papers, tmp_path / "m")
+        store.replace_month(YELLOW, record, tmp_path / "m")
 
 
 # --- a table that is not as the contract has it
@@ -241,14 +246,14 @@ def test_a_column_new_in_the_contract_is_added_and_empty_in_older_months(store: 
 def test_a_table_that_differs_otherwise_is_refused_with_the_difference_and_left_alone(
     store: PostgresStore, tmp_path: Path, admin: psycopg.Connection[Any]
 ) -> None:
-    papers = make_month(tmp_path / "m", 3)
+    record = make_month(tmp_path / "m", 3)
     admin.execute("CREATE SCHEMA nyc_tlc")
     admin.execute("CREATE TABLE nyc_tlc.yellow_trips (vendorid text, tip_amount double precision, mine int)")
     with pytest.raises(PermanentError) as caught:
-        store.replace_month(YELLOW, papers, tmp_path / "m")
-    assert "it is not partitioned" in caught.value.what
-    assert "vendorid is text, not bigint" in caught.value.what
-    assert "mine is integer, not in the contract" in caught.value.what
+        store.replace_month(YELLOW, record, tmp_path / "m")
+    assert "it is not partitioned" in caught.value.message
+    assert "vendorid is text, not bigint" in caught.value.message
+    assert "mine is integer, not in the contract" in caught.value.message
     assert admin.execute("SELECT count(*) FROM nyc_tlc.yellow_trips").fetchone() == (0,)
 
 

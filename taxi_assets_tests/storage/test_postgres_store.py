@@ -21,9 +21,9 @@ import pytest
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Column
 from taxi_assets.contracts.schemas import arrow_schema
+from taxi_assets.errors import TransientError
 from taxi_assets.months import Month
 from taxi_assets.storage.warehouse.postgres import PostgresStore
-from taxi_assets.errors import TransientError
 from taxi_assets_tests.servers.postgres import PostgresServer
 from taxi_assets_tests.storage.made_months import JANUARY, make_month
 
@@ -78,12 +78,12 @@ def test_an_empty_month_is_a_month_of_no_rows(store: PostgresStore, tmp_path: Pa
 def test_trips_with_zero_passengers_are_dropped_and_counted_and_unknown_numbers_stay(
     store: PostgresStore, tmp_path: Path
 ) -> None:
-    papers = make_month(tmp_path / "m", 5, passenger_count=[0, 1, None, 0, 6])
-    loaded = store.replace_month(YELLOW, papers, tmp_path / "m")
+    record = make_month(tmp_path / "m", 5, passenger_count=[0, 1, None, 0, 6])
+    loaded = store.replace_month(YELLOW, record, tmp_path / "m")
     assert (loaded.rows, loaded.dropped_rows) == (3, 2)
     assert store.read_month(YELLOW, JANUARY)["passenger_count"].to_pylist() == [1, None, 6]
 
-    loaded = store.replace_month(YELLOW, papers, tmp_path / "m", drop_zero_passengers=False)
+    loaded = store.replace_month(YELLOW, record, tmp_path / "m", drop_zero_passengers=False)
     assert (loaded.rows, loaded.dropped_rows, loaded.changed) == (5, 0, True)
 
 
@@ -137,31 +137,31 @@ def test_zones_are_replaced_whole(store: PostgresStore, tmp_path: Path) -> None:
 def test_an_unchanged_month_is_not_loaded_again_and_a_damaged_one_is(
     store: PostgresStore, tmp_path: Path, admin: psycopg.Connection[Any]
 ) -> None:
-    papers = make_month(tmp_path / "m")
+    record = make_month(tmp_path / "m")
     assert store.find_month("yellow", JANUARY) is None
-    first = store.replace_month(YELLOW, papers, tmp_path / "m")
-    second = store.replace_month(YELLOW, papers, tmp_path / "m")
+    first = store.replace_month(YELLOW, record, tmp_path / "m")
+    second = store.replace_month(YELLOW, record, tmp_path / "m")
     assert (first.changed, second.changed) == (True, False)
     assert store.find_month("yellow", JANUARY) == dataclasses.replace(second, bytes=0)
 
     admin.execute("DELETE FROM nyc_tlc.yellow_trips WHERE tpep_pickup_datetime > '2021-01-01 00:00:10'")
-    assert store.replace_month(YELLOW, papers, tmp_path / "m").changed
+    assert store.replace_month(YELLOW, record, tmp_path / "m").changed
     assert store.count_months("yellow_trips") == {JANUARY: 1000}
 
 
 def test_two_loads_of_one_month_at_the_same_time_load_it_once(store: PostgresStore, tmp_path: Path) -> None:
-    papers = make_month(tmp_path / "m", 20_000)
+    record = make_month(tmp_path / "m", 20_000)
     with ThreadPoolExecutor() as pool:
-        loads = [pool.submit(store.replace_month, YELLOW, papers, tmp_path / "m") for _ in range(4)]
+        loads = [pool.submit(store.replace_month, YELLOW, record, tmp_path / "m") for _ in range(4)]
     assert sorted(load.result().changed for load in loads) == [False, False, False, True]
     assert store.count_months("yellow_trips") == {JANUARY: 20_000}
 
 
 def test_eight_months_at_once_into_an_empty_database_all_land(store: PostgresStore, tmp_path: Path) -> None:
     months = [Month(2021, number) for number in range(1, 9)]
-    papers = {month: make_month(tmp_path / str(month), 2000, month) for month in months}
+    record = {month: make_month(tmp_path / str(month), 2000, month) for month in months}
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda month: store.replace_month(YELLOW, papers[month], tmp_path / str(month)), months))
+        list(pool.map(lambda month: store.replace_month(YELLOW, record[month], tmp_path / str(month)), months))
     assert store.count_months("yellow_trips") == dict.fromkeys(months, 2000)
 
 
@@ -248,7 +248,7 @@ def test_a_loader_killed_at_any_moment_leaves_the_old_month_and_the_next_load_re
     old = make_month(tmp_path / "old", 10, Month(2021, 1) if there else Month(2020, 12))
     store.replace_month(YELLOW, old, tmp_path / "old")
     before = (store.count_months("yellow_trips"), relations(admin))
-    papers = make_month(tmp_path / "new", MANY)
+    record = make_month(tmp_path / "new", MANY)
     # whoever holds these locks stops the loader at this very statement
     stop = {
         "copying": "SELECT 1",
@@ -260,7 +260,7 @@ def test_a_loader_killed_at_any_moment_leaves_the_old_month_and_the_next_load_re
     with admin.transaction(), psycopg.connect(postgres_url, autocommit=True) as watch:
         admin.execute(stop)
         command = [sys.executable, "-m", "taxi_assets_tests.storage.made_months"]
-        loader = subprocess.Popen([*command, postgres_url, str(tmp_path / "new"), papers.to_json()], cwd=ROOT)
+        loader = subprocess.Popen([*command, postgres_url, str(tmp_path / "new"), record.to_json()], cwd=ROOT)
         waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'taxi_assets'"
         wait_for(lambda: is_copying(watch) if moment == "copying" else watch.execute(waiting).fetchone())
         loader.kill()
@@ -268,7 +268,7 @@ def test_a_loader_killed_at_any_moment_leaves_the_old_month_and_the_next_load_re
     wait_for(lambda: not admin.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'").fetchone())
     assert (store.count_months("yellow_trips"), relations(admin)) == before
 
-    assert store.replace_month(YELLOW, papers, tmp_path / "new").changed
+    assert store.replace_month(YELLOW, record, tmp_path / "new").changed
     assert store.count_months("yellow_trips")[JANUARY] == MANY
 
 
@@ -277,9 +277,9 @@ def test_a_server_that_restarts_or_crashes_during_a_load_is_a_passing_trouble(
     how: str, postgres: PostgresServer, store: PostgresStore, postgres_url: str, tmp_path: Path
 ) -> None:
     store.replace_month(YELLOW, make_month(tmp_path / "old", 10), tmp_path / "old")
-    papers = make_month(tmp_path / "new", MANY)
+    record = make_month(tmp_path / "new", MANY)
     with ThreadPoolExecutor() as pool, psycopg.connect(postgres_url, autocommit=True) as watch:
-        load = pool.submit(store.replace_month, YELLOW, papers, tmp_path / "new")
+        load = pool.submit(store.replace_month, YELLOW, record, tmp_path / "new")
         wait_for(lambda: is_copying(watch))
         getattr(postgres, how)()
         with pytest.raises(TransientError, match=r"broke|restarting"):
@@ -291,5 +291,5 @@ def test_a_server_that_restarts_or_crashes_during_a_load_is_a_passing_trouble(
             store.find_month("yellow", JANUARY)
         postgres.start()
     assert store.count_months("yellow_trips") == {JANUARY: 10}
-    assert store.replace_month(YELLOW, papers, tmp_path / "new").rows == MANY
+    assert store.replace_month(YELLOW, record, tmp_path / "new").rows == MANY
     assert store.count_months("yellow_trips") == {JANUARY: MANY}

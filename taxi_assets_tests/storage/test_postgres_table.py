@@ -23,8 +23,8 @@ from taxi_assets.definitions import build_definitions
 from taxi_assets.demo.sample import write_month
 from taxi_assets.months import Month
 from taxi_assets.settings import SettingError, Settings
+from taxi_assets.storage.factory import build_warehouse
 from taxi_assets.storage.warehouse.postgres import PostgresStore
-from taxi_assets.storage.factory import warehouse_of
 from taxi_assets_tests.conftest import REAL_DATA
 from taxi_assets_tests.servers.postgres import PASSWORD, PostgresServer
 
@@ -116,16 +116,16 @@ def test_months_have_the_same_values_as_in_duckdb_without_the_trips_of_zero_pass
     passengers = DATASETS[dataset].one("passengers")
     for row, month in zip(rows, wanted, strict=True):
         here = PostgresStore(chosen.postgres_url).read_month(DATASETS[dataset], month)
-        there = warehouse_of(chosen).read_month(dataset, month)
+        there = build_warehouse(chosen).read_month(dataset, month)
         zero = 0
-        with duckdb.connect() as engine:
+        with duckdb.connect() as limits:
             if passengers:
-                ((zero,),) = engine.sql(f"SELECT count(*) FROM there WHERE {passengers.name} = 0").fetchall()
+                ((zero,),) = limits.sql(f"SELECT count(*) FROM there WHERE {passengers.name} = 0").fetchall()
             kept = f"FROM there WHERE {passengers.name} IS DISTINCT FROM 0" if passengers else "FROM there"
             names = ", ".join(column.name for column in DATASETS[dataset].table_columns)
             for one, other in (("FROM here", kept), (kept, "FROM here")):
                 differing = f"SELECT {names} {one} EXCEPT ALL SELECT {names} {other}"
-                assert engine.sql(f"SELECT count(*) FROM ({differing})").fetchall() == [(0,)], month
+                assert limits.sql(f"SELECT count(*) FROM ({differing})").fetchall() == [(0,)], month
         assert here.num_rows == row.postgres_rows == there.num_rows - zero
         assert row.postgres_dropped_rows == zero
 

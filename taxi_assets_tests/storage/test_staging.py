@@ -15,20 +15,20 @@ import pytest
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.demo.sample import write_month
-from taxi_assets.months import Month
-from taxi_assets.transform.clean import clean_month
 from taxi_assets.errors import PermanentError
+from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, RawFile
 from taxi_assets.source.client import Source
-from taxi_assets.storage.staging.local import Workroom, sha256_of, sweep
+from taxi_assets.storage.staging.local import StagingArea, sha256_of, sweep
+from taxi_assets.transform.clean import clean_month
 
 JANUARY = Month(2021, 1)
 
 
-def commit(room: Workroom, content: bytes) -> RawFile:
+def commit(staging: StagingArea, content: bytes) -> RawFile:
     """Put a month of these bytes on the raw shelf."""
     sha256 = hashlib.sha256(content).hexdigest()
-    papers = RawFile(
+    record = RawFile(
         dataset="yellow",
         month=JANUARY,
         file=f"raw/yellow/yellow_tripdata_2021-01.{sha256[:8]}.csv",
@@ -39,50 +39,52 @@ def commit(room: Workroom, content: bytes) -> RawFile:
         source_rows=1,
         source_url="file:///x",
     )
-    with room.temporary("yellow") as draft:
+    with staging.temporary("yellow") as draft:
         draft.write_bytes(content)
-        room.commit("raw", papers, {papers.file: draft})
-    return papers
+        staging.commit("raw", record, {record.file: draft})
+    return record
 
 
-def files_of(room: Workroom) -> list[Path]:
-    return sorted(path for path in room.root.rglob("*") if path.is_file() and path.suffix != ".lock")
+def files_of(staging: StagingArea) -> list[Path]:
+    return sorted(path for path in staging.root.rglob("*") if path.is_file() and path.suffix != ".lock")
 
 
 def test_papers_come_back_as_they_were_put(tmp_path: Path) -> None:
-    room = Workroom(tmp_path)
-    papers = commit(room, b"one")
-    assert room.get(RawFile, "raw", "yellow", JANUARY) == papers
-    assert room.path(papers.file).read_bytes() == b"one"
+    staging = StagingArea(tmp_path)
+    record = commit(staging, b"one")
+    assert staging.get(RawFile, "raw", "yellow", JANUARY) == record
+    assert staging.path(record.file).read_bytes() == b"one"
 
 
 def test_a_month_put_again_leaves_nothing_of_the_old_one(tmp_path: Path) -> None:
-    room = Workroom(tmp_path)
-    commit(room, b"one")
-    papers = commit(room, b"two")
-    assert files_of(room) == sorted([room.path(papers.file), room.papers_path("raw", "yellow", JANUARY)])
+    staging = StagingArea(tmp_path)
+    commit(staging, b"one")
+    record = commit(staging, b"two")
+    assert files_of(staging) == sorted([staging.path(record.file), staging.record_path("raw", "yellow", JANUARY)])
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda room, papers: room.path(papers.file).unlink(),
-        lambda room, papers: room.path(papers.file).write_bytes(b"on"),
-        lambda room, _: room.papers_path("raw", "yellow", JANUARY).write_text('{"dataset": "yel'),
-        lambda room, _: room.papers_path("raw", "yellow", JANUARY).write_text('{"month": "2021-01"}'),
-        lambda room, _: room.papers_path("raw", "yellow", JANUARY).write_text("[]"),
-        lambda room, _: room.papers_path("raw", "yellow", JANUARY).write_bytes(b"\xff\0"),
+        lambda staging, record: staging.path(record.file).unlink(),
+        lambda staging, record: staging.path(record.file).write_bytes(b"on"),
+        lambda staging, _: staging.record_path("raw", "yellow", JANUARY).write_text('{"dataset": "yel'),
+        lambda staging, _: staging.record_path("raw", "yellow", JANUARY).write_text('{"month": "2021-01"}'),
+        lambda staging, _: staging.record_path("raw", "yellow", JANUARY).write_text("[]"),
+        lambda staging, _: staging.record_path("raw", "yellow", JANUARY).write_bytes(b"\xff\0"),
     ],
     ids=["no file", "short file", "cut papers", "empty papers", "other JSON", "no text"],
 )
-def test_a_month_that_is_not_whole_is_not_there(damage: Callable[[Workroom, RawFile], object], tmp_path: Path) -> None:
-    room = Workroom(tmp_path)
-    damage(room, commit(room, b"one"))
+def test_a_month_that_is_not_whole_is_not_there(
+    damage: Callable[[StagingArea, RawFile], object], tmp_path: Path
+) -> None:
+    staging = StagingArea(tmp_path)
+    damage(staging, commit(staging, b"one"))
 
-    assert room.find(RawFile, "raw", "yellow", JANUARY) is None
+    assert staging.find(RawFile, "raw", "yellow", JANUARY) is None
     with pytest.raises(PermanentError, match="the raw file of yellow 2021-01 is not there"):
-        room.get(RawFile, "raw", "yellow", JANUARY)
-    assert room.find(RawFile, "raw", "yellow", JANUARY) != commit(room, b"one")
+        staging.get(RawFile, "raw", "yellow", JANUARY)
+    assert staging.find(RawFile, "raw", "yellow", JANUARY) != commit(staging, b"one")
 
 
 KILLED_AT = """
@@ -106,24 +108,24 @@ commit(Workroom(Path(sys.argv[1])), b"the new month")
 
 
 def test_a_crash_at_any_moment_of_a_commit_leaves_the_old_month_or_the_new_one(tmp_path: Path) -> None:
-    room = Workroom(tmp_path)
+    staging = StagingArea(tmp_path)
     seen = set()
     for moment in range(1, 100):
-        old = commit(room, b"the old month")
+        old = commit(staging, b"the old month")
 
         killed = subprocess.run([sys.executable, "-c", KILLED_AT, str(tmp_path), str(moment)], check=False)
 
-        papers = room.get(RawFile, "raw", "yellow", JANUARY)
-        assert sha256_of(room.path(papers.file)) == papers.sha256
-        seen.add(papers.sha256)
+        record = staging.get(RawFile, "raw", "yellow", JANUARY)
+        assert sha256_of(staging.path(record.file)) == record.sha256
+        seen.add(record.sha256)
         if killed.returncode == 0:
             break
         assert killed.returncode == -signal.SIGKILL
     assert moment > 6
     assert len(seen) == 2
-    last = commit(room, b"the old month")
+    last = commit(staging, b"the old month")
     assert last == old
-    assert len(files_of(room)) == 2
+    assert len(files_of(staging)) == 2
 
 
 RUN = """
@@ -137,9 +139,9 @@ fetch_and_clean(Path(sys.argv[1]), Path(sys.argv[2]))
 
 def fetch_and_clean(source: Path, root: Path) -> CleanedFile:
     """Land the month that lies at `source`."""
-    room = Workroom(root)
-    raw, _ = Source(csv_url=source.as_uri(), parquet_url="", prefer="csv").fetch("yellow", JANUARY, room)
-    return clean_month(DATASETS["yellow"], raw, room)[0]
+    staging = StagingArea(root)
+    raw, _ = Source(csv_url=source.as_uri(), parquet_url="", prefer="csv").fetch("yellow", JANUARY, staging)
+    return clean_month(DATASETS["yellow"], raw, staging)[0]
 
 
 def test_a_run_killed_anywhere_and_started_again_ends_in_the_same_bytes(tmp_path: Path) -> None:
@@ -153,15 +155,15 @@ def test_a_run_killed_anywhere_and_started_again_ends_in_the_same_bytes(tmp_path
             run.stdout.readline()
             time.sleep(0.01 + 0.03 * seed)
             run.kill()
-        for papers in (
-            Workroom(root).find(RawFile, "raw", "yellow", JANUARY),
-            Workroom(root).find(CleanedFile, "cleaned", "yellow", JANUARY),
+        for record in (
+            StagingArea(root).find(RawFile, "raw", "yellow", JANUARY),
+            StagingArea(root).find(CleanedFile, "cleaned", "yellow", JANUARY),
         ):
-            assert papers is None or sha256_of(root / papers.file) == papers.sha256
+            assert record is None or sha256_of(root / record.file) == record.sha256
 
     assert fetch_and_clean(source, root) == expected
-    assert [path.name for path in files_of(Workroom(root))] == [
-        path.name for path in files_of(Workroom(tmp_path / "undisturbed"))
+    assert [path.name for path in files_of(StagingArea(root))] == [
+        path.name for path in files_of(StagingArea(tmp_path / "undisturbed"))
     ]
 
 
@@ -178,7 +180,7 @@ def test_the_same_month_cleaned_again_is_the_same_bytes_and_is_not_cleaned_twice
 def test_a_file_whose_bytes_a_disk_changed_is_made_again(tmp_path: Path) -> None:
     source = write_month(tmp_path / "published.csv.gz", "yellow", JANUARY, 2000)
     cleaned = fetch_and_clean(source, tmp_path)
-    raw = Workroom(tmp_path).get(RawFile, "raw", "yellow", JANUARY)
+    raw = StagingArea(tmp_path).get(RawFile, "raw", "yellow", JANUARY)
     for path in (tmp_path / cleaned.file, tmp_path / raw.file):
         path.write_bytes(bytes(path.stat().st_size))
 
@@ -188,11 +190,11 @@ def test_a_file_whose_bytes_a_disk_changed_is_made_again(tmp_path: Path) -> None
 
 
 def test_temporary_files_go_when_their_process_is_gone_and_not_before(tmp_path: Path) -> None:
-    room = Workroom(tmp_path)
+    staging = StagingArea(tmp_path)
     host = os.uname().nodename
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    with room.temporary("mine") as mine:
+    with staging.temporary("mine") as mine:
         mine.write_bytes(b"")
         others = {
             f"{host}-{gone.pid}-abcd-left": False,

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 LIMIT_S = 120.0
 """Seconds after which a command hangs; on a busy machine one takes a few."""
 
-STATIONS = ("raw_file", "cleaned_parquet", "gcs_object", "bigquery_table")
+STEPS = ("raw_file", "cleaned_parquet", "gcs_object", "bigquery_table")
 
 
 @dataclass(frozen=True)

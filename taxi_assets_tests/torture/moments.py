@@ -185,14 +185,14 @@ class _Supervisor:
             return  # the caller is gone
         ticket, thread, _, number, _, _, *arguments = struct.unpack("QIIiIQ6Q", request)
         change = self._change(thread, _CALLS[number], arguments)
-        verdict = PASS
+        result = PASS
         if change:
             self._changes.append(change)
-            verdict = self._decide(len(self._changes), change)
-        if verdict == KILL:
+            result = self._decide(len(self._changes), change)
+        if result == KILL:
             os.kill(self._child, signal.SIGKILL)
             return
-        answer = struct.pack("QqiI", ticket, 0, -verdict, 0 if verdict else _CONTINUE)
+        answer = struct.pack("QqiI", ticket, 0, -result, 0 if result else _CONTINUE)
         try:
             fcntl.ioctl(self._listener, _SEND, answer)
         except OSError as error:

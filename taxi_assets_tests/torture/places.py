@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import psycopg
 
 from taxi_assets.settings import Settings
-from taxi_assets.storage.factory import lake_of, warehouse_of
+from taxi_assets.storage.factory import build_lake, build_warehouse
 from taxi_assets_tests.torture.bench import tables_of
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ class Cloud:
         name = uuid.uuid4().hex[:12]
         named = {"TAXI_GCS_BUCKET": f"b-{name}", "TAXI_WAREHOUSE_SCHEMA": f"d_{name}"}
         settings = Settings.from_environment({**self.settings, **named})
-        lake_of(settings).make("EU")
-        warehouse_of(settings).make()
+        build_lake(settings).make("EU")
+        build_warehouse(settings).make()
         return named
 
     def rows(self, data: Path, settings: Mapping[str, str]) -> Rows:

@@ -13,7 +13,7 @@ import pytest
 from taxi_assets.demo.sample import write_month
 from taxi_assets.months import Month
 from taxi_assets.settings import Settings
-from taxi_assets.storage.factory import warehouse_of
+from taxi_assets.storage.factory import build_warehouse
 from taxi_assets_tests.torture.bench import Bench, bench, state_of
 from taxi_assets_tests.torture.tally import Tally
 
@@ -69,7 +69,7 @@ def test_who_reads_a_month_while_it_is_replaced_sees_the_old_or_the_new_one(
     over = threading.Event()
 
     def read(data: Path) -> int:
-        warehouse = warehouse_of(Settings.from_environment({"TAXI_DATA_DIR": str(data)}))
+        warehouse = build_warehouse(Settings.from_environment({"TAXI_DATA_DIR": str(data)}))
         reads = 0
         while not over.is_set() or not reads:
             seen["object"].add(pq.read_table(data / f"lake/data/yellow/yellow_tripdata_{month}.parquet").num_rows)

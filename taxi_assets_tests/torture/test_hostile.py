@@ -24,15 +24,15 @@ from taxi_assets.cli.main import main
 from taxi_assets.cli.run import land as run
 from taxi_assets.contracts import DATASETS
 from taxi_assets.demo.sample import write_month
-from taxi_assets.reconciliation import LedgerRow
-from taxi_assets.months import Month
-from taxi_assets.settings import SettingError, Settings
-from taxi_assets.storage.factory import warehouse_of
-from taxi_assets.source import inspection as door
-from taxi_assets.source import client as source
-from taxi_assets.source.inspection import Door, NotATripFileError
 from taxi_assets.errors import PermanentError, TaxiError
-from taxi_assets.storage.staging.local import Workroom
+from taxi_assets.months import Month
+from taxi_assets.reconciliation import LedgerRow
+from taxi_assets.settings import SettingError, Settings
+from taxi_assets.source import client as source
+from taxi_assets.source import inspection as inspector
+from taxi_assets.source.inspection import FileInspector, NotATripFileError
+from taxi_assets.storage.factory import build_warehouse
+from taxi_assets.storage.staging.local import StagingArea
 from taxi_assets_tests.servers.http_source import Handler, HttpSource, http_source, redirect
 from taxi_assets_tests.torture.tally import Tally
 from taxi_assets_tests.transform.landing import TRIP, csv, land
@@ -55,7 +55,7 @@ def site() -> Iterator[HttpSource]:
 def test_a_gzip_bomb_is_refused_long_before_its_end_and_takes_no_memory() -> None:
     line = (TRIP + "\n").encode() * 1000
     packer = zlib.compressobj(9, wbits=31)
-    bomb = Door()
+    bomb = FileInspector()
 
     def a_gigabyte() -> None:
         for _ in range(10_000):
@@ -70,13 +70,13 @@ def test_a_gzip_bomb_is_refused_long_before_its_end_and_takes_no_memory() -> Non
 
 def test_a_large_month_of_trips_that_resemble_each_other_is_no_bomb() -> None:
     block = "".join(f"{number % 7},{TRIP}\n" for number in range(2000)).encode()
-    month, packed = Door(), 0
+    month, packed = FileInspector(), 0
     for _ in range(500):
         packer = zlib.compressobj(1, wbits=31)
         member = packer.compress(block) + packer.flush()
         packed += len(member)
         month.feed(member)
-    assert 500 * len(block) > door.SMALL
+    assert 500 * len(block) > inspector.ALWAYS_ALLOWED_BYTES
     assert 500 * len(block) / packed > 20  # four times as much as TLC's
 
 
@@ -87,18 +87,18 @@ def test_a_parquet_file_of_more_rows_than_its_size_can_hold_is_refused(tmp_path:
         for _ in range(16):
             writer.write_table(nothing)
     with pytest.raises(NotATripFileError, match="claims 80,000,000 rows, too many for its size"):
-        door.parquet_rows(path)
+        inspector.parquet_rows(path)
 
 
 def test_a_parquet_file_of_columns_that_unpack_beyond_bounds_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "MOST_IN_A_COLUMN", 1 << 20)
+    monkeypatch.setattr(inspector, "MOST_IN_A_COLUMN", 1 << 20)
     path = tmp_path / "bomb.parquet"
     pq.write_table(pa.table({"flag": [bytes(2 << 20)]}), path, use_dictionary=False, compression="zstd")
     assert path.stat().st_size < 10_000
     with pytest.raises(NotATripFileError, match=r"a column unpacks to 2,097,\d\d\d bytes at a time"):
-        door.parquet_rows(path)
+        inspector.parquet_rows(path)
 
 
 def test_a_body_without_end_is_given_up(site: HttpSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,9 +114,9 @@ def test_a_body_without_end_is_given_up(site: HttpSource, tmp_path: Path, monkey
                 handler.wfile.write((TRIP + "\n").encode() * 1000)
 
     site.standing["/endless"] = endless
-    room = Workroom(tmp_path)
+    staging = StagingArea(tmp_path)
     with pytest.raises(NotATripFileError, match="does not end"):
-        source.Source(f"{site.url}/endless", "", "csv").fetch("yellow", JANUARY, room)
+        source.Source(f"{site.url}/endless", "", "csv").fetch("yellow", JANUARY, staging)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
@@ -145,8 +145,8 @@ def test_a_source_on_the_internet_cannot_lead_into_a_private_network_or_to_a_fil
     monkeypatch.setenv("no_proxy", "")
     site.standing["/month.csv"] = redirect(to)
     with pytest.raises(PermanentError, match=r"which is not on the internet|an address that is none") as caught:
-        source.Source("http://93.184.216.34/month.csv", "", "csv").fetch("yellow", JANUARY, Workroom(tmp_path))
-    assert "put the one that it leads to into the settings" in caught.value.fix
+        source.Source("http://93.184.216.34/month.csv", "", "csv").fetch("yellow", JANUARY, StagingArea(tmp_path))
+    assert "put the one that it leads to into the settings" in caught.value.remedy
     assert list(site.asked) == ["/month.csv"]
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
@@ -158,7 +158,7 @@ def test_a_source_on_the_internet_may_lead_elsewhere_on_it(
     monkeypatch.setenv("no_proxy", "")
     site.standing["/month.csv"] = redirect("http://93.184.216.35/mirror.csv")
     site.files["/mirror.csv"] = csv([TRIP])
-    raw, _ = source.Source("http://93.184.216.34/month.csv", "", "csv").fetch("yellow", JANUARY, Workroom(tmp_path))
+    raw, _ = source.Source("http://93.184.216.34/month.csv", "", "csv").fetch("yellow", JANUARY, StagingArea(tmp_path))
     assert raw.source_rows == 1
 
 
@@ -182,7 +182,7 @@ def test_what_looks_like_sql_in_a_file_lands_as_text_and_does_nothing(
     settings_ = Settings.from_environment(chosen)
     rows: list[LedgerRow] = run(settings_, DATASETS["fhv"], [JANUARY])
     assert [(row.status, row.table_rows, row.postgres_rows) for row in rows] == [("landed", 1, 1)], rows[0].error
-    (base,) = warehouse_of(settings_).query("SELECT dispatching_base_num FROM nyc_tlc.fhv_trips").to_pylist()
+    (base,) = build_warehouse(settings_).query("SELECT dispatching_base_num FROM nyc_tlc.fhv_trips").to_pylist()
     assert base == {"dispatching_base_num": BOBBY}
     with psycopg.connect(postgres_url) as connection:
         assert connection.execute("SELECT dispatching_base_num FROM nyc_tlc.fhv_trips").fetchall() == [(BOBBY,)]
@@ -242,11 +242,11 @@ def _any_bytes_land_or_are_refused(kind: str, data: st.DataObject) -> None:
         content[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
     with tempfile.TemporaryDirectory() as folder:
         try:
-            papers = land(bytes(content), Path(folder)).cleaned
+            record = land(bytes(content), Path(folder)).cleaned
         except TaxiError:
             pass  # any other exception is a failure
         else:
-            assert papers.source_rows == papers.cleaned_rows + papers.dropped_rows + papers.rejected_rows
+            assert record.source_rows == record.cleaned_rows + record.dropped_rows + record.rejected_rows
         assert not list(Path(folder).glob("work/tmp/*"))
 
 

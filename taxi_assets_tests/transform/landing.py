@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 
 from taxi_assets.contracts import DATASETS, Dataset
 from taxi_assets.months import Month
-from taxi_assets.transform.clean import clean_month
 from taxi_assets.records import CleanedFile, RawFile
-from taxi_assets.transform.rules import CleaningRules
 from taxi_assets.source.client import Source
-from taxi_assets.storage.staging.local import Workroom
+from taxi_assets.storage.staging.local import StagingArea
+from taxi_assets.transform.clean import clean_month
+from taxi_assets.transform.rules import CleaningRules
 
 KEEP = CleaningRules(missing_passengers="keep")
 YELLOW_2019 = (
@@ -56,11 +56,11 @@ def land_file(
 ) -> Landed:
     """Land the month that lies at `path`, whatever its name."""
     contract = DATASETS[dataset] if isinstance(dataset, str) else dataset
-    room = Workroom(folder / "work")
-    raw, _ = Source(csv_url=path.as_uri(), parquet_url="", prefer="csv").fetch(contract.name, month, room)
-    cleaned, _ = clean_month(contract, raw, room, rules=rules)
-    rejects = pq.read_table(room.path(cleaned.rejects_file)).to_pylist() if cleaned.rejects_file else []
-    return Landed(raw, cleaned, pq.read_table(room.path(cleaned.file), partitioning=None), rejects)
+    staging = StagingArea(folder / "work")
+    raw, _ = Source(csv_url=path.as_uri(), parquet_url="", prefer="csv").fetch(contract.name, month, staging)
+    cleaned, _ = clean_month(contract, raw, staging, rules=rules)
+    rejects = pq.read_table(staging.path(cleaned.rejects_file)).to_pylist() if cleaned.rejects_file else []
+    return Landed(raw, cleaned, pq.read_table(staging.path(cleaned.file), partitioning=None), rejects)
 
 
 def land(

@@ -13,8 +13,8 @@ import pytest
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.schemas import arrow_schema
-from taxi_assets.months import Month
 from taxi_assets.errors import PermanentError
+from taxi_assets.months import Month
 from taxi_assets.transform.header import UnknownHeaderError
 from taxi_assets_tests.transform.landing import Landed, land
 

@@ -62,12 +62,12 @@ def test_every_head_lands_its_complete_rows_and_a_cut_one_never_vanishes(
     heads: list[tuple[dict[str, str], Landed]],
 ) -> None:
     for line, landed in heads:
-        complete, cut, papers = int(line["complete_rows"]), int(line["cut_last_row"]), landed.cleaned
-        assert papers.source_rows == complete + cut, line
-        assert papers.cleaned_rows + papers.rejected_rows == papers.source_rows, line
-        assert papers.cleaned_rows in (complete, complete + cut), line
-        assert papers.rejected_rows == len(landed.rejects) <= cut, line
-        assert not papers.unknown_columns, line
+        complete, cut, record = int(line["complete_rows"]), int(line["cut_last_row"]), landed.cleaned
+        assert record.source_rows == complete + cut, line
+        assert record.cleaned_rows + record.rejected_rows == record.source_rows, line
+        assert record.cleaned_rows in (complete, complete + cut), line
+        assert record.rejected_rows == len(landed.rejects) <= cut, line
+        assert not record.unknown_columns, line
 
 
 def test_every_value_of_every_head_is_the_one_that_is_read_by_hand(

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taxi_assets.contracts import DATASETS, Column
-from taxi_assets.source import inspection as door
-from taxi_assets.transform import values as reading
-from taxi_assets.transform import batches as sheets
 from taxi_assets.errors import TaxiError
+from taxi_assets.source import inspection as inspector
+from taxi_assets.transform import batches as row_batches
+from taxi_assets.transform import values as reading
 from taxi_assets_tests.transform.eras import ERAS, Era, read_by_hand
 from taxi_assets_tests.transform.landing import Landed, land
 
@@ -88,25 +88,25 @@ def outcome(content: bytes, era: Era) -> Any:
     try:
         landed = land_here(content, era)
     except TaxiError as error:
-        return type(error), error.what
+        return type(error), error.message
     # NaN never lands, so equality is enough
-    return landed.rows, landed.rejects, landed.cleaned.sha256, landed.cleaned.oddities
+    return landed.rows, landed.rejects, landed.cleaned.sha256, landed.cleaned.anomalies
 
 
 def assert_each_line_landed_or_was_rejected(landed: Landed, content: bytes) -> list[str]:
     """Check the ledger against the file's lines; return those that landed."""
     numbered = [(number, line) for number, line in enumerate(lines_of(content), 1) if line][1:]
-    papers = landed.cleaned
-    assert papers.source_rows == len(numbered)
-    assert papers.cleaned_rows + papers.dropped_rows + papers.rejected_rows == papers.source_rows
-    assert landed.table.num_rows == papers.cleaned_rows
+    record = landed.cleaned
+    assert record.source_rows == len(numbered)
+    assert record.cleaned_rows + record.dropped_rows + record.rejected_rows == record.source_rows
+    assert landed.table.num_rows == record.cleaned_rows
     lines = dict(numbered)
     for reject in landed.rejects:
         line = lines.pop(reject["line_number"]).encode("latin-1")
         assert reject["raw_text"] == line.decode("utf-8", "backslashreplace")
         assert reject["reason"]
-    assert len(landed.rejects) == papers.rejected_rows
-    assert len(lines) == papers.cleaned_rows
+    assert len(landed.rejects) == record.rejected_rows
+    assert len(lines) == record.cleaned_rows
     return list(lines.values())
 
 
@@ -142,25 +142,25 @@ def test_damage_anywhere_even_in_the_header_is_refused_by_name_or_obeys_the_ledg
     else:
         assert_each_line_landed_or_was_rejected(landed, content)
         return
-    assert (refused.what, refused.where) != ("", "")
+    assert (refused.message, refused.location) != ("", "")
 
 
 @quick
 @given(files(damages=3), st.integers(20, 400), st.integers(1, 5))
-def test_the_quick_ways_of_reading_give_what_the_slow_ways_give(file: tuple[Era, bytes], sheet: int, few: int) -> None:
+def test_the_quick_ways_of_reading_give_what_the_slow_ways_give(file: tuple[Era, bytes], batch: int, few: int) -> None:
     era, content = file
     fast = outcome(content, era)
 
     with pytest.MonkeyPatch.context() as patch:  # sheets of a few lines, that end anywhere
-        patch.setattr(door, "_BLOCK", 7)
-        patch.setattr(sheets, "_SHEET_BYTES", sheet)
-        patch.setattr(sheets, "_FEW_LINES", few)
+        patch.setattr(inspector, "_BLOCK", 7)
+        patch.setattr(row_batches, "_SHEET_BYTES", batch)
+        patch.setattr(row_batches, "_FEW_LINES", few)
         patch.setattr(reading, "_FEW", few)
         assert outcome(content, era) == fast
 
     with pytest.MonkeyPatch.context() as patch:  # line by line and value by value
-        patch.setattr(sheets.CsvFile, "_parse", lambda *_: None)
-        patch.setattr(sheets, "_FEW_LINES", 10_000)
+        patch.setattr(row_batches.CsvFile, "_parse", lambda *_: None)
+        patch.setattr(row_batches, "_FEW_LINES", 10_000)
         patch.setattr(reading, "_at_once", refuse)
         assert outcome(content, era) == fast
 
@@ -179,8 +179,8 @@ texts = st.one_of(
 @given(st.sampled_from(["int64", "float64", "timestamp", "string"]), st.lists(texts, max_size=20))
 def test_an_array_of_texts_means_what_each_text_means(kind: Any, values: list[str]) -> None:
     column = Column("c", kind, "")
-    read, wrong = reading.read(column, pa.array(values, pa.string()))
+    read, wrong = reading.parse_column(column, pa.array(values, pa.string()))
 
-    assert read.to_pylist() == [reading.meaning(column, value) for value in values]
+    assert read.to_pylist() == [reading.parse_value(column, value) for value in values]
     missing = [value is None and bool(text.strip()) for value, text in zip(read.to_pylist(), values, strict=True)]
     assert (wrong.to_pylist() if wrong is not None else [False] * len(values)) == missing

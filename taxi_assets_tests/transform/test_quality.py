@@ -10,16 +10,16 @@ import pytest
 from taxi_assets.contracts import DATASETS
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile
-from taxi_assets.transform.quality import Verdict, of_cleaned
+from taxi_assets.transform.quality import CheckResult, of_cleaned
 from taxi_assets_tests.transform.landing import TRIP, YELLOW_2019, Landed, csv, land
 
 
 def checked(
     landed: Landed, folder: Path, before: list[CleanedFile] | None = None, limit: float = 1
-) -> dict[str, Verdict]:
+) -> dict[str, CheckResult]:
     path = folder / "work" / landed.cleaned.file
     found = of_cleaned(DATASETS["yellow"], landed.cleaned, path, before or [], limit)
-    return {verdict.check: verdict for verdict in found}
+    return {result.check: result for result in found}
 
 
 def month_with(strange: int, *, rows: int = 1000) -> CleanedFile:
@@ -37,14 +37,14 @@ def month_with(strange: int, *, rows: int = 1000) -> CleanedFile:
         cleaned_rows=rows,
         dropped_rows=0,
         rejected_rows=0,
-        recipe="",
-        oddities={"negative_amount": strange},
+        transform_version="",
+        anomalies={"negative_amount": strange},
     )
 
 
 def test_a_month_without_a_flaw_passes_every_check(tmp_path: Path) -> None:
     landed = land(csv([TRIP] * 3), tmp_path)
-    assert [verdict for verdict in checked(landed, tmp_path, limit=0).values() if not verdict.passed] == []
+    assert [result for result in checked(landed, tmp_path, limit=0).values() if not result.passed] == []
 
 
 @pytest.mark.parametrize(("limit", "goes_on"), [(0.25, True), (0.2499, False)])
@@ -63,17 +63,17 @@ def test_a_row_that_is_not_accounted_for_fails_the_month(tmp_path: Path) -> None
     landed = land(csv([TRIP] * 3), tmp_path)
     lost = dataclasses.replace(landed, cleaned=dataclasses.replace(landed.cleaned, source_rows=4))
 
-    verdict = checked(lost, tmp_path)["ledger"]
+    result = checked(lost, tmp_path)["ledger"]
 
-    assert (verdict.passed, verdict.blocking) == (False, True)
-    assert "4 source rows are not 3 cleaned" in verdict.text
+    assert (result.passed, result.blocking) == (False, True)
+    assert "4 source rows are not 3 cleaned" in result.text
 
 
 def test_an_unknown_column_warns_and_is_named(tmp_path: Path) -> None:
-    verdict = checked(land(csv([f"{TRIP},7"], header=f"{YELLOW_2019},robotaxi_fee"), tmp_path), tmp_path)["schema"]
+    result = checked(land(csv([f"{TRIP},7"], header=f"{YELLOW_2019},robotaxi_fee"), tmp_path), tmp_path)["schema"]
 
-    assert (verdict.passed, verdict.blocking) == (False, False)
-    assert "unknown column robotaxi_fee with 1 values was kept out" in verdict.text
+    assert (result.passed, result.blocking) == (False, False)
+    assert "unknown column robotaxi_fee with 1 values was kept out" in result.text
 
 
 @pytest.mark.parametrize(
@@ -94,12 +94,10 @@ def test_an_oddity_warns_where_its_share_is_threefold_more_or_less_than_the_medi
     before: list[int], strange: int, unusual: bool, tmp_path: Path
 ) -> None:
     landed = land(csv([TRIP]), tmp_path)
-    papers = dataclasses.replace(landed.cleaned, cleaned_rows=1000, oddities={"negative_amount": strange})
+    record = dataclasses.replace(landed.cleaned, cleaned_rows=1000, anomalies={"negative_amount": strange})
 
-    verdict = checked(dataclasses.replace(landed, cleaned=papers), tmp_path, [month_with(n) for n in before])[
-        "oddities"
-    ]
+    result = checked(dataclasses.replace(landed, cleaned=record), tmp_path, [month_with(n) for n in before])["oddities"]
 
-    assert (verdict.passed, verdict.blocking) == (not unusual, False)
-    assert ("negative_amount" in verdict.text) == unusual
-    assert verdict.numbers == {"negative_amount": strange}
+    assert (result.passed, result.blocking) == (not unusual, False)
+    assert ("negative_amount" in result.text) == unusual
+    assert result.numbers == {"negative_amount": strange}

@@ -77,10 +77,10 @@ def test_a_header_of_no_era_is_refused_and_says_what_is_missing_and_what_is_new(
     with pytest.raises(UnknownHeaderError) as caught:
         land(csv(THREE, header=header), tmp_path)
 
-    assert "it lacks trip_distance, total_amount" in caught.value.what
-    assert "names that are new: trip_km, grand_total" in caught.value.what
-    assert "contracts/yellow.py" in caught.value.fix
-    assert "yellow 2021-01" in caught.value.where
+    assert "it lacks trip_distance, total_amount" in caught.value.message
+    assert "names that are new: trip_km, grand_total" in caught.value.message
+    assert "contracts/yellow.py" in caught.value.remedy
+    assert "yellow 2021-01" in caught.value.location
 
 
 def test_another_datasets_file_is_refused(tmp_path: Path) -> None:

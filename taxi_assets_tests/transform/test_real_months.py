@@ -53,7 +53,7 @@ def test_the_null_block_and_strange_rows_of_march_2020_are_kept_and_counted(
     path, landed = green[Month(2020, 3)]
     published = pq.read_table(path).to_pandas()
     pickup, dropoff = published["lpep_pickup_datetime"], published["lpep_dropoff_datetime"]
-    assert landed.cleaned.oddities == {
+    assert landed.cleaned.anomalies == {
         "pickup_before_month": (pickup < "2020-03-01").sum(),
         "pickup_after_month": (pickup >= "2020-04-01").sum(),
         "dropoff_before_pickup": (dropoff < pickup).sum(),

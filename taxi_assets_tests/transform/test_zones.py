@@ -11,8 +11,8 @@ import pytest
 
 from taxi_assets.errors import PermanentError, TransientError
 from taxi_assets.source.client import Source
-from taxi_assets.storage.staging.local import Workroom
-from taxi_assets.transform.zones import NotAZoneLookupError, fetch_zones, read_zones
+from taxi_assets.storage.staging.local import StagingArea
+from taxi_assets.transform.zones import NotAZoneLookupError, fetch_zones, parse_zones
 from taxi_assets_tests.servers.http_source import HttpSource, http_source, status
 
 HEADER = "LocationID,Borough,Zone,service_zone"
@@ -53,7 +53,7 @@ def quoted_whole(line: str) -> str:
     ],
 )
 def test_line_ends_quotes_order_and_case_make_no_difference(content: bytes) -> None:
-    zones, unknown = read_zones(content)
+    zones, unknown = parse_zones(content)
     assert zones["LocationID"].to_pylist() == list(range(1, 266))
     assert zones.slice(262).to_pylist() == [
         {"LocationID": 263, "Borough": "Manhattan", "Zone": "Yorkville, West", "service_zone": "Yellow Zone"},
@@ -88,15 +88,15 @@ def test_line_ends_quotes_order_and_case_make_no_difference(content: bytes) -> N
 )
 def test_a_lookup_that_is_not_whole_is_refused_and_says_what_is_wrong(content: bytes, says: str) -> None:
     with pytest.raises(NotAZoneLookupError) as caught:
-        read_zones(content)
-    assert says in caught.value.what
+        parse_zones(content)
+    assert says in caught.value.message
 
 
 def test_zones_that_tlc_adds_and_columns_that_nobody_knows_are_taken_and_named() -> None:
     content = edition(
         lambda rows: [f"{row},1.5" for row in (*rows, "266,Queens,New Zone,Boro Zone")], header=f"{HEADER},area"
     )
-    zones, unknown = read_zones(content)
+    zones, unknown = parse_zones(content)
     assert (zones.num_rows, unknown) == (266, ("area",))
 
 
@@ -104,12 +104,12 @@ def test_todays_lookup_and_its_four_damaged_editions_have_the_same_zones(real_da
     today = real_data / "mirror/misc/taxi_zone_lookup.csv"
     with today.open(newline="") as file:
         published = [{**row, "LocationID": int(row["LocationID"])} for row in csv.DictReader(file)]
-    assert read_zones(today.read_bytes())[0].to_pylist() == published
+    assert parse_zones(today.read_bytes())[0].to_pylist() == published
 
     editions = sorted((real_data / "zones").iterdir())
     assert len(editions) == 4
     for path in editions:
-        zones, unknown = read_zones(path.read_bytes())
+        zones, unknown = parse_zones(path.read_bytes())
         assert (zones.num_rows, unknown) == (265, ())
         same = [zone["Borough"] == other["Borough"] for zone, other in zip(zones.to_pylist(), published, strict=True)]
         assert sum(same) >= 263, path  # 264 and 265 were renamed
@@ -125,26 +125,26 @@ def site() -> Iterator[HttpSource]:
 
 
 def test_zones_are_fetched_once_and_again_when_they_change(site: HttpSource, tmp_path: Path) -> None:
-    source, room, url = Source("", "", first_wait=0, attempts=2), Workroom(tmp_path), site.url + "/misc/zones.csv"
+    source, staging, url = Source("", "", first_wait=0, attempts=2), StagingArea(tmp_path), site.url + "/misc/zones.csv"
 
-    zones, new = fetch_zones(source, url, room)
+    zones, new = fetch_zones(source, url, staging)
     assert (zones.rows, new, zones.source_url) == (265, True, url)
-    assert pq.read_table(room.path(zones.file)).num_rows == 265
+    assert pq.read_table(staging.path(zones.file)).num_rows == 265
     sent = site.sent
-    assert fetch_zones(source, url, room) == (zones, False)
+    assert fetch_zones(source, url, staging) == (zones, False)
     assert site.sent == sent
 
     site.files["/misc/zones.csv"] = CONTENT.replace(b"Yorkville, West", b"Yorkville")
-    changed, new = fetch_zones(source, url, room)
+    changed, new = fetch_zones(source, url, staging)
     assert new
     assert changed.sha256 != zones.sha256
     assert sorted(p.suffix for p in (tmp_path / "reference/taxi_zones").iterdir()) == [".json", ".lock", ".parquet"]
 
 
 def test_a_failed_fetch_leaves_the_zones_as_they_were(site: HttpSource, tmp_path: Path) -> None:
-    source, room = Source("", "", first_wait=0, attempts=2), Workroom(tmp_path)
+    source, staging = Source("", "", first_wait=0, attempts=2), StagingArea(tmp_path)
     url = site.url.replace("//", "//user:passw0rd@") + "/misc/zones.csv?token=t0p"
-    zones, _ = fetch_zones(source, url, room)
+    zones, _ = fetch_zones(source, url, staging)
     failures = {
         PermanentError: status(404),
         TransientError: status(503),
@@ -153,15 +153,15 @@ def test_a_failed_fetch_leaves_the_zones_as_they_were(site: HttpSource, tmp_path
     for kind, answer in failures.items():
         site.standing["/misc/zones.csv"] = answer
         with pytest.raises(kind) as caught:
-            fetch_zones(source, url, room)
-        assert caught.value.where == f"taxi zones, {site.url}/misc/zones.csv"
+            fetch_zones(source, url, staging)
+        assert caught.value.location == f"taxi zones, {site.url}/misc/zones.csv"
         assert "passw0rd" not in str(caught.value)
     site.standing.clear()
-    assert fetch_zones(source, url, room) == (zones, False)
+    assert fetch_zones(source, url, staging) == (zones, False)
 
 
 def test_an_endless_lookup_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "zones.csv"
     path.write_bytes(CONTENT * 200)
     with pytest.raises(NotAZoneLookupError, match="longer than 1 MiB"):
-        fetch_zones(Source("", "", attempts=1), path.as_uri(), Workroom(tmp_path / "work"))
+        fetch_zones(Source("", "", attempts=1), path.as_uri(), StagingArea(tmp_path / "work"))

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from taxi_assets.storage.google.errors import explained, is_busy
 from taxi_assets.errors import PermanentError
+from taxi_assets.storage.google.errors import explained, is_busy
 
 if TYPE_CHECKING:
     from google.cloud import bigquery, storage
@@ -23,7 +23,7 @@ SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 LABELS = {"source": "tlc", "made_by": "taxi_assets"}
 """On whatever is made, so that it is found in lists and bills."""
 
-LONGEST_WAIT = 60.0
+MAX_WAIT_SECONDS = 60.0
 """Seconds between two attempts at most."""
 
 
@@ -54,7 +54,7 @@ class GoogleAccess:
     bigquery_emulator: str = ""
 
     @property
-    def patience(self) -> dict[str, Any]:
+    def request_options(self) -> dict[str, Any]:
         """Time limit and attempts of a request, as Google's libraries take them."""
         return {"timeout": self.read_timeout, "retry": self.retry}
 
@@ -75,7 +75,7 @@ class GoogleAccess:
                 return Retry(
                     predicate=lambda error: is_busy(error) and next(count) < access.attempts,
                     initial=max(access.first_wait, 0.01),
-                    maximum=LONGEST_WAIT,
+                    maximum=MAX_WAIT_SECONDS,
                     timeout=None,
                 )(func, on_error)
 
@@ -176,8 +176,8 @@ class GoogleAccess:
 def _unusable(why: str) -> PermanentError:
     return PermanentError(
         f"TAXI_GCP_CREDENTIALS cannot be used: {why}",
-        where="TAXI_GCP_CREDENTIALS, in the environment or in .env",
-        fix="put a service account's JSON key, or the path of its file, in it; or remove it and sign in with "
+        location="TAXI_GCP_CREDENTIALS, in the environment or in .env",
+        remedy="put a service account's JSON key, or the path of its file, in it; or remove it and sign in with "
         "`gcloud auth application-default login`. Other kinds of credential files go in GOOGLE_APPLICATION_CREDENTIALS",
     )
 

@@ -49,7 +49,7 @@ def reason_of(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def explained(where: str, fix: str = "") -> Iterator[None]:
+def explained(location: str, remedy: str = "") -> Iterator[None]:
     """Turn Google's errors into the project's.
 
     Args:
@@ -80,43 +80,43 @@ def explained(where: str, fix: str = "") -> Iterator[None]:
         TimeoutError,
     ) as error:
         # not `from error`: the library's message may quote the address of an upload, which for a week lets anyone write
-        raise meaning(error, where, fix) from None
+        raise map_error(error, location, remedy) from None
 
 
-def meaning(error: Exception, where: str, fix: str = "") -> PermanentError | TransientError:
+def map_error(error: Exception, location: str, remedy: str = "") -> PermanentError | TransientError:
     """Return the project's error for one of Google's."""
     from google.api_core import exceptions as api
     from google.auth import exceptions as auth
 
-    said = words_of(error)
+    said = message_of(error)
     if is_busy(error):
         return TransientError(
             f"Google does not answer as it should: {said}",
-            where=where,
-            fix="check the network; what has landed stays, and the month is done at the next run",
+            location=location,
+            remedy="check the network; what has landed stays, and the month is done at the next run",
         )
     if isinstance(error, api.PreconditionFailed):
         return TransientError(
-            f"another run changed it meanwhile: {said}", where=where, fix="materialise the month again"
+            f"another run changed it meanwhile: {said}", location=location, remedy="materialise the month again"
         )
     if isinstance(error, (auth.GoogleAuthError, api.Unauthorized)):
-        return PermanentError(f"Google does not accept the credentials: {said}", where=where, fix=_SIGN_IN)
+        return PermanentError(f"Google does not accept the credentials: {said}", location=location, remedy=_SIGN_IN)
     if isinstance(error, api.Forbidden) and (known := _refused_account(said, reason_of(error))):
-        return PermanentError(known[0], where=where, fix=known[1])
+        return PermanentError(known[0], location=location, remedy=known[1])
     if isinstance(error, api.Forbidden):
         named = _PERMISSION.search(said)
         lacking = f"the permission {named[0]} is denied" if named else "permission is denied"
         return PermanentError(
             f"{lacking}: {said}",
-            where=where,
-            fix=f"give the account {role_of(named[0]) if named else 'the roles that it lacks'}; "
+            location=location,
+            remedy=f"give the account {role_of(named[0]) if named else 'the roles that it lacks'}; "
             "`taxi-assets provision` prints every role needed, `taxi-assets doctor` what is lacking",
         )
     if isinstance(error, api.NotFound):
-        return _not_found(said, where, fix)
+        return _not_found(said, location, remedy)
     if (places := _LOCATIONS.search(said)) is not None:
-        return different_locations(places["source"], places["destination"], where)
-    return PermanentError(f"Google refuses: {said}", where=where, fix=fix or "run `taxi-assets doctor`")
+        return different_locations(places["source"], places["destination"], location)
+    return PermanentError(f"Google refuses: {said}", location=location, remedy=remedy or "run `taxi-assets doctor`")
 
 
 def _refused_account(said: str, reason: str) -> tuple[str, str] | None:
@@ -136,27 +136,27 @@ def _refused_account(said: str, reason: str) -> tuple[str, str] | None:
     return None
 
 
-def lacking(permissions: Sequence[str], where: str) -> PermanentError:
+def lacking(permissions: Sequence[str], location: str) -> PermanentError:
     """Return the error of permissions that an account does not have."""
     roles = dict.fromkeys(role_of(permission) for permission in permissions)
     return PermanentError(
         f"{'permissions are' if len(permissions) > 1 else 'the permission is'} denied: {', '.join(permissions)}",
-        where=where,
-        fix=f"give the account {' and '.join(roles)}; `taxi-assets provision` prints every role needed",
+        location=location,
+        remedy=f"give the account {' and '.join(roles)}; `taxi-assets provision` prints every role needed",
     )
 
 
-def different_locations(bucket: str, dataset: str, where: str) -> PermanentError:
+def different_locations(bucket: str, dataset: str, location: str) -> PermanentError:
     """Return the error of a bucket and a dataset that are in different locations."""
     return PermanentError(
         f"the bucket is in {bucket}, the BigQuery dataset in {dataset}; BigQuery loads within one location only",
-        where=where,
-        fix=f"set TAXI_GCS_BUCKET to a bucket in {dataset}, or TAXI_WAREHOUSE_SCHEMA and TAXI_BQ_LOCATION to a dataset "
+        location=location,
+        remedy=f"set TAXI_GCS_BUCKET to a bucket in {dataset}, or TAXI_WAREHOUSE_SCHEMA and TAXI_BQ_LOCATION to a dataset "
         f"in {bucket}; `taxi-assets provision` makes both in TAXI_BQ_LOCATION",
     )
 
 
-def _not_found(said: str, where: str, fix: str) -> PermanentError:
+def _not_found(said: str, location: str, remedy: str) -> PermanentError:
     if re.search(r"(?i)\b(?:specified|not found:) bucket\b", said):
         what, todo = f"the bucket does not exist: {said}", "correct TAXI_GCS_BUCKET, or run `taxi-assets provision`"
     elif "not found in location" in said:
@@ -166,11 +166,11 @@ def _not_found(said: str, where: str, fix: str) -> PermanentError:
         what = f"the BigQuery dataset does not exist: {said}"
         todo = "correct TAXI_WAREHOUSE_SCHEMA and TAXI_GCP_PROJECT, or run `taxi-assets provision`"
     else:
-        what, todo = f"it is not there: {said}", fix or "run `taxi-assets doctor`"
-    return PermanentError(what, where=where, fix=todo)
+        what, todo = f"it is not there: {said}", remedy or "run `taxi-assets doctor`"
+    return PermanentError(what, location=location, remedy=todo)
 
 
-def words_of(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
     """Return what Google said, without addresses."""
     response = getattr(error, "response", None)
     with contextlib.suppress(Exception):  # not JSON, or not Google's

@@ -7,11 +7,11 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taxi_assets.months import Month
-from taxi_assets.storage.lake.objects import footer, object_name, parse_object_name
 from taxi_assets.errors import PermanentError
-from taxi_assets.records import CleanedFile, StoredObject
-from taxi_assets.storage.staging.local import Workroom, sha256_of, sync
+from taxi_assets.months import Month
+from taxi_assets.records import CleanedFile, LakeObject
+from taxi_assets.storage.lake.objects import footer, object_name, parse_object_name
+from taxi_assets.storage.staging.local import StagingArea, sha256_of, sync
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,15 +26,15 @@ class FolderLake:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._tmp = Workroom(root / ".incoming")
+        self._tmp = StagingArea(root / ".incoming")
 
-    def put(self, cleaned: CleanedFile, path: Path) -> StoredObject:
+    def put(self, cleaned: CleanedFile, path: Path) -> LakeObject:
         """See `Lake.put`."""
         target = self.root / object_name(cleaned.dataset, cleaned.month)
         here = target.is_file() and target.stat().st_size == cleaned.bytes and sha256_of(target) == cleaned.sha256
         if not here:
             self._copy(path, target, cleaned.sha256)
-        return StoredObject(
+        return LakeObject(
             dataset=cleaned.dataset,
             month=cleaned.month,
             file=target.absolute().as_uri(),
@@ -42,7 +42,7 @@ class FolderLake:
             sha256=cleaned.sha256,
             rows=footer(target)[0],
             source_sha256=cleaned.source_sha256,
-            recipe=cleaned.recipe,
+            transform_version=cleaned.transform_version,
             generation=cleaned.sha256[:16],
             changed=not here,
         )
@@ -53,7 +53,7 @@ class FolderLake:
         self._copy(path, target, sha256_of(path))
         return target.absolute().as_uri()
 
-    def find(self, dataset: str, month: Month) -> StoredObject | None:
+    def find(self, dataset: str, month: Month) -> LakeObject | None:
         """See `Lake.find`.
 
         Raises:
@@ -69,11 +69,11 @@ class FolderLake:
         except (OSError, pa.ArrowInvalid) as error:
             raise PermanentError(
                 f"the object is not a readable Parquet file: {error}",
-                where=f"{dataset} {month}, {target}",
-                fix=f"materialise {dataset}/gcs_object for {month} again",
+                location=f"{dataset} {month}, {target}",
+                remedy=f"materialise {dataset}/gcs_object for {month} again",
             ) from error
         sha256 = sha256_of(target)
-        return StoredObject(
+        return LakeObject(
             dataset=dataset,
             month=month,
             file=target.absolute().as_uri(),
@@ -81,7 +81,7 @@ class FolderLake:
             sha256=sha256,
             rows=rows,
             source_sha256=written.get("source_sha256", ""),
-            recipe=written.get("recipe", ""),
+            transform_version=written.get("recipe", ""),
             generation=sha256[:16],
             changed=False,
         )
@@ -97,11 +97,11 @@ class FolderLake:
                     found[named[1]] = f"{stat.st_mtime_ns:x}-{stat.st_size:x}"
         return found
 
-    def path(self, stored: StoredObject) -> Path:
+    def path(self, stored: LakeObject) -> Path:
         """Return where an object lies on this machine."""
         return self.root / object_name(stored.dataset, stored.month)
 
-    def read(self, stored: StoredObject) -> pa.Table:
+    def read(self, stored: LakeObject) -> pa.Table:
         """See `Lake.read`."""
         import pyarrow.parquet as pq
 
@@ -115,8 +115,8 @@ class FolderLake:
             if sha256_of(draft) != sha256:
                 raise PermanentError(
                     "the cleaned file is not the one its papers describe",
-                    where=str(source),
-                    fix="materialise cleaned_parquet for this month again",
+                    location=str(source),
+                    remedy="materialise cleaned_parquet for this month again",
                 )
             draft.replace(target)
             sync(target.parent)

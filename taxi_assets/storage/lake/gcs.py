@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from taxi_assets.months import Month
-from taxi_assets.storage.google.access import LABELS, GoogleAccess
-from taxi_assets.storage.google.errors import explained, role_of, words_of
-from taxi_assets.storage.lake.objects import footer, object_name, parse_object_name
 from taxi_assets.errors import PermanentError, TransientError
-from taxi_assets.records import CleanedFile, StoredObject
+from taxi_assets.months import Month
+from taxi_assets.records import CleanedFile, LakeObject
+from taxi_assets.storage.google.access import LABELS, GoogleAccess
+from taxi_assets.storage.google.errors import explained, message_of, role_of
+from taxi_assets.storage.lake.objects import footer, object_name, parse_object_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -64,7 +64,7 @@ class GcsLake:
     def __init__(self, access: GoogleAccess, bucket: str, prefix: str = "") -> None:
         self.access, self.bucket, self.prefix = access, bucket, prefix
 
-    def put(self, cleaned: CleanedFile, path: Path) -> StoredObject:
+    def put(self, cleaned: CleanedFile, path: Path) -> LakeObject:
         """See `Lake.put`.
 
         Raises:
@@ -75,8 +75,8 @@ class GcsLake:
         if sha256 != cleaned.sha256:
             raise PermanentError(
                 "the cleaned file is not the one its papers describe",
-                where=str(path),
-                fix="materialise cleaned_parquet for this month again",
+                location=str(path),
+                remedy="materialise cleaned_parquet for this month again",
             )
         ledger = {
             "dataset": cleaned.dataset,
@@ -88,12 +88,12 @@ class GcsLake:
             "source_rows": str(cleaned.source_rows),
             "dropped_rows": str(cleaned.dropped_rows),
             "rejected_rows": str(cleaned.rejected_rows),
-            "recipe": cleaned.recipe,
+            "recipe": cleaned.transform_version,
         }
         name = self._name(object_name(cleaned.dataset, cleaned.month))
         with explained(f"{cleaned.dataset} {cleaned.month}, gs://{self.bucket}/{name}"):
             blob, changed = self._put(name, path, crc32c, ledger, PARQUET)
-        return self._papers(cleaned.dataset, cleaned.month, blob, changed=changed)
+        return self._record(cleaned.dataset, cleaned.month, blob, changed=changed)
 
     def put_file(self, name: str, path: Path) -> str:
         """See `Lake.put_file`."""
@@ -104,7 +104,7 @@ class GcsLake:
             self._put(self._name(name), path, crc32c, {"sha256": sha256}, kind)
         return f"gs://{self.bucket}/{self._name(name)}"
 
-    def find(self, dataset: str, month: Month) -> StoredObject | None:
+    def find(self, dataset: str, month: Month) -> LakeObject | None:
         """See `Lake.find`; what the object's metadata say.
 
         An object that something else put has none. Its rows are taken from its footer, and its `sha256` is `crc32c-`
@@ -116,24 +116,24 @@ class GcsLake:
         import pyarrow as pa
 
         name = self._name(object_name(dataset, month))
-        where = f"{dataset} {month}, gs://{self.bucket}/{name}"
-        with explained(where):
+        location = f"{dataset} {month}, gs://{self.bucket}/{name}"
+        with explained(location):
             blob = self._get(name)
             if blob is None:
                 return None
             if not {"rows", "sha256"} <= set(blob.metadata or {}):
                 try:
-                    with blob.open("rb", chunk_size=FOOTER, **self.access.patience) as file:
+                    with blob.open("rb", chunk_size=FOOTER, **self.access.request_options) as file:
                         rows = footer(file)[0]
                 except pa.ArrowInvalid as error:
                     raise PermanentError(
                         f"the object is not a readable Parquet file: {error}",
-                        where=where,
-                        fix=f"materialise {dataset}/gcs_object for {month} again, which replaces it",
+                        location=location,
+                        remedy=f"materialise {dataset}/gcs_object for {month} again, which replaces it",
                     ) from error
                 checksum = base64.b64decode(blob.crc32c).hex()
                 blob.metadata = {"rows": str(rows), "sha256": f"crc32c-{checksum}"}
-        return self._papers(dataset, month, blob, changed=False)
+        return self._record(dataset, month, blob, changed=False)
 
     def versions(self, dataset: str) -> dict[Month, str]:
         """See `Lake.versions`: generations."""
@@ -142,21 +142,21 @@ class GcsLake:
         with explained(f"gs://{self.bucket}/{folder}"):
             wanted = "items(name,generation),nextPageToken"
             for blob in self._client.list_blobs(
-                self.bucket, prefix=f"{folder}/", fields=wanted, **self.access.patience
+                self.bucket, prefix=f"{folder}/", fields=wanted, **self.access.request_options
             ):
                 named = parse_object_name(blob.name.removeprefix(self._name("")))
                 if named:
                     found[named[1]] = str(blob.generation)
         return found
 
-    def read(self, stored: StoredObject) -> pa.Table:
+    def read(self, stored: LakeObject) -> pa.Table:
         """See `Lake.read`; the bytes pass through a temporary file, and their checksum is verified."""
         import pyarrow.parquet as pq
 
         name = self._name(object_name(stored.dataset, stored.month))
         with tempfile.TemporaryFile() as file, explained(f"{stored.dataset} {stored.month}, {stored.file}"):
             blob = self._bucket.blob(name, generation=int(stored.generation) if stored.generation else None)
-            blob.download_to_file(file, checksum="crc32c", **self.access.patience)
+            blob.download_to_file(file, checksum="crc32c", **self.access.request_options)
             file.seek(0)
             return pq.read_table(file)
 
@@ -169,10 +169,10 @@ class GcsLake:
         from google.api_core import exceptions as api
 
         with explained(f"bucket {self.bucket} (TAXI_GCS_BUCKET)"):
-            held = self._bucket.test_iam_permissions(list(PERMISSIONS), **self.access.patience)
+            held = self._bucket.test_iam_permissions(list(PERMISSIONS), **self.access.request_options)
             lacking = tuple(name for name in PERMISSIONS if name not in held)
             try:
-                bucket = self._client.get_bucket(self.bucket, **self.access.patience)
+                bucket = self._client.get_bucket(self.bucket, **self.access.request_options)
             except api.Forbidden:  # the location is good to know; landing does not need it
                 return Bucket("", region=False, lacking=lacking)
         return Bucket(str(bucket.location), region=bucket.location_type == "region", lacking=lacking)
@@ -192,23 +192,23 @@ class GcsLake:
 
         with explained(f"bucket {self.bucket} (TAXI_GCS_BUCKET)"):
             try:
-                if self._client.lookup_bucket(self.bucket, **self.access.patience):
+                if self._client.lookup_bucket(self.bucket, **self.access.request_options):
                     return False
                 bucket = self._bucket
                 bucket.iam_configuration.uniform_bucket_level_access_enabled = True
                 bucket.iam_configuration.public_access_prevention = "enforced"
                 bucket.labels = LABELS
-                self._client.create_bucket(bucket, location=location, **self.access.patience)
+                self._client.create_bucket(bucket, location=location, **self.access.request_options)
             except api.Conflict:
                 # made meanwhile, or by our own first request whose answer was lost; or taken, which this one tells
-                self._client.get_bucket(self.bucket, **self.access.patience)
+                self._client.get_bucket(self.bucket, **self.access.request_options)
             except api.Forbidden as error:
-                if "storage.buckets.get" not in words_of(error):
+                if "storage.buckets.get" not in message_of(error):
                     raise
                 raise PermanentError(
-                    f"the bucket exists, and this account may not look at it: {words_of(error)}",
-                    where=f"bucket {self.bucket} (TAXI_GCS_BUCKET)",
-                    fix="names are shared by all of Google's customers: choose another one; or, if the bucket is "
+                    f"the bucket exists, and this account may not look at it: {message_of(error)}",
+                    location=f"bucket {self.bucket} (TAXI_GCS_BUCKET)",
+                    remedy="names are shared by all of Google's customers: choose another one; or, if the bucket is "
                     f"yours, give the account {role_of('storage.buckets.get')}",
                 ) from None
         return True
@@ -225,7 +225,7 @@ class GcsLake:
         return f"{self.prefix}/{name}" if self.prefix else name
 
     def _get(self, name: str) -> Any:
-        return self._bucket.get_blob(name, **self.access.patience)
+        return self._bucket.get_blob(name, **self.access.request_options)
 
     def _put(self, name: str, path: Path, crc32c: str, ledger: dict[str, str], kind: str) -> tuple[Any, bool]:
         """Make an object have a file's bytes; return it, and whether they had to be sent."""
@@ -234,7 +234,7 @@ class GcsLake:
             return self._send(name, path, crc32c, ledger, kind, here.generation if here else 0)
         if here.metadata != ledger:
             here.metadata = ledger
-            here.patch(if_metageneration_match=here.metageneration, **self.access.patience)
+            here.patch(if_metageneration_match=here.metageneration, **self.access.request_options)
         return here, False
 
     def _send(
@@ -253,7 +253,7 @@ class GcsLake:
                     content_type=kind,
                     if_generation_match=replaces,
                     checksum=None,
-                    **self.access.patience,
+                    **self.access.request_options,
                 )
         except api.PreconditionFailed:
             here = self._get(name)
@@ -261,13 +261,13 @@ class GcsLake:
                 return here, False
             raise TransientError(
                 "another run replaced the object meanwhile, by other bytes",
-                where=f"gs://{self.bucket}/{name}",
-                fix="materialise the month again, when the other run has ended",
+                location=f"gs://{self.bucket}/{name}",
+                remedy="materialise the month again, when the other run has ended",
             ) from None
         except api.BadRequest as error:
-            if "crc32c" not in words_of(error).lower():
+            if "crc32c" not in message_of(error).lower():
                 raise
-            raise self._damaged(name, words_of(error)) from None
+            raise self._damaged(name, message_of(error)) from None
         if blob.crc32c != crc32c:
             raise self._damaged(name, f"crc32c {blob.crc32c}, not {crc32c}")
         return blob, True
@@ -275,12 +275,12 @@ class GcsLake:
     def _damaged(self, name: str, said: str) -> TransientError:
         return TransientError(
             f"the bytes changed on their way to the bucket: {said}",
-            where=f"gs://{self.bucket}/{name}",
-            fix="materialise the month again; if it goes on, look for a proxy or a disk that damages data",
+            location=f"gs://{self.bucket}/{name}",
+            remedy="materialise the month again; if it goes on, look for a proxy or a disk that damages data",
         )
 
-    def _papers(self, dataset: str, month: Month, blob: Any, *, changed: bool) -> StoredObject:
-        return StoredObject(
+    def _record(self, dataset: str, month: Month, blob: Any, *, changed: bool) -> LakeObject:
+        return LakeObject(
             dataset=dataset,
             month=month,
             file=f"gs://{self.bucket}/{blob.name}",
@@ -288,7 +288,7 @@ class GcsLake:
             sha256=blob.metadata["sha256"],
             rows=int(blob.metadata["rows"]),
             source_sha256=blob.metadata.get("source_sha256", ""),
-            recipe=blob.metadata.get("recipe", ""),
+            transform_version=blob.metadata.get("recipe", ""),
             generation=str(blob.generation),
             changed=changed,
         )

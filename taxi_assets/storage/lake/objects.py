@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from taxi_assets.months import Month
-from taxi_assets.records import CleanedFile, StoredObject
+from taxi_assets.records import CleanedFile, LakeObject
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,7 +32,7 @@ def parse_object_name(name: str) -> tuple[str, Month] | None:
 class Lake(Protocol):
     """A place for a dataset's cleaned months, one Parquet object each."""
 
-    def put(self, cleaned: CleanedFile, path: Path) -> StoredObject:
+    def put(self, cleaned: CleanedFile, path: Path) -> LakeObject:
         """Make the file at `path` the month's object, unless the object already has the same bytes."""
         ...
 
@@ -40,7 +40,7 @@ class Lake(Protocol):
         """Put any other file and return its URI."""
         ...
 
-    def find(self, dataset: str, month: Month) -> StoredObject | None:
+    def find(self, dataset: str, month: Month) -> LakeObject | None:
         """Return what the lake holds of a month, by the object's own footer and checksum; None if nothing."""
         ...
 
@@ -48,7 +48,7 @@ class Lake(Protocol):
         """Return, for each month's object, something that differs when it is replaced; no object is read."""
         ...
 
-    def read(self, stored: StoredObject) -> pa.Table:
+    def read(self, stored: LakeObject) -> pa.Table:
         """Return an object's rows."""
         ...
 

@@ -10,15 +10,15 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from taxi_assets.storage.lake.gcs import CHUNK
-from taxi_assets.storage.google.access import GoogleAccess
-from taxi_assets.storage.google.errors import explained
 from taxi_assets.errors import PermanentError, TransientError
 from taxi_assets.records import P
-from taxi_assets.storage.staging.local import Workroom, sha256_of
+from taxi_assets.storage.google.access import GoogleAccess
+from taxi_assets.storage.google.errors import explained
+from taxi_assets.storage.lake.gcs import CHUNK
+from taxi_assets.storage.staging.local import StagingArea, sha256_of
 
 
-class GcsWorkroom(Workroom):
+class GcsStagingArea(StagingArea):
     """Raw and cleaned months below a prefix of a bucket; see `Workroom`.
 
     Args:
@@ -31,7 +31,7 @@ class GcsWorkroom(Workroom):
         super().__init__(root)
         self.access, self.url = access, url
 
-    def where(self, file: str) -> str:
+    def location(self, file: str) -> str:
         """See `Workroom.where`."""
         return f"{self.url}/{file}"
 
@@ -46,26 +46,26 @@ class GcsWorkroom(Workroom):
         here = self.root / file
         if here.exists():
             return here
-        with self.temporary(here.name) as draft, explained(self.where(file)):
+        with self.temporary(here.name) as draft, explained(self.location(file)):
             try:
-                self._blob(file).download_to_filename(draft, checksum="crc32c", **self.access.patience)
+                self._blob(file).download_to_filename(draft, checksum="crc32c", **self.access.request_options)
             except api.NotFound:
                 raise PermanentError(
                     "the file that a month's papers name is not there",
-                    where=self.where(file),
-                    fix="materialise the month again, from raw_file on",
+                    location=self.location(file),
+                    remedy="materialise the month again, from raw_file on",
                 ) from None
             here.parent.mkdir(parents=True, exist_ok=True)
             draft.replace(here)
         return here
 
-    def intact(self, papers: P | None) -> P | None:
+    def intact(self, record: P | None) -> P | None:
         """See `Workroom.intact`; a copy that is damaged goes, while the bucket sees to its own bytes."""
-        if papers and (here := self.root / papers.file).exists() and sha256_of(here) != papers.sha256:
+        if record and (here := self.root / record.file).exists() and sha256_of(here) != record.sha256:
             here.unlink()
-        return papers
+        return record
 
-    def commit(self, shelf: str, papers: P, files: dict[str, Path]) -> None:
+    def commit(self, stage: str, record: P, files: dict[str, Path]) -> None:
         """See `Workroom.commit`; writing the papers is the one moment at which the month changes, here too.
 
         Raises:
@@ -73,25 +73,27 @@ class GcsWorkroom(Workroom):
         """
         from google.api_core import exceptions as api
 
-        stem = f"{shelf}/{papers.stem}"
-        with explained(self.where(f"{stem}.json")):
+        stem = f"{stage}/{record.stem}"
+        with explained(self.location(f"{stem}.json")):
             before = self._get(f"{stem}.json")
             for name, source in files.items():
                 # sent even if it is there: a run that sweeps takes only what it has seen
-                self._blob(name).upload_from_filename(source, checksum="crc32c", **self.access.patience)
+                self._blob(name).upload_from_filename(source, checksum="crc32c", **self.access.request_options)
             named = self._blob(f"{stem}.json")
             generation = before.generation if before else 0
             try:
-                named.upload_from_string(papers.to_json(), if_generation_match=generation, **self.access.patience)
+                named.upload_from_string(
+                    record.to_json(), if_generation_match=generation, **self.access.request_options
+                )
             except api.PreconditionFailed:
-                if self._text(f"{stem}.json") != papers.to_json():  # else ours, and the answer was lost
+                if self._text(f"{stem}.json") != record.to_json():  # else ours, and the answer was lost
                     raise TransientError(
                         "another run put the month there meanwhile",
-                        where=self.where(f"{stem}.json"),
-                        fix="materialise the month again, when the other run has ended",
+                        location=self.location(f"{stem}.json"),
+                        remedy="materialise the month again, when the other run has ended",
                     ) from None
             self._sweep(stem, {*files, f"{stem}.json"})
-        super().commit(shelf, papers, files)
+        super().commit(stage, record, files)
 
     def _sweep(self, stem: str, kept: set[str]) -> None:
         """Remove what earlier papers named. Who wrote it meanwhile will find that the papers have changed, and stop."""
@@ -100,28 +102,28 @@ class GcsWorkroom(Workroom):
         for blob in list(self._list(f"{stem}.")):
             if self._short(blob.name) not in kept:
                 try:
-                    blob.delete(if_generation_match=blob.generation, **self.access.patience)
+                    blob.delete(if_generation_match=blob.generation, **self.access.request_options)
                 except (api.NotFound, api.PreconditionFailed):  # swept, or sent again, by another run
                     continue
 
     def _text(self, name: str) -> str:
         from google.api_core import exceptions as api
 
-        with explained(self.where(name)):
+        with explained(self.location(name)):
             try:
-                return str(self._blob(name).download_as_text(encoding="utf-8", **self.access.patience))
+                return str(self._blob(name).download_as_text(encoding="utf-8", **self.access.request_options))
             except api.NotFound:
-                raise FileNotFoundError(self.where(name)) from None
+                raise FileNotFoundError(self.location(name)) from None
 
     def _size(self, name: str) -> int:
-        with explained(self.where(name)):
+        with explained(self.location(name)):
             blob = self._get(name)
         if blob is None:
-            raise FileNotFoundError(self.where(name))
+            raise FileNotFoundError(self.location(name))
         return int(blob.size)
 
     def _names(self, folder: str) -> list[str]:
-        with explained(self.where(folder)):
+        with explained(self.location(folder)):
             return [blob.name.rpartition("/")[2] for blob in self._list(f"{folder}/")]
 
     @functools.cached_property
@@ -139,11 +141,11 @@ class GcsWorkroom(Workroom):
 
     def _get(self, name: str) -> Any:
         bucket, prefix = self._place
-        return self._client.bucket(bucket).get_blob(f"{prefix}{name}", **self.access.patience)
+        return self._client.bucket(bucket).get_blob(f"{prefix}{name}", **self.access.request_options)
 
     def _list(self, start: str) -> Any:
         bucket, prefix = self._place
-        return self._client.list_blobs(bucket, prefix=f"{prefix}{start}", **self.access.patience)
+        return self._client.list_blobs(bucket, prefix=f"{prefix}{start}", **self.access.request_options)
 
     def _short(self, name: str) -> str:
         return name.removeprefix(self._place[1])

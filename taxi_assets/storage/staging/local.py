@@ -17,8 +17,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from taxi_assets.months import Month
 from taxi_assets.errors import PermanentError
+from taxi_assets.months import Month
 from taxi_assets.records import P
 
 _ABANDONED_AFTER = 24 * 3600
@@ -28,7 +28,7 @@ _ASSETS = {"raw": "raw_file", "cleaned": "cleaned_parquet"}
 """The asset that puts months on a shelf."""
 
 
-class Workroom:
+class StagingArea:
     """Raw and cleaned months below one folder.
 
     Args:
@@ -42,57 +42,57 @@ class Workroom:
         """Return where a file named in papers lies on this machine."""
         return self.root / file
 
-    def where(self, file: str) -> str:
+    def location(self, file: str) -> str:
         """Return where every machine finds a file, for people to read."""
         return str(self.root / file)
 
-    def papers_path(self, shelf: str, dataset: str, month: Month) -> Path:
+    def record_path(self, stage: str, dataset: str, month: Month) -> Path:
         """Return where a month's papers lie on a shelf (`raw`, `cleaned`)."""
-        return self.root / _papers_name(shelf, dataset, month)
+        return self.root / _record_name(stage, dataset, month)
 
-    def find(self, kind: type[P], shelf: str, dataset: str, month: Month) -> P | None:
+    def find(self, kind: type[P], stage: str, dataset: str, month: Month) -> P | None:
         """Return a month's papers if it is there, whole; else None."""
-        return self.read(kind, _papers_name(shelf, dataset, month))
+        return self.read(kind, _record_name(stage, dataset, month))
 
     def read(self, kind: type[P], name: str) -> P | None:
         """Return the papers of a name if their data file is there, whole; else None."""
         try:
-            papers = kind.from_json(self._text(name))
-            whole = self._size(papers.file) == papers.bytes
+            record = kind.from_json(self._text(name))
+            whole = self._size(record.file) == record.bytes
         except (FileNotFoundError, NotADirectoryError, ValueError):
             return None
-        return papers if whole else None
+        return record if whole else None
 
-    def intact(self, papers: P | None) -> P | None:
+    def intact(self, record: P | None) -> P | None:
         """Return the papers if their data file has the very bytes that they say; else None.
 
         Asked before a file is used again instead of made again: else a month that a disk damaged would stay so.
         """
         with contextlib.suppress(FileNotFoundError):
-            if papers and sha256_of(self.path(papers.file)) == papers.sha256:
-                return papers
+            if record and sha256_of(self.path(record.file)) == record.sha256:
+                return record
         return None
 
-    def get(self, kind: type[P], shelf: str, dataset: str, month: Month) -> P:
+    def get(self, kind: type[P], stage: str, dataset: str, month: Month) -> P:
         """Return a month's papers.
 
         Raises:
             PermanentError: The month is not on the shelf, or its data file is missing.
         """
-        papers = self.find(kind, shelf, dataset, month)
-        if papers is None:
+        record = self.find(kind, stage, dataset, month)
+        if record is None:
             raise PermanentError(
-                f"the {shelf} file of {dataset} {month} is not there",
-                where=self.where(_papers_name(shelf, dataset, month)),
-                fix=f"materialise {dataset}/{_ASSETS[shelf]} for {month} again. If another machine made it, give both "
+                f"the {stage} file of {dataset} {month} is not there",
+                location=self.location(_record_name(stage, dataset, month)),
+                remedy=f"materialise {dataset}/{_ASSETS[stage]} for {month} again. If another machine made it, give both "
                 "the same TAXI_WORK_URL: a folder that both reach, or gs://",
             )
-        return papers
+        return record
 
-    def months(self, shelf: str, dataset: str) -> list[Month]:
+    def months(self, stage: str, dataset: str) -> list[Month]:
         """Return the months that lie on a shelf, in order."""
-        papers = [name for name in self._names(f"{shelf}/{dataset}") if name.endswith(".json")]
-        return sorted(Month.parse(name.removeprefix(f"{dataset}_tripdata_").removesuffix(".json")) for name in papers)
+        record = [name for name in self._names(f"{stage}/{dataset}") if name.endswith(".json")]
+        return sorted(Month.parse(name.removeprefix(f"{dataset}_tripdata_").removesuffix(".json")) for name in record)
 
     def _text(self, name: str) -> str:
         return (self.root / name).read_text("utf-8")
@@ -115,7 +115,7 @@ class Workroom:
         finally:
             path.unlink(missing_ok=True)
 
-    def commit(self, shelf: str, papers: P, files: dict[str, Path]) -> None:
+    def commit(self, stage: str, record: P, files: dict[str, Path]) -> None:
         """Move a month's files onto its shelf and make its papers the ones that count.
 
         Args:
@@ -123,14 +123,14 @@ class Workroom:
             papers: The month's new papers.
             files: For each name that the papers give, the temporary file to take.
         """
-        target = self.root / shelf / f"{papers.stem}.json"
+        target = self.root / stage / f"{record.stem}.json"
         target.parent.mkdir(parents=True, exist_ok=True)
         with locked(target.with_suffix(".lock")):
             for name, source in files.items():
                 sync(source)
                 source.replace(self.path(name))
             with self.temporary(target.name) as draft:
-                draft.write_text(papers.to_json(), "utf-8")
+                draft.write_text(record.to_json(), "utf-8")
                 sync(draft)
                 draft.replace(target)
             # one folder sync for both: papers that survive a power cut without their data count as no month
@@ -140,8 +140,8 @@ class Workroom:
                     old.unlink(missing_ok=True)
 
 
-def _papers_name(shelf: str, dataset: str, month: Month) -> str:
-    return f"{shelf}/{dataset}/{dataset}_tripdata_{month}.json"
+def _record_name(stage: str, dataset: str, month: Month) -> str:
+    return f"{stage}/{dataset}/{dataset}_tripdata_{month}.json"
 
 
 @contextlib.contextmanager

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 from taxi_assets.contracts.model import SOURCE_MONTH, Column, Dataset, table_of
 from taxi_assets.contracts.schemas import bigquery_fields
+from taxi_assets.errors import PermanentError
 from taxi_assets.months import Month
-from taxi_assets.storage.warehouse import bigquery_jobs as jobs
-from taxi_assets.storage.warehouse.bigquery_tables import check_kept, ensure_table, reconciled
+from taxi_assets.records import LakeObject, TableMonth
 from taxi_assets.storage.google.access import LABELS, GoogleAccess
 from taxi_assets.storage.google.errors import different_locations, explained, lacking
-from taxi_assets.errors import PermanentError
-from taxi_assets.records import LoadedMonth, StoredObject
+from taxi_assets.storage.warehouse import bigquery_jobs as jobs
+from taxi_assets.storage.warehouse.bigquery_tables import check_kept, ensure_table, reconciled
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from google.cloud import bigquery
 
-MOST_JOBS = 50
+MAX_LOAD_JOBS = 50
 """Load jobs of one object into one month; each further one follows a failure that someone looked at."""
 
 
@@ -46,7 +46,7 @@ class BigQueryWarehouse:
     def __init__(self, access: GoogleAccess, schema: str) -> None:
         self.access, self.schema = access, schema
 
-    def replace_month(self, dataset: Dataset, stored: StoredObject) -> LoadedMonth:
+    def replace_month(self, dataset: Dataset, stored: LakeObject) -> TableMonth:
         """Make the table hold, for the object's month, exactly the object's rows; nothing if it already does.
 
         The job's identifier derives from table, month and the object's generation: BigQuery takes an identifier once,
@@ -58,12 +58,12 @@ class BigQueryWarehouse:
                 that was there stays.
             TransientError: BigQuery is busy or the link broke.
         """
-        name, where = f"{dataset.table}${stored.month.year}{stored.month.month:02}", f"{dataset.name} {stored.month}"
-        where = f"{where}, {stored.file} into {self.schema}.{name}"
-        with explained(where):
+        name, location = f"{dataset.table}${stored.month.year}{stored.month.month:02}", f"{dataset.name} {stored.month}"
+        location = f"{location}, {stored.file} into {self.schema}.{name}"
+        with explained(location):
             table = self.ensure_table(dataset)
             check_kept(table, stored.month)
-            for number in range(1, MOST_JOBS + 1):
+            for number in range(1, MAX_LOAD_JOBS + 1):
                 job_id = f"{self.schema}-{name.replace('$', '-')}-{stored.generation}-{number}"
                 job, started = self._load_once(job_id, name, table.schema, stored)
                 if job is None:
@@ -71,13 +71,13 @@ class BigQueryWarehouse:
                 failure = jobs.outcome(job, self.access.retry)
                 rows = self._count(dataset.table, stored.month) if failure is None else 0
                 if failure is None and rows == stored.rows:
-                    return self._papers(dataset, stored, rows, job, changed=started)
+                    return self._record(dataset, stored, rows, job, changed=started)
                 if started:  # the failure of an earlier run's job was told then
-                    raise jobs.failed(job, failure, where) if failure else _other_rows(rows, stored, where)
+                    raise jobs.failed(job, failure, location) if failure else _other_rows(rows, stored, location)
         raise PermanentError(
-            f"{MOST_JOBS} load jobs of this object have failed, or belong to others who may not be asked",
-            where=where,
-            fix=f"materialise {dataset.name}/gcs_object for {stored.month} again, after removing the object",
+            f"{MAX_LOAD_JOBS} load jobs of this object have failed, or belong to others who may not be asked",
+            location=location,
+            remedy=f"materialise {dataset.name}/gcs_object for {stored.month} again, after removing the object",
         )
 
     def replace_table(self, name: str, columns: Sequence[Column], uri: str) -> int:
@@ -86,15 +86,15 @@ class BigQueryWarehouse:
 
         schema = [bigquery.SchemaField.from_api_repr(each) for each in bigquery_fields(columns)]
         config = jobs.replacing(schema, create=bigquery.CreateDisposition.CREATE_IF_NEEDED)
-        where, job_id = f"{uri} into {self.schema}.{name}", f"{self.schema}-{name}-{uuid.uuid4().hex}"
-        with explained(where):
+        location, job_id = f"{uri} into {self.schema}.{name}", f"{self.schema}-{name}-{uuid.uuid4().hex}"
+        with explained(location):
             job, _ = jobs.start(
                 self._client, job_id, uri, self._reference(name), config,
-                location=self.location, patience=self.access.patience,
+                location=self.location, request_options=self.access.request_options,
             )  # fmt: skip
             failure = jobs.outcome(job, self.access.retry)
             if failure is not None:
-                raise jobs.failed(job, failure, where)
+                raise jobs.failed(job, failure, location)
             return self._one(f"SELECT COUNT(*) FROM {self._full(name)}")
 
     def has_table(self, name: str) -> bool:
@@ -104,7 +104,7 @@ class BigQueryWarehouse:
         with explained(f"{self.schema}.{name}"):
             self.location  # noqa: B018 - says so if there is no dataset; a missing table is no error
             try:
-                self._client.get_table(self._reference(name), **self.access.patience)
+                self._client.get_table(self._reference(name), **self.access.request_options)
             except api.NotFound:
                 return False
         return True
@@ -121,8 +121,8 @@ class BigQueryWarehouse:
         from google.api_core import exceptions as api
         from google.cloud import bigquery
 
-        where = "" if months is None else f"WHERE {SOURCE_MONTH.name} IN UNNEST(@months)"
-        sql = f"SELECT {SOURCE_MONTH.name}, COUNT(*) FROM {self._full(table)} {where} GROUP BY 1 ORDER BY 1"
+        location = "" if months is None else f"WHERE {SOURCE_MONTH.name} IN UNNEST(@months)"
+        sql = f"SELECT {SOURCE_MONTH.name}, COUNT(*) FROM {self._full(table)} {location} GROUP BY 1 ORDER BY 1"
         days = [] if months is None else [bigquery.ArrayQueryParameter("months", "DATE", [m.first_day for m in months])]
         with explained(f"{self.schema}.{table}"):
             self.location  # noqa: B018 - says so if there is no dataset; a missing table is no error
@@ -131,7 +131,7 @@ class BigQueryWarehouse:
             except api.NotFound:
                 return {}
 
-    def find_month(self, dataset: str, month: Month, stored: StoredObject | None = None) -> LoadedMonth | None:
+    def find_month(self, dataset: str, month: Month, stored: LakeObject | None = None) -> TableMonth | None:
         """Return what the warehouse holds of a month; None if it has no row of it.
 
         Args:
@@ -143,7 +143,7 @@ class BigQueryWarehouse:
         if not rows:
             return None
         same = stored is not None and stored.rows == rows
-        return LoadedMonth(
+        return TableMonth(
             dataset=dataset,
             month=month,
             file=f"{self.schema}.{table_of(dataset)}",
@@ -164,7 +164,7 @@ class BigQueryWarehouse:
 
         kinds = {bool: "BOOL", int: "INT64", float: "FLOAT64", str: "STRING"}
         values = [bigquery.ScalarQueryParameter(None, kinds.get(type(v), "DATE"), v) for v in parameters]
-        with explained(sql, fix="correct the query; tables are named as nyc_tlc.yellow_trips"):
+        with explained(sql, remedy="correct the query; tables are named as nyc_tlc.yellow_trips"):
             return self._ask(sql, values).to_arrow(create_bqstorage_client=False)
 
     def ensure_table(self, dataset: Dataset) -> bigquery.Table:
@@ -175,7 +175,7 @@ class BigQueryWarehouse:
         """
         with explained(f"{self.schema}.{dataset.table}"):
             reference = self._reference(dataset.table)
-            return ensure_table(self._client, reference, dataset, **self.access.patience)
+            return ensure_table(self._client, reference, dataset, **self.access.request_options)
 
     def make(self) -> bool:
         """Make the BigQuery dataset if there is none; return whether it was made.
@@ -193,7 +193,7 @@ class BigQueryWarehouse:
                 new = bigquery.Dataset(bigquery.DatasetReference(self.access.project, self.schema))
                 new.location, new.labels = self.access.location, LABELS
                 new.description = "Trips of New York's taxis, from the files of the Taxi & Limousine Commission."
-                self._client.create_dataset(new, exists_ok=True, **self.access.patience)
+                self._client.create_dataset(new, exists_ok=True, **self.access.request_options)
                 return True
         return False
 
@@ -205,16 +205,16 @@ class BigQueryWarehouse:
         """
         from google.api_core import exceptions as api
 
-        where = f"{self.access.project}.{self.schema}.{dataset.table}"
-        with explained(where):
+        location = f"{self.access.project}.{self.schema}.{dataset.table}"
+        with explained(location):
             try:
-                table = self._client.get_table(self._reference(dataset.table), **self.access.patience)
+                table = self._client.get_table(self._reference(dataset.table), **self.access.request_options)
             except api.NotFound:
                 return False
-            held = self._client.test_iam_permissions(table, TABLE_PERMISSIONS, **self.access.patience)
+            held = self._client.test_iam_permissions(table, TABLE_PERMISSIONS, **self.access.request_options)
         absent = [name for name in TABLE_PERMISSIONS if name not in held.get("permissions", [])]
         if absent:
-            raise lacking(absent, where)
+            raise lacking(absent, location)
         reconciled(table, dataset)
         check_kept(table, dataset.first_month)
         return True
@@ -227,13 +227,13 @@ class BigQueryWarehouse:
         """
         from google.cloud import bigquery
 
-        where = f"BigQuery dataset {self.access.project}.{self.schema} (TAXI_WAREHOUSE_SCHEMA)"
-        with explained(where):
+        location = f"BigQuery dataset {self.access.project}.{self.schema} (TAXI_WAREHOUSE_SCHEMA)"
+        with explained(location):
             if self.location.upper() != self.access.location.upper():
                 raise PermanentError(
                     f"the BigQuery dataset is in {self.location}, not in {self.access.location}",
-                    where=where,
-                    fix=f"set TAXI_BQ_LOCATION={self.location}, or TAXI_WAREHOUSE_SCHEMA to another dataset",
+                    location=location,
+                    remedy=f"set TAXI_BQ_LOCATION={self.location}, or TAXI_WAREHOUSE_SCHEMA to another dataset",
                 )
             dry = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False)
             self._client.query("SELECT 1", job_config=dry, retry=self.access.retry, job_retry=None)
@@ -244,10 +244,10 @@ class BigQueryWarehouse:
         Raises:
             PermanentError: It is in another location.
         """
-        where = f"bucket {bucket} (TAXI_GCS_BUCKET), BigQuery dataset {self.access.project}.{self.schema}"
-        with explained(where):
+        location = f"bucket {bucket} (TAXI_GCS_BUCKET), BigQuery dataset {self.access.project}.{self.schema}"
+        with explained(location):
             if not _within(location, self.location, region=region):
-                raise different_locations(location, self.location, where)
+                raise different_locations(location, self.location, location)
 
     @functools.cached_property
     def location(self) -> str:
@@ -255,7 +255,7 @@ class BigQueryWarehouse:
         from google.cloud import bigquery
 
         reference = bigquery.DatasetReference(self.access.project, self.schema)
-        found = self._client.get_dataset(reference, **self.access.patience)
+        found = self._client.get_dataset(reference, **self.access.request_options)
         return str(found.location)
 
     @functools.cached_property
@@ -270,14 +270,14 @@ class BigQueryWarehouse:
 
         return bigquery.DatasetReference(self.access.project, self.schema).table(table)
 
-    def _load_once(self, job_id: str, table: str, schema: Sequence[Any], stored: StoredObject) -> tuple[Any, bool]:
+    def _load_once(self, job_id: str, table: str, schema: Sequence[Any], stored: LakeObject) -> tuple[Any, bool]:
         """Find a load job by its identifier, or start it; return it, and whether it was started here.
 
         The job is None if there is one that this account may not look at.
         """
         from google.api_core import exceptions as api
 
-        place: Any = {"location": self.location, "patience": self.access.patience}
+        place: Any = {"location": self.location, "patience": self.access.request_options}
         try:
             if job := jobs.find(self._client, job_id, **place):
                 return job, False
@@ -306,8 +306,8 @@ class BigQueryWarehouse:
         job = self._client.query(sql, job_config=config, location=self.location, retry=self.access.retry)
         return job.result(retry=self.access.retry)
 
-    def _papers(self, dataset: Dataset, stored: StoredObject, rows: int, job: Any, *, changed: bool) -> LoadedMonth:
-        return LoadedMonth(
+    def _record(self, dataset: Dataset, stored: LakeObject, rows: int, job: Any, *, changed: bool) -> TableMonth:
+        return TableMonth(
             dataset=dataset.name,
             month=stored.month,
             file=f"{self.schema}.{dataset.table}",
@@ -320,11 +320,11 @@ class BigQueryWarehouse:
         )
 
 
-def _other_rows(rows: int, stored: StoredObject, where: str) -> PermanentError:
+def _other_rows(rows: int, stored: LakeObject, location: str) -> PermanentError:
     return PermanentError(
         f"the table has {rows:,} rows of {stored.month}, the object {stored.rows:,}",
-        where=where,
-        fix=f"materialise {stored.dataset}/gcs_object and what follows it for {stored.month} again",
+        location=location,
+        remedy=f"materialise {stored.dataset}/gcs_object and what follows it for {stored.month} again",
     )
 
 

@@ -6,13 +6,13 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from taxi_assets.storage.google.errors import is_busy, meaning
 from taxi_assets.errors import PermanentError, TransientError
+from taxi_assets.storage.google.errors import is_busy, map_error
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
-LONGEST_LOAD = 3600.0
+MAX_LOAD_SECONDS = 3600.0
 """Seconds to wait for a load job; TLC's largest month is 611 MB, and BigQuery loads such in a minute."""
 
 _COLUMN = re.compile(r"\b(?:[Cc]olumn|[Ff]ield)(?:: *| +(?='))'?(\w+)")
@@ -38,7 +38,7 @@ def replacing(schema: Sequence[Any], *, create: str, labels: dict[str, str] | No
     return config
 
 
-def find(client: bigquery.Client, job_id: str, location: str, patience: dict[str, Any]) -> Any:
+def find(client: bigquery.Client, job_id: str, location: str, request_options: dict[str, Any]) -> Any:
     """Return a job, or None if there is none.
 
     Raises:
@@ -47,7 +47,7 @@ def find(client: bigquery.Client, job_id: str, location: str, patience: dict[str
     from google.api_core import exceptions as api
 
     try:
-        return client.get_job(job_id, location=location, **patience)
+        return client.get_job(job_id, location=location, **request_options)
     except api.NotFound:
         return None
 
@@ -60,7 +60,7 @@ def start(
     config: bigquery.LoadJobConfig,
     *,
     location: str,
-    patience: dict[str, Any],
+    request_options: dict[str, Any],
 ) -> tuple[Any, bool]:
     """Start a load job, unless there is one of that identifier; return it, and whether this request started it.
 
@@ -71,10 +71,10 @@ def start(
 
     try:
         return client.load_table_from_uri(
-            uri, table, job_id=job_id, job_config=config, location=location, **patience
+            uri, table, job_id=job_id, job_config=config, location=location, **request_options
         ), True
     except api.Conflict:  # another run was first, or the answer to our own first request was lost on the way
-        return client.get_job(job_id, location=location, **patience), False
+        return client.get_job(job_id, location=location, **request_options), False
 
 
 def outcome(job: Any, retry: Any) -> Exception | None:
@@ -88,9 +88,9 @@ def outcome(job: Any, retry: Any) -> Exception | None:
     from google.api_core import exceptions as api
 
     try:
-        job.result(timeout=LONGEST_LOAD, retry=retry)
+        job.result(timeout=MAX_LOAD_SECONDS, retry=retry)
     except concurrent.futures.TimeoutError:
-        return TransientError(f"the load job has not ended after {LONGEST_LOAD:.0f} s")
+        return TransientError(f"the load job has not ended after {MAX_LOAD_SECONDS:.0f} s")
     except api.GoogleAPICallError as error:
         if job.error_result is None:  # not the job's error but an answer about it
             raise
@@ -98,24 +98,24 @@ def outcome(job: Any, retry: Any) -> Exception | None:
     return None
 
 
-def failed(job: Any, error: Exception, where: str) -> PermanentError | TransientError:
+def failed(job: Any, error: Exception, location: str) -> PermanentError | TransientError:
     """Return the error of a load job that failed: file, column and reason."""
-    told = [str(each.get("message", "")) for each in (job.errors or [job.error_result or {}])]
-    said = "; ".join(dict.fromkeys(text for text in told if text)) or str(error)
+    notified = [str(each.get("message", "")) for each in (job.errors or [job.error_result or {}])]
+    said = "; ".join(dict.fromkeys(text for text in notified if text)) or str(error)
     reason = (job.error_result or {}).get("reason", "")
-    where = f"{where}, job {job.job_id}"
+    location = f"{location}, job {job.job_id}"
     if isinstance(error, TransientError) or is_busy(error):
         return TransientError(
-            f"the load job failed ({reason or 'late'}): {said}", where=where, fix="materialise the month again"
+            f"the load job failed ({reason or 'late'}): {said}", location=location, remedy="materialise the month again"
         )
     if reason != "invalid" or "different locations" in said:
-        return meaning(error, where)
+        return map_error(error, location)
     column = _COLUMN.search(said)
     named = f"column {column[1]}: " if column else ""
     return PermanentError(
         f"the load job failed ({reason}): {named}{said}",
-        where=where,
-        fix="the month that was there stays. Materialise cleaned_parquet for this month again and what follows it; if "
+        location=location,
+        remedy="the month that was there stays. Materialise cleaned_parquet for this month again and what follows it; if "
         "it fails again, compare the table with taxi_assets/contracts",
     )
 

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from taxi_assets.contracts.model import SOURCE_MONTH, Dataset
 from taxi_assets.contracts.schemas import bigquery_fields
+from taxi_assets.errors import PermanentError
 from taxi_assets.months import Month
 from taxi_assets.storage.google.access import LABELS
-from taxi_assets.errors import PermanentError
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
 
 
 def ensure_table(
-    client: bigquery.Client, reference: bigquery.TableReference, dataset: Dataset, **patience: Any
+    client: bigquery.Client, reference: bigquery.TableReference, dataset: Dataset, **request_options: Any
 ) -> bigquery.Table:
     """Return the table; it is made if it is not there, and gains columns that are new.
 
@@ -38,14 +38,14 @@ def ensure_table(
     from google.cloud import bigquery
 
     try:
-        table = client.get_table(reference, **patience)
+        table = client.get_table(reference, **request_options)
     except api.NotFound:
-        return client.create_table(new_table(reference, dataset), exists_ok=True, **patience)
+        return client.create_table(new_table(reference, dataset), exists_ok=True, **request_options)
     fields = reconciled(table, dataset)
     if fields == [field.to_api_repr() for field in table.schema]:
         return table
     table.schema = [bigquery.SchemaField.from_api_repr(field) for field in fields]
-    return client.update_table(table, ["schema"], **patience)
+    return client.update_table(table, ["schema"], **request_options)
 
 
 def new_table(reference: bigquery.TableReference, dataset: Dataset) -> bigquery.Table:
@@ -89,8 +89,8 @@ def check_kept(table: bigquery.Table, month: Month) -> None:
         days, name = expiration / 86_400_000, f"{table.project}.{table.dataset_id}.{table.table_id}"
         raise PermanentError(
             f"the table drops months that are older than {days:g} days, and {month} is",
-            where=f"{name}, partition expiration",
-            fix=f"ALTER TABLE `{name}` SET OPTIONS (partition_expiration_days = NULL), and the same with ALTER SCHEMA "
+            location=f"{name}, partition expiration",
+            remedy=f"ALTER TABLE `{name}` SET OPTIONS (partition_expiration_days = NULL), and the same with ALTER SCHEMA "
             "and default_partition_expiration_days for its dataset; in the BigQuery sandbox, turn on billing first",
         )
 
@@ -122,7 +122,7 @@ def reconciled(table: bigquery.Table, dataset: Dataset) -> list[dict[str, Any]]:
     if wrong:
         raise PermanentError(
             f"the table differs from the contract: {'; '.join(wrong)}",
-            where=f"{table.project}.{table.dataset_id}.{table.table_id}",
-            fix="rename or delete the table, then materialise its months again",
+            location=f"{table.project}.{table.dataset_id}.{table.table_id}",
+            remedy="rename or delete the table, then materialise its months again",
         )
     return have + list(want.values())

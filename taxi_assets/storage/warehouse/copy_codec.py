@@ -53,16 +53,16 @@ def read(path: Path, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
             if wrong:
                 raise PermanentError(
                     f"the file's columns are not the contract's: {', '.join(wrong)}",
-                    where=str(path),
-                    fix="materialise cleaned_parquet for this month again",
+                    location=str(path),
+                    remedy="materialise cleaned_parquet for this month again",
                 )
             for batch in file.iter_batches(_BATCH_ROWS):
                 yield batch.select(names)
     except (OSError, pa.ArrowInvalid) as error:
         raise PermanentError(
             f"the file cannot be read as Parquet: {error}",
-            where=str(path),
-            fix="materialise cleaned_parquet for this month again",
+            location=str(path),
+            remedy="materialise cleaned_parquet for this month again",
         ) from error
 
 

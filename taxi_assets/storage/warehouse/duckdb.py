@@ -17,10 +17,10 @@ import tenacity
 
 from taxi_assets.contracts.model import SOURCE_MONTH, Column, Dataset, table_of
 from taxi_assets.contracts.schemas import TYPES, duckdb_columns, literal, quote
-from taxi_assets.months import Month
-from taxi_assets.storage.limits import LOADING, Engine
 from taxi_assets.errors import PermanentError, TransientError
-from taxi_assets.records import LoadedMonth, StoredObject
+from taxi_assets.months import Month
+from taxi_assets.records import LakeObject, TableMonth
+from taxi_assets.storage.limits import LOAD_MEMORY_MIB, ResourceLimits
 from taxi_assets.storage.staging.local import locked
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ class DuckDBWarehouse:
         patience: Seconds to wait for a process that uses the file.
     """
 
-    def __init__(self, path: Path, schema: str, engine: Engine, patience: float = 60.0) -> None:
-        self.path, self.schema, self.engine, self.patience = path, schema, engine, patience
+    def __init__(self, path: Path, schema: str, limits: ResourceLimits, wait_seconds: float = 60.0) -> None:
+        self.path, self.schema, self.limits, self.wait_seconds = path, schema, limits, wait_seconds
 
-    def replace_month(self, dataset: Dataset, stored: StoredObject) -> LoadedMonth:
+    def replace_month(self, dataset: Dataset, stored: LakeObject) -> TableMonth:
         """Make the table hold, for the object's month, exactly the object's rows; nothing if it already does.
 
         Args:
@@ -54,9 +54,9 @@ class DuckDBWarehouse:
             PermanentError: The object or the table does not fit the contract; the old month stays.
             TransientError: Another process used the file for too long.
         """
-        month, where = stored.month, f"{dataset.name} {stored.month}, {stored.file}"
+        month, location = stored.month, f"{dataset.name} {stored.month}, {stored.file}"
         with self._connect() as connection:
-            connection.execute(f"SET memory_limit = '{LOADING}MiB'")
+            connection.execute(f"SET memory_limit = '{LOAD_MEMORY_MIB}MiB'")
             # a table has no order; kept in the file's, its rows would go through one thread unless memory were ample
             connection.execute("SET preserve_insertion_order = false")
             connection.execute("BEGIN")
@@ -69,19 +69,19 @@ class DuckDBWarehouse:
                 if rows != stored.rows:
                     raise PermanentError(
                         f"the object has {stored.rows} rows, but {rows} of them are of {month}",
-                        where=where,
-                        fix=f"materialise {dataset.name}/gcs_object for {month} again",
+                        location=location,
+                        remedy=f"materialise {dataset.name}/gcs_object for {month} again",
                     )
                 connection.execute("COMMIT")
             except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-                raise _refused(error, where) from error
+                raise _refused(error, location) from error
             except duckdb.Error as error:
                 raise PermanentError(
                     f"the object does not fit the table: {str(error).splitlines()[0]}",
-                    where=where,
-                    fix=f"materialise {dataset.name}/cleaned_parquet for {month} again, and what follows it",
+                    location=location,
+                    remedy=f"materialise {dataset.name}/cleaned_parquet for {month} again, and what follows it",
                 ) from error
-        return LoadedMonth(
+        return TableMonth(
             dataset=dataset.name,
             month=month,
             file=f"{self.schema}.{dataset.table}",
@@ -115,7 +115,7 @@ class DuckDBWarehouse:
             sql = f"SELECT source_month, count(*) FROM {self._full(table)} GROUP BY ALL ORDER BY ALL"
             return {Month.of(day): rows for day, rows in connection.execute(sql).fetchall()}
 
-    def find_month(self, dataset: str, month: Month, stored: StoredObject | None = None) -> LoadedMonth | None:
+    def find_month(self, dataset: str, month: Month, stored: LakeObject | None = None) -> TableMonth | None:
         """Return what the warehouse holds of a month; None if nothing was loaded."""
         table = table_of(dataset)
         with self._read() as connection:
@@ -126,7 +126,7 @@ class DuckDBWarehouse:
             if known is None:
                 return None
             rows = _one(connection, self._count_sql(table), [month.first_day])
-        return LoadedMonth(
+        return TableMonth(
             dataset=dataset,
             month=month,
             file=f"{self.schema}.{table}",
@@ -150,8 +150,8 @@ class DuckDBWarehouse:
             if connection is None:
                 raise PermanentError(
                     "the warehouse is empty",
-                    where=str(self.path),
-                    fix="land a month first: taxi-assets run yellow 2021-01",
+                    location=str(self.path),
+                    remedy="land a month first: taxi-assets run yellow 2021-01",
                 )
             return connection.sql(sql, params=list(parameters)).to_arrow_table()
 
@@ -187,20 +187,20 @@ class DuckDBWarehouse:
         if wrong:
             raise PermanentError(
                 f"the table differs from the contract: {'; '.join(wrong)}",
-                where=f"{self.schema}.{dataset.table} in {self.path}",
-                fix="rename or drop the table, then materialise its months again",
+                location=f"{self.schema}.{dataset.table} in {self.path}",
+                remedy="rename or drop the table, then materialise its months again",
             )
         for name in want.keys() - have.keys():
             connection.execute(f"ALTER TABLE {self._full(dataset.table)} ADD COLUMN {quote(name)} {want[name]}")
 
-    def _is_loaded(self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, stored: StoredObject) -> bool:
+    def _is_loaded(self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, stored: LakeObject) -> bool:
         sql = f"SELECT object_sha256, rows FROM {quote(self.schema)}.{LOADS} WHERE table_name = ? AND source_month = ?"
         known = connection.execute(sql, [dataset.table, stored.month.first_day]).fetchone()
         return known == (stored.sha256, stored.rows) and stored.rows == _one(
             connection, self._count_sql(dataset.table), [stored.month.first_day]
         )
 
-    def _load(self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, stored: StoredObject) -> None:
+    def _load(self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, stored: LakeObject) -> None:
         day = stored.month.first_day
         connection.execute(f"DELETE FROM {self._full(dataset.table)} WHERE source_month = ?", [day])
         source = literal(_path(stored.file))
@@ -212,7 +212,15 @@ class DuckDBWarehouse:
         connection.execute(f"DELETE FROM {loads} WHERE table_name = ? AND source_month = ?", [dataset.table, day])
         connection.execute(
             f"INSERT INTO {loads} VALUES (?, ?, ?, ?, ?, ?, ?, now())",
-            [dataset.table, day, stored.rows, stored.file, stored.sha256, stored.source_sha256, stored.recipe],
+            [
+                dataset.table,
+                day,
+                stored.rows,
+                stored.file,
+                stored.sha256,
+                stored.source_sha256,
+                stored.transform_version,
+            ],
         )
 
     def _exists(self, connection: duckdb.DuckDBPyConnection, name: str) -> bool:
@@ -227,7 +235,7 @@ class DuckDBWarehouse:
         waiting = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_in_use),
             wait=tenacity.wait_random(0.05, 0.3),
-            stop=tenacity.stop_after_delay(self.patience),
+            stop=tenacity.stop_after_delay(self.wait_seconds),
             reraise=True,
         )
         with contextlib.ExitStack() as stack:
@@ -235,15 +243,15 @@ class DuckDBWarehouse:
                 for attempt in waiting:
                     with attempt:
                         connection = stack.enter_context(
-                            self.engine.connect(spill, str(self.path), read_only=read_only)
+                            self.limits.connect(spill, str(self.path), read_only=read_only)
                         )
             except duckdb.IOException as error:
                 if not _is_in_use(error):
                     raise _refused(error, str(self.path)) from error
                 raise TransientError(
                     f"the warehouse is in use by another process: {str(error).splitlines()[0]}",
-                    where=str(self.path),
-                    fix="close the program that has the file open, or wait for it",
+                    location=str(self.path),
+                    remedy="close the program that has the file open, or wait for it",
                 ) from error
             yield connection
 
@@ -278,11 +286,11 @@ def _is_in_use(error: BaseException) -> bool:
     return isinstance(error, duckdb.IOException) and "Could not set lock" in str(error)
 
 
-def _refused(error: duckdb.Error, where: str) -> TransientError:
+def _refused(error: duckdb.Error, location: str) -> TransientError:
     return TransientError(
         f"the warehouse cannot be used: {str(error).splitlines()[0]}",
-        where=where,
-        fix="see that the disk has room, that this user may read and write there, and that the process has memory "
+        location=location,
+        remedy="see that the disk has room, that this user may read and write there, and that the process has memory "
         "(TAXI_MEMORY_LIMIT); then try again",
     )
 

@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 from taxi_assets.contracts.model import SOURCE_MONTH, Column, Dataset, table_of
 from taxi_assets.contracts.schemas import quote
+from taxi_assets.errors import PermanentError
 from taxi_assets.months import Month
+from taxi_assets.records import CleanedFile, TableMonth
 from taxi_assets.storage.warehouse import copy_codec as pgcopy
-from taxi_assets.storage.warehouse.postgres_errors import parse_url, place, sort_connect_error, sort_error
+from taxi_assets.storage.warehouse.postgres_errors import map_connect_error, map_error, parse_url, server_address
 from taxi_assets.storage.warehouse.postgres_tables import (
     LOADS,
     Load,
@@ -37,8 +39,6 @@ from taxi_assets.storage.warehouse.postgres_tables import (
     prepare,
     record_load,
 )
-from taxi_assets.errors import PermanentError
-from taxi_assets.records import CleanedFile, LoadedMonth
 
 if TYPE_CHECKING:
     import psycopg
@@ -66,13 +66,13 @@ class PostgresStore:
         patience: Seconds to wait for another load of the same month.
     """
 
-    def __init__(self, url: str, schema: str = "nyc_tlc", patience: float = 300.0) -> None:
+    def __init__(self, url: str, schema: str = "nyc_tlc", wait_seconds: float = 300.0) -> None:
         self._url = url
-        self.schema, self.patience = schema, patience
+        self.schema, self.wait_seconds = schema, wait_seconds
 
     def replace_month(
         self, dataset: Dataset, cleaned: CleanedFile, path: Path, *, drop_zero_passengers: bool = True
-    ) -> LoadedMonth:
+    ) -> TableMonth:
         """Make the table hold, for the file's month, exactly the file's rows; nothing if it already does.
 
         Args:
@@ -91,7 +91,7 @@ class PostgresStore:
         with self._session(f"{dataset.name} {month}") as connection:
             prepare(connection, table)
             with connection.transaction():
-                lock(connection, f"{self.schema}.{partition.name}", self.patience)
+                lock(connection, f"{self.schema}.{partition.name}", self.wait_seconds)
                 load = find_load(connection, table, month)
                 same = load is not None and (load.sha256, load.rule) == (cleaned.sha256, passengers is not None)
                 if load is not None and same and load.rows == _count(connection, table, month):
@@ -124,7 +124,7 @@ class PostgresStore:
         with self._session(name) as connection:
             prepare(connection, table)
             with connection.transaction():
-                lock(connection, f"{self.schema}.{name}", self.patience)
+                lock(connection, f"{self.schema}.{name}", self.wait_seconds)
                 connection.execute(f"DELETE FROM {table.full}")
                 return _copy(connection, table, pgcopy.read(path, columns))[0]
 
@@ -152,7 +152,7 @@ class PostgresStore:
             sql = f"SELECT source_month, dropped_rows FROM {quote(self.schema)}.{LOADS} WHERE table_name = %s"
             return {Month.of(day): dropped for day, dropped in connection.execute(sql, [table])}
 
-    def find_month(self, dataset: str, month: Month) -> LoadedMonth | None:
+    def find_month(self, dataset: str, month: Month) -> TableMonth | None:
         """Return what the table holds of a month, its rows counted; None if nothing was loaded."""
         table = Table(self.schema, table_of(dataset), ())
         with self._session(f"{dataset} {month}") as connection:
@@ -178,8 +178,8 @@ class PostgresStore:
         columns, pickup = dataset.table_columns, dataset.one("pickup_time")
         return Table(self.schema, dataset.table, columns, monthly=True, indexed=pickup)
 
-    def _loaded(self, dataset: str, month: Month, load: Load, size: int, *, changed: bool) -> LoadedMonth:
-        return LoadedMonth(
+    def _loaded(self, dataset: str, month: Month, load: Load, size: int, *, changed: bool) -> TableMonth:
+        return TableMonth(
             dataset=dataset,
             month=month,
             file=f"{self.schema}.{table_of(dataset)}",
@@ -196,16 +196,16 @@ class PostgresStore:
         import psycopg
 
         parts = parse_url(self._url)
-        where = f"{what}, Postgres at {place(parts)}"
+        location = f"{what}, Postgres at {server_address(parts)}"
         try:
             connection = psycopg.connect(**{**_CONNECTION, **parts}, autocommit=True)  # type: ignore[arg-type]
         except psycopg.Error as error:
-            raise sort_connect_error(error, where) from error
+            raise map_connect_error(error, location) from error
         with contextlib.closing(connection):
             try:
                 yield connection
             except psycopg.Error as error:
-                raise sort_error(error, where) from error
+                raise map_error(error, location) from error
 
 
 def _copy(
@@ -251,6 +251,6 @@ def _balance(
         raise PermanentError(
             f"the cleaned file should have {cleaned.cleaned_rows} rows; {copied} were sent, {dropped} dropped for "
             f"zero passengers, and {counted} arrived",
-            where=f"{cleaned.dataset} {cleaned.month}, {partition.schema}.{partition.name}",
-            fix="materialise cleaned_parquet for this month again",
+            location=f"{cleaned.dataset} {cleaned.month}, {partition.schema}.{partition.name}",
+            remedy="materialise cleaned_parquet for this month again",
         )

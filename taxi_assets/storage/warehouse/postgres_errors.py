@@ -77,21 +77,21 @@ def parse_url(url: str, setting: str = _SETTING) -> dict[str, str]:
         parts = {}
     # a password with a bare @ or / ends up in the parts that messages show
     readable = url.startswith(("postgresql://", "postgres://")) and parts.get("port", "0").replace(",", "").isdigit()
-    if not parts or not readable or "@" in place(parts):
+    if not parts or not readable or "@" in server_address(parts):
         raise PermanentError(
             "the address of Postgres cannot be read",
-            where=setting,
-            fix="write postgresql://user:password@host:5432/database; in the password %40 for @, %2F for /, %25 for %",
+            location=setting,
+            remedy="write postgresql://user:password@host:5432/database; in the password %40 for @, %2F for /, %25 for %",
         )
     return parts
 
 
-def place(parts: dict[str, str]) -> str:
+def server_address(parts: dict[str, str]) -> str:
     """Return where a server is, without user and password."""
     return f"{parts.get('host', 'localhost')}:{parts.get('port', '5432')}/{parts.get('dbname', '')}"
 
 
-def sort_connect_error(error: Exception, where: str, setting: str = _SETTING) -> TaxiError:
+def map_connect_error(error: Exception, location: str, setting: str = _SETTING) -> TaxiError:
     """Return what it means that no connection was made.
 
     Args:
@@ -101,17 +101,17 @@ def sort_connect_error(error: Exception, where: str, setting: str = _SETTING) ->
     """
     text = " ".join(str(error).split())
     if not any(words in text for words in _NOT_NOW):
-        for words, (what, fix) in _REFUSED.items():
+        for words, (what, remedy) in _REFUSED.items():
             if words in text:
-                return PermanentError(f"{what}: {text}", where=where, fix=fix.replace(_SETTING, setting))
+                return PermanentError(f"{what}: {text}", location=location, remedy=remedy.replace(_SETTING, setting))
     return TransientError(
         f"no connection to Postgres: {text}",
-        where=where,
-        fix=f"see that the server runs, and that {setting} names its host and port",
+        location=location,
+        remedy=f"see that the server runs, and that {setting} names its host and port",
     )
 
 
-def sort_error(error: Any, where: str, setting: str = _SETTING) -> TaxiError:
+def map_error(error: Any, location: str, setting: str = _SETTING) -> TaxiError:
     """Return what an error within a session means; its transaction was rolled back in every case.
 
     Args:
@@ -122,11 +122,13 @@ def sort_error(error: Any, where: str, setting: str = _SETTING) -> TaxiError:
     state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
     text = " ".join((error.diag.message_primary or str(error)).split())
     if state is None:
-        return TransientError(f"the connection to the server broke: {text}", where=where, fix=_AGAIN)
+        return TransientError(f"the connection to the server broke: {text}", location=location, remedy=_AGAIN)
     for kind in (state, state[:2]):
         if kind in _PERMANENT:
-            what, fix = _PERMANENT[kind]
-            return PermanentError(f"{what}: {text} ({state})", where=where, fix=fix.replace(_SETTING, setting))
+            what, remedy = _PERMANENT[kind]
+            return PermanentError(
+                f"{what}: {text} ({state})", location=location, remedy=remedy.replace(_SETTING, setting)
+            )
         if kind in _TRANSIENT:
-            return TransientError(f"{_TRANSIENT[kind]}: {text} ({state})", where=where, fix=_AGAIN)
-    return PermanentError(f"the server refused: {text} ({state})", where=where, fix="see the server's log")
+            return TransientError(f"{_TRANSIENT[kind]}: {text} ({state})", location=location, remedy=_AGAIN)
+    return PermanentError(f"the server refused: {text} ({state})", location=location, remedy="see the server's log")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taxi_assets.contracts.model import SOURCE_MONTH, Column
 from taxi_assets.contracts.schemas import TYPES, literal, postgres_columns, quote
-from taxi_assets.months import Month
 from taxi_assets.errors import PermanentError
+from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile
 
 if TYPE_CHECKING:
@@ -78,9 +78,9 @@ def exists(connection: psycopg.Connection[Any], schema: str, name: str) -> bool:
     return bool(_one(connection, "SELECT to_regclass(%s) IS NOT NULL", [f"{quote(schema)}.{quote(name)}"]))
 
 
-def lock(connection: psycopg.Connection[Any], name: str, patience: float) -> None:
+def lock(connection: psycopg.Connection[Any], name: str, wait_seconds: float) -> None:
     """Wait until no other transaction of this project holds the lock `name`; it is held until the transaction ends."""
-    connection.execute(f"SET LOCAL lock_timeout = {round(patience * 1000)}")
+    connection.execute(f"SET LOCAL lock_timeout = {round(wait_seconds * 1000)}")
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
 
 
@@ -93,7 +93,7 @@ def prepare(connection: psycopg.Connection[Any], table: Table) -> None:
     if exists(connection, table.schema, LOADS) and _missing(connection, table) == []:
         return
     with connection.transaction():
-        lock(connection, table.schema, patience=60)
+        lock(connection, table.schema, wait_seconds=60)
         if not _one(connection, "SELECT to_regnamespace(%s) IS NOT NULL", [quote(table.schema)]):
             connection.execute(f"CREATE SCHEMA {quote(table.schema)}")
         if not exists(connection, table.schema, LOADS):
@@ -123,8 +123,8 @@ def has_partition(connection: psycopg.Connection[Any], table: Table, month: Mont
     if row and not row[0]:
         raise PermanentError(
             f"{partition.name} is there, but it is not a part of {table.name}",
-            where=f"{table.schema} in Postgres",
-            fix="attach, rename or drop it, then run the month again",
+            location=f"{table.schema} in Postgres",
+            remedy="attach, rename or drop it, then run the month again",
         )
     return row is not None
 
@@ -163,7 +163,7 @@ def record_load(connection: psycopg.Connection[Any], table: Table, cleaned: Clea
     connection.execute(
         f"INSERT INTO {loads} (table_name, source_month, file_sha256, zero_passengers_dropped, rows, dropped_rows, "
         "source_sha256, recipe, loaded_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, now())",
-        [*key, *load, cleaned.source_sha256, cleaned.recipe],
+        [*key, *load, cleaned.source_sha256, cleaned.transform_version],
     )
 
 
@@ -203,8 +203,8 @@ def _missing(connection: psycopg.Connection[Any], table: Table) -> list[Column] 
     if wrong:
         raise PermanentError(
             f"the table differs from the contract: {'; '.join(wrong)}",
-            where=f"{table.schema}.{table.name} in Postgres",
-            fix="rename or drop the table, then materialise its months again",
+            location=f"{table.schema}.{table.name} in Postgres",
+            remedy="rename or drop the table, then materialise its months again",
         )
     return [column for column in table.columns if column.name.lower() not in have]
 
