@@ -43,7 +43,7 @@ class FileRecord:
         return json.dumps({_STORED_NAMES.get(k, k): v for k, v in vars(self).items()}, indent=1, default=str)
 
     @classmethod
-    def from_json(cls: type[P], text: str) -> P:  # noqa: PYI019 - typing.Self is not in Python 3.10
+    def from_json(cls: type[R], text: str) -> R:  # noqa: PYI019 - typing.Self is not in Python 3.10
         """Read papers that `to_json` wrote; fields of a later or earlier version are left out or take their default.
 
         Raises:
@@ -66,7 +66,7 @@ class FileRecord:
             raise ValueError(f"not the papers of a {cls.__name__}: {error}") from error
 
 
-P = TypeVar("P", bound=FileRecord)
+R = TypeVar("R", bound=FileRecord)
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def _missing(
     if not questions:
         reasons = [f"{name} {month} failed for good: {error}" for month, error in for_good.items()]
         return dg.SkipReason("; ".join(reasons) or f"nothing of {name} is missing, or runs of it are under way")
-    answers = poll(instance, context.resources.source.source(), questions, today)
+    answers = poll(instance, context.resources.source.create(), questions, today)
     # `unchanged`: the file is here, but did not get to every table
     published = [
         m

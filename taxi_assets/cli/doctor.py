@@ -29,7 +29,7 @@ from taxi_assets.settings import (
     google_emulators,
     variable,
 )
-from taxi_assets.storage.factory import build_lake, build_warehouse, google_access
+from taxi_assets.storage.factory import build_bigquery, build_gcs_lake, build_warehouse, google_access
 
 if TYPE_CHECKING:
     from taxi_assets.storage.lake.gcs import Bucket
@@ -202,7 +202,7 @@ def _source(settings: Settings) -> str:
 
     dataset = DATASETS["yellow"]
     month = last_month(dataset)
-    source = SourceResource.from_settings(settings).source()
+    source = SourceResource.from_settings(settings).create()
     availability = probe(source, dataset.name, month, None, date.today())  # noqa: DTZ011 - days, by this machine's calendar
     location = ", ".join(without_secrets(url) for url in source.urls(dataset.name, month))
     if availability.status in ("refused", "down"):
@@ -242,8 +242,8 @@ class _Seen:
     """What has been seen of bucket and dataset, for the checks that need both."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings, self.lake = settings, build_lake(settings)
-        self.warehouse: BigQueryWarehouse = build_warehouse(settings)
+        self.settings, self.lake = settings, build_gcs_lake(settings)
+        self.warehouse: BigQueryWarehouse = build_bigquery(settings)
         self.place: Bucket | Any = None
 
     def bucket(self) -> str:

@@ -14,7 +14,7 @@ from taxi_assets.records import CleanedFile, MonthRecord
 from taxi_assets.reports.charts import charts_of, write_pngs
 from taxi_assets.reports.html import render_page
 from taxi_assets.reports.metrics import Metrics, Warehouse, collect_metrics
-from taxi_assets.storage.staging.local import StagingArea
+from taxi_assets.storage.base import Staging
 
 PAGE = "report.html"
 
@@ -52,9 +52,7 @@ def folder_of(dataset: str, month: Month) -> str:
     return f"reports/{dataset}/{month}"
 
 
-def make_report(
-    dataset: Dataset, month: Month, warehouse: Warehouse, lake: FileStore, staging: StagingArea
-) -> ReportFile:
+def make_report(dataset: Dataset, month: Month, warehouse: Warehouse, lake: FileStore, staging: Staging) -> ReportFile:
     """Make the report of a month that is in the warehouse; the same rows and papers give the same bytes.
 
     Args:

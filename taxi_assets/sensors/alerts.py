@@ -20,7 +20,6 @@ from dagster._time import get_current_datetime
 
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.instance import history
-from taxi_assets.instance.launch import failure_reason
 from taxi_assets.instance.recovery import will_run_again
 from taxi_assets.months import Month
 from taxi_assets.sensors.delivery import UndeliveredError, channels, deliver
@@ -143,7 +142,7 @@ def _failure(instance: dg.DagsterInstance, settings: Settings, run: dg.DagsterRu
             memory.failing[f"{name} {month}"] = (asset, record.timestamp)
     if not lines:  # the run ended for another reason than its months
         memory.failing |= {f"{name} {month}": (history.TABLE, ended) for name, month in history.months_of_run(run)}
-        lines = [f"{history.describe_run(run)} failed: {failure_reason(instance, run)}"]
+        lines = [f"{history.describe_run(run)} failed: see its log in the UI"]
     more = [f"... and {len(lines) - _MAX_LINES} more"] if len(lines) > _MAX_LINES else []
     return "\n".join([*lines[:_MAX_LINES], *more, _link(settings, run.run_id)])
 
@@ -191,7 +190,7 @@ def _late(
     unnotified = [(name, month) for name in late if f"{name} {month}" not in memory.late]
     memory.late = [f"{name} {month}" for name in late]
     if unnotified:
-        availability = poll(context.instance, context.resources.source.source(), unnotified, now.date()).availability
+        availability = poll(context.instance, context.resources.source.create(), unnotified, now.date()).availability
         for name, month in unnotified:
             said = (
                 availability[name, month].reason or "the source has it"

@@ -36,19 +36,19 @@ def lake_sensor(datasets: Mapping[str, Dataset], jobs: Sequence[Any], status: An
         jobs=jobs,
         minimum_interval_seconds=INTERVAL,
         default_status=status,
-        required_resource_keys={"lake_io_manager"},
+        required_resource_keys={"lake"},
     )
     def lake(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         seen: dict[str, str] = json.loads(context.cursor or "{}")
         runs, under_way = history.under_way(context.instance)
-        store, until = context.resources.lake_io_manager, time.monotonic() + SECONDS
+        store, until = context.resources.lake, time.monotonic() + SECONDS
         requests: list[dg.RunRequest] = []
         notes: list[dg.AssetObservation] = []
         try:
             for name, dataset in datasets.items():
                 fresh = {
                     month: version
-                    for month, version in store.lake().versions(name).items()
+                    for month, version in store.create().versions(name).items()
                     if month >= dataset.first_month
                     and seen.get(f"{name} {month}") != version
                     and (name, month) not in under_way
@@ -88,7 +88,7 @@ def _look(
     for month in months:
         metadata: dict[str, Any]
         try:
-            found = store.find(dataset, month)
+            found = store.create().find(dataset, month)
             if found.sha256 == known.get(month):
                 yield month, None
                 continue

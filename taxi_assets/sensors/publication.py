@@ -61,7 +61,7 @@ def _tick(
     newest, older = _months(datasets, now, settings.automation_since)
     start = next((place for place, (name, month) in enumerate(older) if f"{name} {month}" == cursor.get("turn")), 0)
     questions = [key for key in [*newest, *older[start:]] if key not in under_way]
-    source = context.resources.source.source()
+    source = context.resources.source.create()
     answers = poll(context.instance, source, questions[:MAX_QUESTIONS], now.date())
     wanted = {
         (name, month): availability.version

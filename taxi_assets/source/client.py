@@ -26,9 +26,8 @@ import urllib3
 from taxi_assets.errors import NotPublishedError, PermanentError, TaxiError, TransientError
 from taxi_assets.months import Month
 from taxi_assets.records import RawFile, ZonesFile
-from taxi_assets.retries import retrying
 from taxi_assets.source.inspection import FileInspector, NotATripFileError
-from taxi_assets.storage.staging.local import StagingArea
+from taxi_assets.storage.base import Staging
 
 _CHUNK = 1 << 18
 MAX_BYTES = 16 << 30
@@ -89,7 +88,7 @@ class Source:
         self,
         dataset: str,
         month: Month,
-        staging: StagingArea,
+        staging: Staging,
         *,
         progress: Progress | None = None,
         today: Callable[[], date] = date.today,
@@ -108,12 +107,11 @@ class Source:
         location = f"{dataset} {month}"
         absent: list[TaxiError] = []
         for url in self.urls(dataset, month):
-            for attempt in retrying(self.attempts, self.first_wait):
-                with attempt, with_location(f"{location}, {without_secrets(url)}"):
-                    try:
-                        return self._fetch_once(url, dataset, month, staging, known, progress)
-                    except (NotPublishedError, ForbiddenError) as error:
-                        absent.append(error)
+            with with_location(f"{location}, {without_secrets(url)}"):
+                try:
+                    return self._fetch_once(url, dataset, month, staging, known, progress)
+                except (NotPublishedError, ForbiddenError) as error:
+                    absent.append(error)
         raise self.absent(dataset, month, absent, today())
 
     def absent(self, dataset: str, month: Month, said: Sequence[TaxiError], today: date) -> TaxiError:
@@ -141,7 +139,7 @@ class Source:
         url: str,
         dataset: str,
         month: Month,
-        staging: StagingArea,
+        staging: Staging,
         known: RawFile | None,
         progress: Progress | None,
     ) -> tuple[RawFile, bool]:

@@ -21,7 +21,8 @@ from taxi_assets.contracts.model import SOURCE_MONTH, Column, Dataset
 from taxi_assets.contracts.schemas import arrow_schema, arrow_type
 from taxi_assets.errors import PermanentError
 from taxi_assets.records import CleanedFile, RawFile
-from taxi_assets.storage.staging.local import StagingArea, sha256_of
+from taxi_assets.storage.base import Staging
+from taxi_assets.storage.staging.local import sha256_of
 from taxi_assets.transform import parquet_writer as shelving
 from taxi_assets.transform import values as reading
 from taxi_assets.transform.anomalies import AnomalyCounter
@@ -40,7 +41,7 @@ def transform_version(dataset: Dataset, rules: CleaningRules) -> str:
 
 
 def clean_month(
-    dataset: Dataset, raw: RawFile, staging: StagingArea, *, rules: CleaningRules | None = None
+    dataset: Dataset, raw: RawFile, staging: Staging, *, rules: CleaningRules | None = None
 ) -> tuple[CleanedFile, bool]:
     """Clean a raw month and put it on the cleaned shelf, unless the same source was cleaned in the same way.
 

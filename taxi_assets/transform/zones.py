@@ -18,10 +18,10 @@ from taxi_assets.contracts.schemas import arrow_schema
 from taxi_assets.contracts.zones import ZONE_COLUMNS, ZONES
 from taxi_assets.errors import NotPublishedError, PermanentError
 from taxi_assets.records import ZONES_STEM, ZonesFile
-from taxi_assets.retries import retrying
 from taxi_assets.source.client import Source, with_location, without_secrets
 from taxi_assets.source.inspection import BOM
-from taxi_assets.storage.staging.local import StagingArea, sha256_of
+from taxi_assets.storage.base import Staging
+from taxi_assets.storage.staging.local import sha256_of
 from taxi_assets.transform.values import parse_value, rejection_reason
 
 STAGE = "reference"
@@ -37,7 +37,7 @@ class NotAZoneLookupError(PermanentError):
         super().__init__(what, location=location, remedy=remedy or "look at TAXI_ZONES_URL in a browser")
 
 
-def fetch_zones(source: Source, url: str, staging: StagingArea) -> tuple[ZonesFile, bool]:
+def fetch_zones(source: Source, url: str, staging: Staging) -> tuple[ZonesFile, bool]:
     """Put the zones on the reference shelf as Parquet, unless they lie there unchanged.
 
     Args:
@@ -55,10 +55,8 @@ def fetch_zones(source: Source, url: str, staging: StagingArea) -> tuple[ZonesFi
     known = staging.intact(staging.read(ZonesFile, f"{STAGE}/{ZONES_STEM}.json"))
     if known and (known.source_url, known.contract) != (without_secrets(url), contract()):
         known = None
-    for attempt in retrying(source.attempts, source.first_wait):
-        with attempt, with_location(f"taxi zones, {without_secrets(url)}"):
-            return _fetch_once(source, url, staging, known)
-    raise AssertionError  # patience ends by raising
+    with with_location(f"taxi zones, {without_secrets(url)}"):
+        return _fetch_once(source, url, staging, known)
 
 
 def contract() -> str:
@@ -67,7 +65,7 @@ def contract() -> str:
     return hashlib.sha256(json.dumps([parts, ZONES]).encode()).hexdigest()[:12]
 
 
-def _fetch_once(source: Source, url: str, staging: StagingArea, known: ZonesFile | None) -> tuple[ZonesFile, bool]:
+def _fetch_once(source: Source, url: str, staging: Staging, known: ZonesFile | None) -> tuple[ZonesFile, bool]:
     try:
         with source.open(url, known) as answer:
             if answer.unchanged and known:

@@ -28,6 +28,9 @@ class FolderLake:
         self.root = root
         self._tmp = StagingArea(root / ".incoming")
 
+    def check(self) -> None:
+        """See `Lake.check`: a folder is made when something is first put."""
+
     def put(self, cleaned: CleanedFile, path: Path) -> LakeObject:
         """See `Lake.put`."""
         target = self.root / object_name(cleaned.dataset, cleaned.month)

@@ -19,7 +19,7 @@ from taxi_assets.errors import PermanentError, TransientError
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, LakeObject
 from taxi_assets.storage.google.access import LABELS, GoogleAccess
-from taxi_assets.storage.google.errors import explained, message_of, role_of
+from taxi_assets.storage.google.errors import explained, lacking, message_of, role_of
 from taxi_assets.storage.lake.objects import footer, object_name, parse_object_name
 
 if TYPE_CHECKING:
@@ -63,6 +63,11 @@ class GcsLake:
 
     def __init__(self, access: GoogleAccess, bucket: str, prefix: str = "") -> None:
         self.access, self.bucket, self.prefix = access, bucket, prefix
+
+    def check(self) -> None:
+        """See `Lake.check`: the bucket exists, and the account has the permissions that landing needs."""
+        if absent := self.look().lacking:
+            raise lacking(absent, f"bucket {self.bucket} (TAXI_GCS_BUCKET)")
 
     def put(self, cleaned: CleanedFile, path: Path) -> LakeObject:
         """See `Lake.put`.
@@ -170,12 +175,12 @@ class GcsLake:
 
         with explained(f"bucket {self.bucket} (TAXI_GCS_BUCKET)"):
             held = self._bucket.test_iam_permissions(list(PERMISSIONS), **self.access.request_options)
-            lacking = tuple(name for name in PERMISSIONS if name not in held)
+            denied = tuple(name for name in PERMISSIONS if name not in held)
             try:
                 bucket = self._client.get_bucket(self.bucket, **self.access.request_options)
             except api.Forbidden:  # the location is good to know; landing does not need it
-                return Bucket("", region=False, lacking=lacking)
-        return Bucket(str(bucket.location), region=bucket.location_type == "region", lacking=lacking)
+                return Bucket("", region=False, lacking=denied)
+        return Bucket(str(bucket.location), region=bucket.location_type == "region", lacking=denied)
 
     def make(self, location: str) -> bool:
         """Make the bucket if there is none; return whether it was made.

@@ -1,19 +1,11 @@
-"""What every lake has in common: the names of its objects, and what it can do.
-
-The folder is in `folder`, Google Cloud Storage in `gcs`.
-"""
+"""What all lakes have in common: the names of their objects, and how a Parquet footer is read."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from taxi_assets.months import Month
-from taxi_assets.records import CleanedFile, LakeObject
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _NAME = re.compile(r"data/(?P<dataset>\w+)/(?P=dataset)_tripdata_(?P<month>\d{4}-\d{2})\.parquet")
 
@@ -27,30 +19,6 @@ def parse_object_name(name: str) -> tuple[str, Month] | None:
     """Return dataset and month of an object's name, or None if it is not a month's."""
     match = _NAME.fullmatch(name)
     return (match["dataset"], Month.parse(match["month"])) if match else None
-
-
-class Lake(Protocol):
-    """A place for a dataset's cleaned months, one Parquet object each."""
-
-    def put(self, cleaned: CleanedFile, path: Path) -> LakeObject:
-        """Make the file at `path` the month's object, unless the object already has the same bytes."""
-        ...
-
-    def put_file(self, name: str, path: Path) -> str:
-        """Put any other file and return its URI."""
-        ...
-
-    def find(self, dataset: str, month: Month) -> LakeObject | None:
-        """Return what the lake holds of a month, by the object's own footer and checksum; None if nothing."""
-        ...
-
-    def versions(self, dataset: str) -> dict[Month, str]:
-        """Return, for each month's object, something that differs when it is replaced; no object is read."""
-        ...
-
-    def read(self, stored: LakeObject) -> pa.Table:
-        """Return an object's rows."""
-        ...
 
 
 def footer(file: Any) -> tuple[int, dict[str, str]]:

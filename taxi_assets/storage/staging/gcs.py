@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from taxi_assets.errors import PermanentError, TransientError
-from taxi_assets.records import P
+from taxi_assets.records import R
 from taxi_assets.storage.google.access import GoogleAccess
 from taxi_assets.storage.google.errors import explained
 from taxi_assets.storage.lake.gcs import CHUNK
@@ -59,13 +59,13 @@ class GcsStagingArea(StagingArea):
             draft.replace(here)
         return here
 
-    def intact(self, record: P | None) -> P | None:
+    def intact(self, record: R | None) -> R | None:
         """See `Workroom.intact`; a copy that is damaged goes, while the bucket sees to its own bytes."""
         if record and (here := self.root / record.file).exists() and sha256_of(here) != record.sha256:
             here.unlink()
         return record
 
-    def commit(self, stage: str, record: P, files: dict[str, Path]) -> None:
+    def commit(self, stage: str, record: R, files: dict[str, Path]) -> None:
         """See `Workroom.commit`; writing the papers is the one moment at which the month changes, here too.
 
         Raises:

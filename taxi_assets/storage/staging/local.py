@@ -19,7 +19,7 @@ from pathlib import Path
 
 from taxi_assets.errors import PermanentError
 from taxi_assets.months import Month
-from taxi_assets.records import P
+from taxi_assets.records import R
 
 _ABANDONED_AFTER = 24 * 3600
 """Seconds after which another machine's temporary file counts as left by a crash; no month takes that long."""
@@ -50,11 +50,11 @@ class StagingArea:
         """Return where a month's papers lie on a shelf (`raw`, `cleaned`)."""
         return self.root / _record_name(stage, dataset, month)
 
-    def find(self, kind: type[P], stage: str, dataset: str, month: Month) -> P | None:
+    def find(self, kind: type[R], stage: str, dataset: str, month: Month) -> R | None:
         """Return a month's papers if it is there, whole; else None."""
         return self.read(kind, _record_name(stage, dataset, month))
 
-    def read(self, kind: type[P], name: str) -> P | None:
+    def read(self, kind: type[R], name: str) -> R | None:
         """Return the papers of a name if their data file is there, whole; else None."""
         try:
             record = kind.from_json(self._text(name))
@@ -63,7 +63,7 @@ class StagingArea:
             return None
         return record if whole else None
 
-    def intact(self, record: P | None) -> P | None:
+    def intact(self, record: R | None) -> R | None:
         """Return the papers if their data file has the very bytes that they say; else None.
 
         Asked before a file is used again instead of made again: else a month that a disk damaged would stay so.
@@ -73,7 +73,7 @@ class StagingArea:
                 return record
         return None
 
-    def get(self, kind: type[P], stage: str, dataset: str, month: Month) -> P:
+    def get(self, kind: type[R], stage: str, dataset: str, month: Month) -> R:
         """Return a month's papers.
 
         Raises:
@@ -115,7 +115,7 @@ class StagingArea:
         finally:
             path.unlink(missing_ok=True)
 
-    def commit(self, stage: str, record: P, files: dict[str, Path]) -> None:
+    def commit(self, stage: str, record: R, files: dict[str, Path]) -> None:
         """Move a month's files onto its shelf and make its papers the ones that count.
 
         Args:

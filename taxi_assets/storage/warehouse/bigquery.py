@@ -46,6 +46,12 @@ class BigQueryWarehouse:
     def __init__(self, access: GoogleAccess, schema: str) -> None:
         self.access, self.schema = access, schema
 
+    def check(self, lake: Any) -> None:
+        """See `Warehouse.check`: the dataset is where the settings say, and can be loaded from the bucket."""
+        self.look()
+        bucket = lake.look()
+        self.check_bucket(lake.bucket, bucket.location, region=bucket.region)
+
     def replace_month(self, dataset: Dataset, stored: LakeObject) -> TableMonth:
         """Make the table hold, for the object's month, exactly the object's rows; nothing if it already does.
 
