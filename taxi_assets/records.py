@@ -177,6 +177,7 @@ class TableMonth(MonthRecord):
     Attributes:
         rows: Rows of the month, counted in the table after the load.
         changed: Whether this materialization loaded it, rather than found it there.
+        unknown_columns: Columns of the table that the contract does not have; they are NULL in this month.
         dropped_rows: Rows that the load itself left out by a rule (Postgres: trips without passengers).
         job: The load job's identifier, where the warehouse has one.
         numbers: What the load cost, by the name under which the UI plots it.
@@ -185,6 +186,7 @@ class TableMonth(MonthRecord):
     rows: int
     changed: bool = True
     dropped_rows: int = 0
+    unknown_columns: tuple[str, ...] = ()
     job: str = ""
     numbers: dict[str, float] = field(default_factory=dict, hash=False)
 

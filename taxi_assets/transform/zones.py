@@ -20,8 +20,8 @@ from taxi_assets.errors import NotPublishedError, PermanentError
 from taxi_assets.records import ZONES_STEM, ZonesFile
 from taxi_assets.source.client import Source, with_location, without_secrets
 from taxi_assets.source.inspection import BOM
-from taxi_assets.storage.base import Staging
-from taxi_assets.storage.staging.local import sha256_of
+from taxi_assets.storage.files import sha256_of
+from taxi_assets.storage.staging.local import StagingArea
 from taxi_assets.transform.values import parse_value, rejection_reason
 
 STAGE = "reference"

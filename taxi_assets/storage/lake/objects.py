@@ -1,4 +1,7 @@
-"""What all lakes have in common: the names of their objects, and how a Parquet footer is read."""
+"""What every lake has in common: the names of its objects and how their footers are read.
+
+The folder is in `folder`, Google Cloud Storage in `gcs`.
+"""
 
 from __future__ import annotations
 
@@ -11,24 +14,27 @@ _NAME = re.compile(r"data/(?P<dataset>\w+)/(?P=dataset)_tripdata_(?P<month>\d{4}
 
 
 def object_name(dataset: str, month: Month) -> str:
-    """Return the name of a month's object, the same that the tutorial gave it."""
+    """Return the name of a month's object, as in the tutorial."""
     return f"data/{dataset}/{dataset}_tripdata_{month}.parquet"
 
 
 def parse_object_name(name: str) -> tuple[str, Month] | None:
-    """Return dataset and month of an object's name, or None if it is not a month's."""
+    """Return dataset and month of an object's name, or None if the name is not a month's."""
     match = _NAME.fullmatch(name)
-    return (match["dataset"], Month.parse(match["month"])) if match else None
+    try:
+        return (match["dataset"], Month.parse(match["month"])) if match else None
+    except ValueError:  # `..._2018-13.parquet`: someone else's object must not stop the others
+        return None
 
 
 def footer(file: Any) -> tuple[int, dict[str, str]]:
-    """Return a Parquet file's number of rows and its own metadata, without reading its rows.
+    """Return a Parquet file's row count and key-value metadata, without reading its rows.
 
     Args:
         file: A path, or an open binary file.
 
     Raises:
-        OSError, pyarrow.ArrowInvalid: It is no Parquet file.
+        OSError, pyarrow.ArrowInvalid: It is not a Parquet file.
     """
     import pyarrow.parquet as pq
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from taxi_assets.errors import PermanentError, TransientError
-from taxi_assets.records import R
+from taxi_assets.records import P
+from taxi_assets.storage.files import sha256_of
 from taxi_assets.storage.google.access import GoogleAccess
 from taxi_assets.storage.google.errors import explained
 from taxi_assets.storage.lake.gcs import CHUNK
-from taxi_assets.storage.staging.local import StagingArea, sha256_of
+from taxi_assets.storage.staging.local import StagingArea
 
 
 class GcsStagingArea(StagingArea):

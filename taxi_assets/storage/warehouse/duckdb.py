@@ -20,8 +20,8 @@ from taxi_assets.contracts.schemas import TYPES, duckdb_columns, literal, quote
 from taxi_assets.errors import PermanentError, TransientError
 from taxi_assets.months import Month
 from taxi_assets.records import LakeObject, TableMonth
+from taxi_assets.storage.files import locked
 from taxi_assets.storage.limits import LOAD_MEMORY_MIB, ResourceLimits
-from taxi_assets.storage.staging.local import locked
 
 if TYPE_CHECKING:
     import pyarrow as pa
