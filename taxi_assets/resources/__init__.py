@@ -11,7 +11,8 @@ from typing import Any
 import dagster as dg
 
 from taxi_assets.settings import Settings, variable
-from taxi_assets.source.client import Source, without_secrets
+from taxi_assets.source.addresses import without_secrets
+from taxi_assets.source.client import Source
 from taxi_assets.storage.limits import ResourceLimits
 from taxi_assets.storage.staging.local import StagingArea
 
@@ -61,8 +62,6 @@ class SourceResource(dg.ConfigurableResource):
             prefer=self.prefer,
             connect_timeout=self.connect_timeout,
             read_timeout=self.read_timeout,
-            attempts=self.attempts,
-            first_wait=self.first_wait,
         )
 
 

@@ -1,0 +1,162 @@
+"""HTTP: ask for a file, and sort what can go wrong into the project's failure classes."""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import functools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3
+
+from taxi_assets.errors import NotPublishedError, PermanentError, TransientError
+from taxi_assets.source.addresses import is_internal, without_secrets
+
+BLOCK_BYTES = 1 << 18
+
+_BUSY = {408, 425, 429, 500, 502, 503, 504}
+_ABSENT = {404, 410}
+_LATER = "the month is asked for again at the next run"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a source says about a file, and its body.
+
+    Attributes:
+        unchanged: The file is the one that the request named by its validators; there is no body.
+        etag: `ETag`, empty if the source sent none.
+        last_modified: `Last-Modified`, empty if the source sent none.
+        size: Bytes of the body, 0 if unknown.
+        blocks: The body.
+    """
+
+    unchanged: bool
+    etag: str
+    last_modified: str
+    size: int
+    blocks: Iterator[bytes]
+
+
+class ForbiddenError(PermanentError):
+    """The source answered 403: forbidden or, on TLC's own site, absent."""
+
+
+@contextlib.contextmanager
+def open_http(url: str, etag: str, last_modified: str, timeout: tuple[float, float]) -> Iterator[Answer]:
+    """Ask for a file; its body can be read until the context ends.
+
+    Args:
+        url: The address.
+        etag: `ETag` of the file at hand, if any.
+        last_modified: `Last-Modified` of the file at hand, if any; sent only without `etag`.
+        timeout: Seconds to wait for a connection, and for the next bytes.
+
+    Raises:
+        NotPublishedError: The file does not exist.
+        PermanentError: The source refuses, or the address is wrong.
+        TransientError: The source is busy, or the connection broke.
+    """
+    headers = {"Accept-Encoding": "identity", "User-Agent": "taxi_assets"}
+    if etag:
+        headers["If-None-Match"] = etag
+    elif last_modified:
+        headers["If-Modified-Since"] = last_modified
+    refuse = functools.partial(_refuse_internal_redirect, url)
+    with (
+        _map_connection_errors(),
+        requests.get(url, headers=headers, stream=True, timeout=timeout, hooks={"response": refuse}) as response,
+    ):
+        _raise_for_status(response)
+        yield Answer(
+            unchanged=response.status_code == HTTPStatus.NOT_MODIFIED,
+            etag=response.headers.get("ETag", ""),
+            last_modified=response.headers.get("Last-Modified", ""),
+            size=_parse_whole(response.headers.get("Content-Length", "")),
+            # raw, because requests would unpack a .csv.gz sent with Content-Encoding: gzip
+            blocks=response.raw.stream(BLOCK_BYTES, decode_content=False),
+        )
+
+
+@contextlib.contextmanager
+def _map_connection_errors() -> Iterator[None]:
+    remedy = f"check the network and the address; {_LATER}"
+    try:
+        yield
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
+        # without the cause, which quotes the address, secrets and all
+        raise PermanentError(
+            "not an address that can be fetched", remedy="correct TAXI_CSV_URL, TAXI_PARQUET_URL or TAXI_ZONES_URL"
+        ) from None
+    except requests.exceptions.TooManyRedirects as error:
+        raise PermanentError("the source redirects in a circle", remedy="check the address in a browser") from error
+    except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
+        raise TransientError("the source did not answer in time", remedy=remedy) from error
+    except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, ConnectionError) as error:
+        raise TransientError(f"the connection to the source broke: {_innermost(error)}", remedy=remedy) from error
+
+
+def _innermost(error: BaseException) -> str:
+    """Return the innermost reason of a chain of connection errors; the outer ones bury it in addresses."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return str(error) or type(error).__name__
+
+
+def _raise_for_status(response: requests.Response) -> None:
+    status = response.status_code
+    text = f"the source answers {status} {response.reason or ''}".rstrip()
+    if status in _ABSENT:
+        raise NotPublishedError(text)
+    if status == HTTPStatus.FORBIDDEN:
+        raise ForbiddenError(f"{text}: forbidden", remedy="check the address, and whether this machine may read it")
+    if status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        error = TransientError(text, remedy=f"the source is busy; {_LATER}")
+        error.retry_after = _parse_retry_after(response.headers.get("Retry-After", ""))
+        raise error
+    if status not in (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED):
+        raise PermanentError(text, remedy="check the address in a browser")
+
+
+def _refuse_internal_redirect(asked: str, response: requests.Response, **_: object) -> None:
+    """Keep a source on the internet from sending this machine to an address behind its firewall.
+
+    Args:
+        asked: The address in the settings. If it is internal itself, it may redirect anywhere.
+        response: The answer, a redirect or not.
+
+    Raises:
+        PermanentError: The redirect leads to a private, local or otherwise not public address, or is no web address.
+    """
+    if not response.is_redirect:
+        return
+    remedy = "check the address in a browser; if it is right, put the one that it redirects to into the settings"
+    try:
+        to = urljoin(response.url, response.headers["Location"])
+        allowed = urlsplit(to).scheme in ("http", "https") and (
+            is_internal(urlsplit(asked).hostname or "") or not is_internal(urlsplit(to).hostname or "")
+        )
+    except ValueError:
+        raise PermanentError("the source redirects to an invalid address", remedy=remedy) from None
+    if not allowed:
+        raise PermanentError(
+            f"the source redirects to {without_secrets(to)}, which is not on the internet", remedy=remedy
+        )
+
+
+def _parse_retry_after(text: str) -> float:
+    """Return the seconds of a `Retry-After` header, which holds seconds or a date."""
+    if seconds := _parse_whole(text):
+        return float(seconds)
+    with contextlib.suppress(ValueError, TypeError):
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    return 0.0
+
+
+def _parse_whole(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0
