@@ -14,7 +14,6 @@ from taxi_assets.errors import NotPublishedError, TaxiError, TransientError
 from taxi_assets.months import Month
 from taxi_assets.records import RawFile
 from taxi_assets.source.client import Source
-from taxi_assets.source.http import ForbiddenError
 from taxi_assets.source.inspection import FileInspector
 
 Status = Literal["new", "changed", "unchanged", "not_published", "refused", "down"]
@@ -51,9 +50,9 @@ def probe(source: Source, dataset: str, month: Month, known: RawFile | None, tod
         dataset: Name of the dataset.
         month: The month.
         known: The raw file that landed, if any.
-        today: Decides whether a 403 can still mean that the month is not published.
+        today: Decides whether an absent month may still be published.
     """
-    errors: list[TaxiError] = []
+    absent: list[NotPublishedError] = []
     for url in source.urls(dataset, month):
         try:
             with source.open(url, known) as answer:
@@ -61,8 +60,8 @@ def probe(source: Source, dataset: str, month: Month, known: RawFile | None, tod
                     return Availability("unchanged", version_of(known.etag or known.last_modified, known.bytes))
                 FileInspector.sniff(next(answer.blocks, b""))
                 version = version_of(answer.etag or answer.last_modified, answer.size)
-        except (NotPublishedError, ForbiddenError) as error:  # noqa: PERF203 - two addresses at most
-            errors.append(error)
+        except NotPublishedError as error:  # noqa: PERF203 - two addresses at most
+            absent.append(error)
         except TransientError as error:
             return Availability("down", reason=error.message)
         except TaxiError as error:
@@ -72,9 +71,9 @@ def probe(source: Source, dataset: str, month: Month, known: RawFile | None, tod
                 return Availability("new", version)
             same = version == version_of(known.etag or known.last_modified, known.bytes)
             return Availability("unchanged" if same else "changed", version)
-    absent = source.absent(dataset, month, errors, today)
-    status: Status = "not_published" if isinstance(absent, NotPublishedError) else "refused"
-    return Availability(status, reason="; ".join(dict.fromkeys(error.message for error in errors)))
+    meaning = source.absent(dataset, month, absent, today)
+    status: Status = "not_published" if isinstance(meaning, NotPublishedError) else "refused"
+    return Availability(status, reason="; ".join(dict.fromkeys(error.message for error in absent)))
 
 
 def version_of(validator: str, size: int) -> str:

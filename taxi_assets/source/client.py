@@ -15,21 +15,19 @@ from datetime import date, datetime, timezone
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from taxi_assets.contracts import DATASETS
 from taxi_assets.errors import NotPublishedError, PermanentError, TaxiError
 from taxi_assets.months import Month
 from taxi_assets.records import RawFile, ZonesFile
 from taxi_assets.source.addresses import without_secrets
-from taxi_assets.source.http import BLOCK_BYTES, Answer, ForbiddenError, open_http
-from taxi_assets.source.inspection import Contents, FileInspector
+from taxi_assets.source.http import BLOCK_BYTES, Answer, open_http
+from taxi_assets.source.inspection import FileInspector
 from taxi_assets.source.streams import NotATripFileError
 from taxi_assets.storage.staging.local import StagingArea
 
-MAX_BYTES = 16 << 30
-"""Bytes after which a body counts as endless. The largest published file has 2.5 GB (fhvhv CSV)."""
-
 LATE_AFTER_MONTHS = 5
-"""TLC publishes a month 31 to 64 days after its end (2026), once after 93. Its site answers 403 for files that do not
-exist, so a 403 means "not yet" for a younger month and "forbidden" for an older one."""
+"""Months after which an absent month is an error and no longer "not published yet". TLC published 31 to 64 days after a
+month's end in 2026, once after 93."""
 
 Progress = Callable[[int, int], None]
 """Called with bytes received and bytes expected (0 if unknown) as a download proceeds."""
@@ -42,7 +40,7 @@ class Source:
     Attributes:
         csv_url: Address of a month's CSV with the fields `{dataset}`, `{year}`, `{month:02}`.
         parquet_url: The same for Parquet.
-        prefer: `csv`, `parquet`, or `auto`: CSV, and Parquet where the CSV source has no such month.
+        prefer: `csv`, `parquet`, or `auto`: the dataset's preferred format, and the other where that is absent.
         connect_timeout: Seconds to wait for a connection.
         read_timeout: Seconds to wait for the next bytes; a slow connection that delivers is never cut.
     """
@@ -55,10 +53,11 @@ class Source:
 
     def urls(self, dataset: str, month: Month) -> list[str]:
         """Return the addresses to ask for a month, in order."""
-        templates = {"csv": [self.csv_url], "parquet": [self.parquet_url], "auto": [self.csv_url, self.parquet_url]}
-        return [
-            template.format(dataset=dataset, year=month.year, month=month.month) for template in templates[self.prefer]
-        ]
+        templates = {"csv": self.csv_url, "parquet": self.parquet_url}
+        formats = [self.prefer]
+        if self.prefer == "auto":
+            formats = sorted(templates, key=lambda name: name != DATASETS[dataset].preferred_format)
+        return [templates[name].format(dataset=dataset, year=month.year, month=month.month) for name in formats]
 
     def fetch(
         self,
@@ -75,69 +74,91 @@ class Source:
             The month's record, and whether its bytes are new.
 
         Raises:
-            NotPublishedError: No address has the month.
-            PermanentError: The source refuses, or the file is no trip file.
+            NotPublishedError: No address has the month, which is recent.
+            PermanentError: No address has the month, which is old; the source refuses; or the file is no trip file.
             TransientError: The source is busy, or the connection broke.
         """
-        known = staging.intact(staging.find(RawFile, "raw", dataset, month))
-        absent: list[TaxiError] = []
+        before = staging.find(RawFile, "raw", dataset, month)
+        known = staging.intact(before)
+        absent: list[NotPublishedError] = []
         for url in self.urls(dataset, month):
-            with with_location(f"{dataset} {month}, {without_secrets(url)}"):
+            location = f"{dataset} {month}, {without_secrets(url)}"
+            with with_location(location), staging.temporary(f"{dataset}-{month}") as draft:
                 try:
-                    return self._fetch(url, dataset, month, staging, known, progress)
-                except (NotPublishedError, ForbiddenError) as error:
+                    record = self._download(url, dataset, month, known, draft, progress)
+                except NotPublishedError as error:
                     absent.append(error)
+                    continue
+                if before:
+                    same = before.sha256 == record.sha256
+                    rows = before.previous_rows if same else before.source_rows
+                    record = dataclasses.replace(record, previous_rows=rows)
+                if record != known:
+                    staging.commit("raw", record, {record.file: draft})
+                return record, known is None or known.sha256 != record.sha256
         raise self.absent(dataset, month, absent, today())
 
-    def absent(self, dataset: str, month: Month, errors: Sequence[TaxiError], today: date) -> TaxiError:
-        """Return what it means that no address has a month.
+    def absent(self, dataset: str, month: Month, answers: Sequence[NotPublishedError], today: date) -> TaxiError:
+        """Return what it means that no address has a month: not published yet or, for an old month, an error.
 
         Args:
             dataset: Name of the dataset.
             month: The month.
-            errors: What each address answered, `NotPublishedError` or `ForbiddenError`.
-            today: Decides whether a 403 can still mean that the month is not published.
+            answers: What each address answered.
+            today: Decides whether the month is old.
         """
-        asked = " and ".join(without_secrets(url) for url in self.urls(dataset, month))
-        forbidden = next((error for error in errors if isinstance(error, ForbiddenError)), None)
-        if forbidden and month.plus(LATE_AFTER_MONTHS) < Month.of(today):
-            return PermanentError(forbidden.message, location=f"{dataset} {month}, {asked}", remedy=forbidden.remedy)
+        location = " and ".join(without_secrets(url) for url in self.urls(dataset, month))
+        settings = "check TAXI_CSV_URL, TAXI_PARQUET_URL and TAXI_SOURCE"
+        if month.plus(LATE_AFTER_MONTHS) < Month.of(today):
+            reasons = "; ".join(dict.fromkeys(answer.message for answer in answers))
+            return PermanentError(
+                f"{dataset} {month} is absent from the source, although TLC must have published it: {reasons}",
+                location=location,
+                remedy=f"{settings}, and whether this machine may read there",
+            )
         return NotPublishedError(
             f"{dataset} {month} is not published",
-            location=asked,
-            remedy="TLC publishes about two months after a month's end; ask again later, or check TAXI_CSV_URL, "
-            "TAXI_PARQUET_URL and TAXI_SOURCE",
+            location=location,
+            remedy=f"TLC publishes a month one to two months after its end; ask again later, or {settings}",
         )
 
-    def _fetch(
+    def _download(
         self,
         url: str,
         dataset: str,
         month: Month,
-        staging: StagingArea,
         known: RawFile | None,
+        draft: Path,
         progress: Progress | None,
-    ) -> tuple[RawFile, bool]:
+    ) -> RawFile:
+        """Download a month to a file and inspect it on the way; return `known` if it has not changed."""
         here = known if known and known.source_url == without_secrets(url) else None
-        with staging.temporary(f"{dataset}-{month}") as draft:
-            with self.open(url, here) as answer:
-                if answer.unchanged and known:
-                    return known, False
-                contents = _download(answer, draft, progress)
-            suffix = ".gz" if contents.compression == "gzip" else ""
-            name = f"{dataset}_tripdata_{month}.{contents.sha256[:8]}.{contents.format}{suffix}"
-            record = RawFile(
-                dataset=dataset,
-                month=month,
-                file=f"raw/{dataset}/{name}",
-                source_url=without_secrets(url),
-                etag=answer.etag,
-                last_modified=answer.last_modified,
-                **dataclasses.asdict(contents),
-            )
-            if record != known:
-                staging.commit("raw", record, {record.file: draft})
-        return record, known is None or known.sha256 != record.sha256
+        inspector = FileInspector()
+        try:
+            with self.open(url, here) as answer, draft.open("wb") as file:
+                if here and answer.unchanged:
+                    return here
+                for block in answer.blocks:
+                    inspector.feed(block)
+                    file.write(block)
+                    if progress:
+                        progress(inspector.bytes, answer.size)
+            contents = inspector.finish(draft)
+        except NotATripFileError as error:
+            if _is_local(url) and error.remedy == NotATripFileError.default_remedy:
+                error.remedy = "open the file in an editor, and replace it by the one that TLC published"
+            raise
+        suffix = ".gz" if contents.compression == "gzip" else ""
+        name = f"{dataset}_tripdata_{month}.{contents.sha256[:8]}.{contents.format}{suffix}"
+        return RawFile(
+            dataset=dataset,
+            month=month,
+            file=f"raw/{dataset}/{name}",
+            source_url=without_secrets(url),
+            etag=answer.etag,
+            last_modified=answer.last_modified,
+            **dataclasses.asdict(contents),
+        )
 
     @contextlib.contextmanager
     def open(self, url: str, known: RawFile | ZonesFile | None = None) -> Iterator[Answer]:
@@ -154,23 +175,12 @@ class Source:
         """
         etag, last_modified = (known.etag, known.last_modified) if known else ("", "")
         timeout = self.connect_timeout, self.read_timeout
-        local = urlsplit(url).scheme == "file"
-        with _open_file(url, etag) if local else open_http(url, etag, last_modified, timeout) as answer:
+        with _open_file(url, etag) if _is_local(url) else open_http(url, etag, last_modified, timeout) as answer:
             yield answer
 
 
-def _download(answer: Answer, draft: Path, progress: Progress | None) -> Contents:
-    """Write a body to a file and inspect it on the way."""
-    inspector = FileInspector()
-    with draft.open("wb") as file:
-        for block in answer.blocks:
-            inspector.feed(block)
-            file.write(block)
-            if inspector.bytes > MAX_BYTES:
-                raise NotATripFileError(f"not a trip file: it does not end after {MAX_BYTES >> 30} GiB")
-            if progress:
-                progress(inspector.bytes, answer.size)
-    return inspector.finish(draft)
+def _is_local(url: str) -> bool:
+    return urlsplit(url).scheme == "file"
 
 
 @contextlib.contextmanager

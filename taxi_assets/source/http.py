@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import functools
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,8 +17,13 @@ import urllib3
 
 from taxi_assets.errors import NotPublishedError, PermanentError, TransientError
 from taxi_assets.source.addresses import is_internal, without_secrets
+from taxi_assets.source.inspection import SNIFF_BYTES, is_html
 
 BLOCK_BYTES = 1 << 18
+
+_ERROR_BODY_BYTES = 1 << 14
+_ABSENT_CODE = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<Error\b.*?<Code>(AccessDenied|NoSuchKey)</Code>", re.DOTALL)
+"""How S3 and GCS say that a file is absent: `NoSuchKey`, or `AccessDenied` if the bucket may not be listed (TLC's)."""
 
 _BUSY = {408, 425, 429, 500, 502, 503, 504}
 _ABSENT = {404, 410}
@@ -43,8 +49,17 @@ class Answer:
     blocks: Iterator[bytes]
 
 
-class ForbiddenError(PermanentError):
-    """The source answered 403: forbidden or, on TLC's own site, absent."""
+class BlockedError(TransientError):
+    """The source sent a block or maintenance page: TLC's does so to a machine that asks too often, for some minutes."""
+
+    waits = (30.0, 90.0, 270.0)
+
+    def __init__(self, message: str, *, location: str = "", remedy: str = "") -> None:
+        super().__init__(
+            message,
+            location=location,
+            remedy=remedy or "the source blocks this machine or is under maintenance; open the address in a browser",
+        )
 
 
 @contextlib.contextmanager
@@ -59,6 +74,7 @@ def open_http(url: str, etag: str, last_modified: str, timeout: tuple[float, flo
 
     Raises:
         NotPublishedError: The file does not exist.
+        BlockedError: The source sent a block page in its place.
         PermanentError: The source refuses, or the address is wrong.
         TransientError: The source is busy, or the connection broke.
     """
@@ -79,7 +95,7 @@ def open_http(url: str, etag: str, last_modified: str, timeout: tuple[float, flo
             last_modified=response.headers.get("Last-Modified", ""),
             size=_parse_whole(response.headers.get("Content-Length", "")),
             # raw, because requests would unpack a .csv.gz sent with Content-Encoding: gzip
-            blocks=response.raw.stream(BLOCK_BYTES, decode_content=False),
+            blocks=_refuse_block_page(response.raw.stream(BLOCK_BYTES, decode_content=False)),
         )
 
 
@@ -108,13 +124,29 @@ def _innermost(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
+def _refuse_block_page(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    first = b""
+    for block in blocks:
+        first += block
+        if len(first) >= SNIFF_BYTES:
+            break
+    if is_html(first):
+        raise BlockedError("the source answers 200 OK with an HTML page in place of the file")
+    if first:
+        yield first
+    yield from blocks
+
+
 def _raise_for_status(response: requests.Response) -> None:
     status = response.status_code
     text = f"the source answers {status} {response.reason or ''}".rstrip()
     if status in _ABSENT:
         raise NotPublishedError(text)
     if status == HTTPStatus.FORBIDDEN:
-        raise ForbiddenError(f"{text}: forbidden", remedy="check the address, and whether this machine may read it")
+        code = _ABSENT_CODE.match(response.raw.read(_ERROR_BODY_BYTES, decode_content=False))
+        if code is None:
+            raise BlockedError(text)
+        raise NotPublishedError(f"{text} ({code[1].decode()})")
     if status in _BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         error = TransientError(text, remedy=f"the source is busy; {_LATER}")
         error.retry_after = _parse_retry_after(response.headers.get("Retry-After", ""))

@@ -14,6 +14,9 @@ from pathlib import Path
 
 from taxi_assets.source.streams import BOM, Gunzip, LineCounter, NotATripFileError
 
+MAX_BYTES = 16 << 30
+"""A longer file counts as endless. The largest published file has 2.5 GB (fhvhv CSV)."""
+
 MAX_UNPACK_RATIO, MAX_ROWS_PER_BYTE, ALWAYS_ALLOWED_BYTES = 100, 10, 64 << 20
 """Limits against decompression bombs: past 64 MiB of text, a gzip file may unpack to 100 times its size; past as many
 rows, a Parquet file may claim ten rows a byte. TLC's files reach 4.5 times and 0.06 rows; gzip allows 1,000 times."""
@@ -23,14 +26,19 @@ MAX_COLUMN_CHUNK_BYTES = 1 << 30
 
 _HEAD_BYTES = 1 << 16
 
+SNIFF_BYTES = 256
+"""Bytes after which `is_html` can tell."""
+
+_HTML = rb"\s*<(!doctype html|html|head|body)"
 _LOOKS_LIKE = (
-    (rb"\s*<(!doctype html|html|head|body)", "an HTML page"),
+    (_HTML, "an HTML page"),
     (rb"\s*<\?xml.*<Code>AccessDenied</Code>", "an XML error page (AccessDenied)"),
     (rb"\s*<", "an XML page"),
     (rb"version https://git-lfs", "a Git LFS pointer, not the file it points to"),
     (rb"\s*[{\[]", "a JSON document"),
     (rb"%PDF", "a PDF document"),
 )
+_GZIP = b"\x1f\x8b"
 _MAGIC = (
     (b"PK\x03\x04", "a zip archive"),
     (b"\x28\xb5\x2f\xfd", "a zstd archive"),
@@ -77,6 +85,8 @@ class FileInspector:
             NotATripFileError: This is no trip file.
         """
         self.bytes += len(chunk)
+        if self.bytes > MAX_BYTES:
+            raise NotATripFileError(f"not a trip file: it does not end after {MAX_BYTES >> 30} GiB")
         self._sha.update(chunk)
         if not self.format:
             self._start += chunk
@@ -129,7 +139,7 @@ class FileInspector:
             self.format, self.compression = "parquet", "none"
             return
         self.format, self.compression = "csv", "none"
-        if start.startswith(b"\x1f\x8b"):
+        if start.startswith(_GZIP):
             self.compression, self._gunzip = "gzip", Gunzip()
 
     def _read(self, chunk: bytes) -> None:
@@ -146,6 +156,8 @@ class FileInspector:
     def _check_head(self) -> None:
         """Refuse a file whose first lines show that it is something else."""
         head = self._head.removeprefix(BOM)
+        if head.startswith(_GZIP):
+            raise NotATripFileError("a gzip file inside a gzip file", remedy="unpack it once")
         if head.startswith(b"PAR1"):
             raise NotATripFileError("a Parquet file inside a gzip file")
         for pattern, name in _LOOKS_LIKE:
@@ -154,10 +166,24 @@ class FileInspector:
         lines = [line for line in self._head.splitlines() if line]
         if not lines:
             raise NotATripFileError(f"not a trip file: it is empty ({self.bytes} bytes)")
-        if b"\0" in lines[0]:
-            raise NotATripFileError("binary data")
-        if b"," not in lines[0]:
-            raise NotATripFileError(f"not a trip file: its first line names no columns: {lines[0][:60]!r}")
+        _check_first_line(lines[0], head[:16])
+
+
+def _check_first_line(line: bytes, start: bytes) -> None:
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")) or bytes(8) in (start[::2], start[1::2]):
+        raise NotATripFileError("text in UTF-16", remedy="save it as UTF-8")
+    if b"\0" in line:
+        raise NotATripFileError("binary data")
+    for separator, name in ((b";", "semicolons (';')"), (b"\t", "tabs")):
+        if line.count(separator) > line.count(b","):
+            raise NotATripFileError(f"a table separated by {name}", remedy="save it with commas between fields")
+    if b"," not in line:
+        raise NotATripFileError(f"not a trip file: its first line names no columns: {line[:60]!r}")
+
+
+def is_html(start: bytes) -> bool:
+    """Return whether a body that begins like this is an HTML page."""
+    return re.match(_HTML, start.removeprefix(BOM), re.IGNORECASE) is not None
 
 
 def parquet_rows(path: Path) -> int:

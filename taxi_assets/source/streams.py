@@ -30,11 +30,13 @@ _LF, _CR = b"\n\r"
 class NotATripFileError(PermanentError):
     """The bytes are not a month of trips."""
 
+    default_remedy = "look at the address in a browser; the source may have moved, or refuse this machine"
+
     def __init__(self, looks_like: str, *, location: str = "", remedy: str = "") -> None:
         super().__init__(
             looks_like if looks_like.startswith("not a trip file") else f"not a trip file: it is {looks_like}",
             location=location,
-            remedy=remedy or "look at the address in a browser; the source may have moved, or refuse this machine",
+            remedy=remedy or self.default_remedy,
         )
 
 

@@ -36,6 +36,10 @@ from taxi_assets_tests.transform.landing import TRIP, csv
 JANUARY = Month(2021, 1)
 CSV_PATH, PARQUET_PATH = "/csv/yellow-2021-01.csv.gz", "/trip-data/yellow-2021-01.parquet"
 CONTENT = gzip.compress(csv([TRIP] * 5000), compresslevel=0)
+ACCESS_DENIED, NO_SUCH_KEY = (
+    status(403, f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code></Error>'.encode())
+    for code in ("AccessDenied", "NoSuchKey")
+)
 HTML = b"<!DOCTYPE html><html><body>maintenance, back soon</body></html>"
 
 
@@ -144,31 +148,75 @@ def test_where_the_csv_source_has_no_such_month_parquet_is_taken_and_asked_for_a
     assert (raw.format, raw.source_rows, raw.source_url) == ("parquet", 7, site.url + PARQUET_PATH)
     assert source(site).fetch("yellow", JANUARY, staging) == (raw, False)
     with pytest.raises(NotPublishedError):
-        source(site, "csv").fetch("yellow", JANUARY, staging)
+        source(site, "csv").fetch("yellow", JANUARY, staging, today=lambda: date(2021, 3, 1))
     assert source(site, "parquet").fetch("yellow", JANUARY, staging) == (raw, False)
 
 
-def test_a_month_that_no_source_has_is_not_published(site: HttpSource, staging: StagingArea) -> None:
-    with pytest.raises(NotPublishedError) as caught:
-        source(site).fetch("yellow", Month(2021, 2), staging)
-    assert "yellow 2021-02 is not published" in caught.value.message
+@pytest.mark.parametrize("answer", [status(404), ACCESS_DENIED, NO_SUCH_KEY], ids=["404", "AccessDenied", "NoSuchKey"])
+@pytest.mark.parametrize(
+    ("today", "error", "says"),
+    [
+        (date(2021, 7, 31), NotPublishedError, "yellow 2021-02 is not published"),
+        (date(2021, 8, 1), PermanentError, "yellow 2021-02 is absent from the source"),
+    ],
+)
+def test_a_month_that_no_address_has_is_not_published_or_once_it_is_old_an_error(
+    answer: Answer, today: date, error: type[TaxiError], says: str, site: HttpSource, staging: StagingArea
+) -> None:
+    site.standing["/trip-data/yellow-2021-02.parquet"] = answer
+    with pytest.raises(error) as caught:
+        source(site).fetch("yellow", Month(2021, 2), staging, today=lambda: today)
+    assert says in caught.value.message
     assert f"{site.url}/csv/yellow-2021-02.csv.gz and {site.url}/trip-data" in caught.value.location
     assert site.requests == 2
+    assert files_of(staging) == []
+
+
+@pytest.mark.parametrize("dataset", ["yellow", "green", "fhv", "fhvhv"])
+def test_auto_asks_for_the_complete_format_first_and_for_the_other_where_that_is_absent(
+    dataset: str, site: HttpSource, staging: StagingArea
+) -> None:
+    csv_path, parquet_path = f"/csv/{dataset}-2021-01.csv.gz", f"/trip-data/{dataset}-2021-01.parquet"
+    put_parquet(site)
+    both = {csv_path: CONTENT, parquet_path: site.files.pop(PARQUET_PATH)}
+    first, second = (parquet_path, csv_path) if dataset == "fhvhv" else (csv_path, parquet_path)
+
+    site.files = dict(both)
+    assert source(site).fetch(dataset, JANUARY, staging)[0].source_url == site.url + first
+    del site.files[first]
+    assert source(site).fetch(dataset, JANUARY, staging)[0].source_url == site.url + second
 
 
 @pytest.mark.parametrize(
-    ("today", "error"), [(date(2021, 6, 30), NotPublishedError), (date(2021, 7, 1), PermanentError)]
+    "page",
+    [
+        status(403),
+        status(403, HTML),
+        status(403, b"<?xml version='1.0'?><Error><Code>RequestLimit</Code></Error>"),
+        status(200, HTML),
+        status(200, b"\xef\xbb\xbf\r\n" + HTML),
+    ],
+    ids=["403", "403 page", "403 other code", "200 page", "200 page after a mark"],
 )
-def test_403_means_not_yet_for_a_young_month_and_forbidden_for_an_old_one(
-    today: date, error: type[TaxiError], site: HttpSource, staging: StagingArea
+@pytest.mark.parametrize("month", [JANUARY, Month(2026, 10)], ids=["old", "recent"])
+def test_a_block_page_is_waited_out_and_never_taken_for_an_unpublished_month(
+    page: Answer, month: Month, site: HttpSource, staging: StagingArea
 ) -> None:
-    del site.files[CSV_PATH]
-    site.standing[PARQUET_PATH] = status(403)
-    with pytest.raises(error) as caught:
-        source(site).fetch("yellow", JANUARY, staging, today=lambda: today)
-    assert site.requests == 2
+    path = f"/trip-data/fhvhv-{month}.parquet"
+    site.standing[path] = page
+    with pytest.raises(TransientError) as caught:
+        source(site).fetch("fhvhv", month, staging)
+    assert [caught.value.wait_before(retry) for retry in (1, 2, 3, 4)] == [30, 90, 270, 270]
+    assert list(site.asked) == [path]  # the CSV, which lacks columns, is not taken in its place
     assert files_of(staging) == []
-    assert site.url in caught.value.location
+
+
+def test_a_month_published_again_tells_the_rows_it_had_before(site: HttpSource, staging: StagingArea) -> None:
+    first, _ = source(site).fetch("yellow", JANUARY, staging)
+    site.files[CSV_PATH] = csv([TRIP] * 3)
+    second, _ = source(site).fetch("yellow", JANUARY, staging)
+    assert (first.previous_rows, second.previous_rows, second.source_rows) == (None, 5000, 3)
+    assert source(site).fetch("yellow", JANUARY, staging) == (second, False)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +271,8 @@ def test_retry_after_in_seconds_or_as_a_date_reaches_whoever_retries(
         (broken(CONTENT, 300_000), TransientError, "the connection to the source broke"),
         (stall(0.6, CONTENT, 1000), TransientError, "the source did not answer in time"),
         (status(401), PermanentError, "the source answers 401"),
-        (status(200, HTML), NotATripFileError, "an HTML page"),
+        (status(200, HTML), TransientError, "an HTML page"),
+        (status(200, b"%PDF-1.4 ,"), NotATripFileError, "a PDF document"),
         (status(206, CONTENT[:1000]), PermanentError, "the source answers 206"),
         (status(200, CONTENT[:100_000]), NotATripFileError, "a gzip file that was cut off"),
         (redirect(CSV_PATH), PermanentError, "redirects in a circle"),
@@ -330,8 +379,12 @@ def test_a_file_url_is_fetched_watched_and_missed_like_any_other(tmp_path: Path,
     os.utime(path, ns=(1, 1))
     assert here.fetch("yellow", JANUARY, staging)[0].source_rows == 2
     with pytest.raises(NotPublishedError):
-        here.fetch("yellow", Month(2021, 2), staging)
+        here.fetch("yellow", Month(2021, 2), staging, today=lambda: date(2021, 3, 1))
     path.unlink()
     path.mkdir()
+    path.with_name("yellow_2021-03.csv").write_bytes(HTML)
+    with pytest.raises(NotATripFileError, match="an HTML page") as caught:
+        here.fetch("yellow", Month(2021, 3), staging)
+    assert "browser" not in caught.value.remedy
     with pytest.raises(PermanentError, match="is a folder"):
         here.fetch("yellow", JANUARY, staging)

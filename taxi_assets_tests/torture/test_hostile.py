@@ -103,7 +103,7 @@ def test_a_parquet_file_of_columns_that_unpack_beyond_bounds_is_refused(
 
 
 def test_a_body_without_end_is_given_up(site: HttpSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "MAX_BYTES", 4 << 20)
+    monkeypatch.setattr(inspector, "MAX_BYTES", 4 << 20)
 
     def endless(handler: Handler) -> None:
         handler.close_connection = True
