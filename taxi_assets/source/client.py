@@ -13,16 +13,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.errors import NotPublishedError, PermanentError, TaxiError
 from taxi_assets.months import Month
 from taxi_assets.records import RawFile, ZonesFile
-from taxi_assets.source.addresses import without_secrets
+from taxi_assets.source.addresses import is_local, without_secrets
+from taxi_assets.source.guard import ConnectionGuard
 from taxi_assets.source.http import BLOCK_BYTES, Answer, open_http
 from taxi_assets.source.inspection import FileInspector
 from taxi_assets.source.streams import NotATripFileError
+from taxi_assets.source.validators import carry_over
 from taxi_assets.storage.staging.local import StagingArea
 
 LATE_AFTER_MONTHS = 5
@@ -90,9 +92,7 @@ class Source:
                     absent.append(error)
                     continue
                 if before:
-                    same = before.sha256 == record.sha256
-                    rows = before.previous_rows if same else before.source_rows
-                    record = dataclasses.replace(record, previous_rows=rows)
+                    record = carry_over(before, record)
                 if record != known:
                     staging.commit("raw", record, {record.file: draft})
                 return record, known is None or known.sha256 != record.sha256
@@ -145,7 +145,7 @@ class Source:
                         progress(inspector.bytes, answer.size)
             contents = inspector.finish(draft)
         except NotATripFileError as error:
-            if _is_local(url) and error.remedy == NotATripFileError.default_remedy:
+            if is_local(url) and error.remedy == NotATripFileError.default_remedy:
                 error.remedy = "open the file in an editor, and replace it by the one that TLC published"
             raise
         suffix = ".gz" if contents.compression == "gzip" else ""
@@ -161,12 +161,15 @@ class Source:
         )
 
     @contextlib.contextmanager
-    def open(self, url: str, known: RawFile | ZonesFile | None = None) -> Iterator[Answer]:
+    def open(
+        self, url: str, known: RawFile | ZonesFile | None = None, guard: ConnectionGuard | None = None
+    ) -> Iterator[Answer]:
         """Ask for a file; its body can be read until the context ends.
 
         Args:
             url: An HTTP or `file://` address.
             known: The file at hand, if any; the answer says whether it has changed.
+            guard: Lets another thread end the request.
 
         Raises:
             NotPublishedError: The file does not exist.
@@ -174,13 +177,13 @@ class Source:
             TransientError: The source is busy, or the connection broke.
         """
         etag, last_modified = (known.etag, known.last_modified) if known else ("", "")
-        timeout = self.connect_timeout, self.read_timeout
-        with _open_file(url, etag) if _is_local(url) else open_http(url, etag, last_modified, timeout) as answer:
+        if is_local(url):
+            opened = _open_file(url, etag)
+        else:
+            timeout = self.connect_timeout, self.read_timeout
+            opened = open_http(url, etag, last_modified, timeout, guard or ConnectionGuard())
+        with opened as answer:
             yield answer
-
-
-def _is_local(url: str) -> bool:
-    return urlsplit(url).scheme == "file"
 
 
 @contextlib.contextmanager

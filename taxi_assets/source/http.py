@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
-import functools
 import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
-from urllib.parse import urljoin, urlsplit
+from typing import Any
 
 import requests
 import urllib3
 
 from taxi_assets.errors import NotPublishedError, PermanentError, TransientError
-from taxi_assets.source.addresses import is_internal, without_secrets
-from taxi_assets.source.inspection import SNIFF_BYTES, is_html
+from taxi_assets.source.guard import ConnectionGuard
+from taxi_assets.source.inspection import is_html
 
 BLOCK_BYTES = 1 << 18
+_START_BYTES = 1 << 13
+"""Bytes of the first block, which a probe reads; a small one, because a slow source takes long to send it."""
 
 _ERROR_BODY_BYTES = 1 << 14
 _ABSENT_CODE = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<Error\b.*?<Code>(AccessDenied|NoSuchKey)</Code>", re.DOTALL)
@@ -63,7 +64,9 @@ class BlockedError(TransientError):
 
 
 @contextlib.contextmanager
-def open_http(url: str, etag: str, last_modified: str, timeout: tuple[float, float]) -> Iterator[Answer]:
+def open_http(
+    url: str, etag: str, last_modified: str, timeout: tuple[float, float], guard: ConnectionGuard
+) -> Iterator[Answer]:
     """Ask for a file; its body can be read until the context ends.
 
     Args:
@@ -71,6 +74,7 @@ def open_http(url: str, etag: str, last_modified: str, timeout: tuple[float, flo
         etag: `ETag` of the file at hand, if any.
         last_modified: `Last-Modified` of the file at hand, if any; sent only without `etag`.
         timeout: Seconds to wait for a connection, and for the next bytes.
+        guard: Guards the connections.
 
     Raises:
         NotPublishedError: The file does not exist.
@@ -83,10 +87,10 @@ def open_http(url: str, etag: str, last_modified: str, timeout: tuple[float, flo
         headers["If-None-Match"] = etag
     elif last_modified:
         headers["If-Modified-Since"] = last_modified
-    refuse = functools.partial(_refuse_internal_redirect, url)
     with (
         _map_connection_errors(),
-        requests.get(url, headers=headers, stream=True, timeout=timeout, hooks={"response": refuse}) as response,
+        guard.session(url) as session,
+        session.get(url, headers=headers, stream=True, timeout=timeout) as response,
     ):
         _raise_for_status(response)
         yield Answer(
@@ -94,9 +98,18 @@ def open_http(url: str, etag: str, last_modified: str, timeout: tuple[float, flo
             etag=response.headers.get("ETag", ""),
             last_modified=response.headers.get("Last-Modified", ""),
             size=_parse_whole(response.headers.get("Content-Length", "")),
-            # raw, because requests would unpack a .csv.gz sent with Content-Encoding: gzip
-            blocks=_refuse_block_page(response.raw.stream(BLOCK_BYTES, decode_content=False)),
+            blocks=_read_body(response.raw),
         )
+
+
+def _read_body(raw: Any) -> Iterator[bytes]:
+    # raw, because requests would unpack a .csv.gz sent with Content-Encoding: gzip
+    start = raw.read(_START_BYTES, decode_content=False)
+    if is_html(start):
+        raise BlockedError("the source answers 200 OK with an HTML page in place of the file")
+    yield start
+    while block := raw.read(BLOCK_BYTES, decode_content=False):
+        yield block
 
 
 @contextlib.contextmanager
@@ -114,32 +127,22 @@ def _map_connection_errors() -> Iterator[None]:
     except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
         raise TransientError("the source did not answer in time", remedy=remedy) from error
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, ConnectionError) as error:
-        raise TransientError(f"the connection to the source broke: {_innermost(error)}", remedy=remedy) from error
+        raise TransientError(f"the connection to the source broke: {_reason(error)}", remedy=remedy) from error
 
 
-def _innermost(error: BaseException) -> str:
-    """Return the innermost reason of a chain of connection errors; the outer ones bury it in addresses."""
+def _reason(error: BaseException) -> str:
+    """Return the innermost reason of a chain of connection errors, but nothing that the other side sent."""
     while error.__context__ is not None:
         error = error.__context__
-    return str(error) or type(error).__name__
-
-
-def _refuse_block_page(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    first = b""
-    for block in blocks:
-        first += block
-        if len(first) >= SNIFF_BYTES:
-            break
-    if is_html(first):
-        raise BlockedError("the source answers 200 OK with an HTML page in place of the file")
-    if first:
-        yield first
-    yield from blocks
+    if isinstance(error, (OSError, urllib3.exceptions.IncompleteRead)):
+        return str(error) or type(error).__name__
+    return type(error).__name__
 
 
 def _raise_for_status(response: requests.Response) -> None:
     status = response.status_code
-    text = f"the source answers {status} {response.reason or ''}".rstrip()
+    phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
+    text = f"the source answers {status} {phrase}".rstrip()
     if status in _ABSENT:
         raise NotPublishedError(text)
     if status == HTTPStatus.FORBIDDEN:
@@ -153,32 +156,6 @@ def _raise_for_status(response: requests.Response) -> None:
         raise error
     if status not in (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED):
         raise PermanentError(text, remedy="check the address in a browser")
-
-
-def _refuse_internal_redirect(asked: str, response: requests.Response, **_: object) -> None:
-    """Keep a source on the internet from sending this machine to an address behind its firewall.
-
-    Args:
-        asked: The address in the settings. If it is internal itself, it may redirect anywhere.
-        response: The answer, a redirect or not.
-
-    Raises:
-        PermanentError: The redirect leads to a private, local or otherwise not public address, or is no web address.
-    """
-    if not response.is_redirect:
-        return
-    remedy = "check the address in a browser; if it is right, put the one that it redirects to into the settings"
-    try:
-        to = urljoin(response.url, response.headers["Location"])
-        allowed = urlsplit(to).scheme in ("http", "https") and (
-            is_internal(urlsplit(asked).hostname or "") or not is_internal(urlsplit(to).hostname or "")
-        )
-    except ValueError:
-        raise PermanentError("the source redirects to an invalid address", remedy=remedy) from None
-    if not allowed:
-        raise PermanentError(
-            f"the source redirects to {without_secrets(to)}, which is not on the internet", remedy=remedy
-        )
 
 
 def _parse_retry_after(text: str) -> float:

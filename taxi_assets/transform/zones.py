@@ -113,8 +113,7 @@ def parse_zones(content: bytes) -> tuple[pa.Table, tuple[str, ...]]:
     positions = {fold(name): position for position, name in reversed(list(enumerate(header)))}
     missing = [column.name for column in ZONE_COLUMNS if column.required and fold(column.name) not in positions]
     if missing:
-        first = ",".join(header)[:60]
-        raise NotAZoneLookupError(f"not the zone lookup: its first line lacks {', '.join(missing)}: {first!r}")
+        raise NotAZoneLookupError(f"not the zone lookup: its first line lacks {', '.join(missing)}")
     for number, row in enumerate(rows, 1):
         if len(row) != len(header):
             raise NotAZoneLookupError(

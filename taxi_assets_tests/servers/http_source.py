@@ -116,6 +116,54 @@ def status(code: int, content: bytes = b"", **headers: str) -> Answer:
     return lambda handler: handler.answer(code, content, **headers)
 
 
+def absent(code: str = "AccessDenied") -> Answer:
+    """Answer as S3 does for a file that it does not have: `AccessDenied` where the bucket may not be listed."""
+    return status(403, f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code></Error>'.encode())
+
+
+def drip(content: bytes, seconds: float, *, head: bytes = b"") -> Answer:
+    """Send an answer byte by byte with a pause after each, from its first header on if `head` is given."""
+
+    def answer(handler: Handler) -> None:
+        handler.close_connection = True
+        if not head:
+            handler.begin(200, len(content))
+        with contextlib.suppress(OSError):
+            for position in range(len(head + content)):
+                handler.wfile.write((head + content)[position : position + 1])
+                handler.wfile.flush()
+                time.sleep(seconds)
+
+    return answer
+
+
+def chunked(content: bytes, **headers: str) -> Answer:
+    """Send a file without its length, in chunks."""
+
+    def answer(handler: Handler) -> None:
+        handler.send_response(200)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        for start in range(0, len(content), 5000):
+            piece = content[start : start + 5000]
+            handler.send(b"%x\r\n%b\r\n" % (len(piece), piece))
+        handler.send(b"0\r\n\r\n")
+
+    return answer
+
+
+def raw(content: bytes) -> Answer:
+    """Send bytes that need not be HTTP."""
+
+    def answer(handler: Handler) -> None:
+        handler.send(content)
+        handler.close_connection = True
+
+    return answer
+
+
 def unvalidated(content: bytes, **validators: str) -> Answer:
     """Answer with a file that has only these of the validators ETag and Last_Modified."""
     return lambda handler: handler.answer(200, content, **validators)
@@ -161,11 +209,11 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def http_source() -> Iterator[HttpSource]:
+def http_source(host: str = "127.0.0.1") -> Iterator[HttpSource]:
     """Run a server while the block lasts."""
     site = HttpSource()
-    server = _Server(("127.0.0.1", 0), type("Handler", (Handler,), {"site": site}))
-    site.url = f"http://127.0.0.1:{server.server_port}"
+    server = _Server((host, 0), type("Handler", (Handler,), {"site": site}))
+    site.url = f"http://{host}:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

@@ -24,6 +24,7 @@ from taxi_assets.storage.staging.local import StagingArea
 from taxi_assets_tests.servers.http_source import (
     Answer,
     HttpSource,
+    absent,
     broken,
     http_source,
     redirect,
@@ -36,10 +37,6 @@ from taxi_assets_tests.transform.landing import TRIP, csv
 JANUARY = Month(2021, 1)
 CSV_PATH, PARQUET_PATH = "/csv/yellow-2021-01.csv.gz", "/trip-data/yellow-2021-01.parquet"
 CONTENT = gzip.compress(csv([TRIP] * 5000), compresslevel=0)
-ACCESS_DENIED, NO_SUCH_KEY = (
-    status(403, f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code></Error>'.encode())
-    for code in ("AccessDenied", "NoSuchKey")
-)
 HTML = b"<!DOCTYPE html><html><body>maintenance, back soon</body></html>"
 
 
@@ -152,7 +149,9 @@ def test_where_the_csv_source_has_no_such_month_parquet_is_taken_and_asked_for_a
     assert source(site, "parquet").fetch("yellow", JANUARY, staging) == (raw, False)
 
 
-@pytest.mark.parametrize("answer", [status(404), ACCESS_DENIED, NO_SUCH_KEY], ids=["404", "AccessDenied", "NoSuchKey"])
+@pytest.mark.parametrize(
+    "answer", [status(404), absent(), absent("NoSuchKey")], ids=["404", "AccessDenied", "NoSuchKey"]
+)
 @pytest.mark.parametrize(
     ("today", "error", "says"),
     [

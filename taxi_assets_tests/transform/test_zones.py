@@ -70,7 +70,7 @@ def test_line_ends_quotes_order_and_case_make_no_difference(content: bytes) -> N
         (b"<!DOCTYPE html><html>not here, sorry</html>", "its first line lacks LocationID, Borough, Zone"),
         (
             edition(as_is, header="OBJECTID,Shape_Leng,the_geom,x"),
-            "lacks LocationID, Borough, Zone: 'OBJECTID,Shape_Leng",
+            "its first line lacks LocationID, Borough, Zone",
         ),
         (edition(lambda rows: [*rows, rows[7]]), "zones that are there twice: 8"),
         (edition(lambda rows: rows[:99] + rows[100:]), "zones that are missing: 100"),
