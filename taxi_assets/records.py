@@ -99,6 +99,8 @@ class RawFile(MonthRecord):
         source_url: Where it came from.
         etag: The source's `ETag`, empty if it sent none.
         last_modified: The source's `Last-Modified`, empty if it sent none.
+        refetches: Downloads of these same bytes under new validators.
+        previous_rows: Data lines or rows of the file that this one replaced, None if there was none.
     """
 
     format: str
@@ -107,6 +109,8 @@ class RawFile(MonthRecord):
     source_url: str
     etag: str = ""
     last_modified: str = ""
+    refetches: int = 0
+    previous_rows: int | None = None
 
 
 @dataclass(frozen=True)

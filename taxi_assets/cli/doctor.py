@@ -117,7 +117,7 @@ def _settings() -> tuple[Settings, list[SettingError]]:
 
 def _given(settings: Settings) -> str:
     """Say what is set, and what is nearly."""
-    from taxi_assets.source.client import without_secrets
+    from taxi_assets.source.addresses import without_secrets
 
     fields = {variable(field.name): field for field in dataclasses.fields(Settings)}
     given = {name: os.environ[name] for name in fields if os.environ.get(name, "").strip()}
@@ -198,7 +198,7 @@ def _source(settings: Settings) -> str:
     from taxi_assets.partitions import last_month
     from taxi_assets.resources import SourceResource
     from taxi_assets.source.availability import probe
-    from taxi_assets.source.client import without_secrets
+    from taxi_assets.source.addresses import without_secrets
 
     dataset = DATASETS["yellow"]
     month = last_month(dataset)

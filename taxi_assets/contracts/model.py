@@ -108,6 +108,7 @@ class Dataset:
         first_month: The first month TLC published.
         columns: The columns of the table as TLC names them today, without `source_month`.
         dictionary: TLC's data dictionary from which names and descriptions come.
+        preferred_format: The format that `TAXI_SOURCE=auto` asks for first, because it is the more complete one.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Dataset:
     first_month: Month
     columns: tuple[Column, ...]
     dictionary: str
+    preferred_format: Literal["csv", "parquet"] = "csv"
 
     @property
     def table(self) -> str:

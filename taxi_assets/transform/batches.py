@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from taxi_assets.source.inspection import BOM, LineCounter, text_blocks
+from taxi_assets.source.streams import BOM, LineCounter, text_blocks
 from taxi_assets.transform.values import is_present, is_text, within
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
