@@ -1,7 +1,7 @@
-"""What TLC publishes: datasets, columns, names by era, codes. Knows no Dagster and does no I/O.
+"""What TLC publishes: datasets, columns, the names they had over the years, codes. No Dagster, no I/O.
 
-Everything that depends on a column is generated from here: the cleaning SQL, the Arrow, DuckDB, BigQuery and
-Postgres schemas, the column metadata in the UI and the data dictionary.
+Everything that depends on a column is generated from here: header mapping and value parsing, the Arrow, DuckDB,
+BigQuery and Postgres schemas, the column metadata in the UI and the data dictionary.
 """
 
 from taxi_assets.contracts.fhv import FHV

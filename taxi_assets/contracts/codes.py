@@ -1,4 +1,4 @@
-"""Codes that several datasets share: their meaning today, and the texts that older files used for them.
+"""Codes: what they mean today, and the texts that older files used for them.
 
 Sources: TLC's data dictionaries for yellow and green trips (18 March 2025) for the labels; the values found in TLC's
 files of 2009-2014 for the texts.

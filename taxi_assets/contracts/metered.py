@@ -1,6 +1,6 @@
-"""Columns that yellow and green taxis have in common, because both have a meter.
+"""Columns that yellow and green taxis share, because both have a meter.
 
-A column belongs here if both dictionaries describe it in the same words; the datasets order them and add their own.
+A column belongs here if both dictionaries describe it alike; each dataset orders them and adds its own.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""The words a contract is written in: `Column` and `Dataset`.
+"""What contracts are made of: `Column` and `Dataset`.
 
-Here belongs what is true of any published dataset. What a certain dataset contains stands in the module of its name;
-how a contract becomes SQL or a schema stands in `schemas` and in `taxi_assets.trips`.
+Each dataset's contract is in the module of its name; `schemas` turns a contract into each store's schema.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ Role = Literal[
 
 STRAY_NAMES = frozenset({"", "__index_level_0__", "unnamed: 0"})
 """Header names that a program left behind, in folded form: TLC's yellow Parquet of 2010-02 and 2010-03 carries pandas'
-`__index_level_0__`. They hold row numbers, not facts of a trip, and are read past."""
+`__index_level_0__`. They hold row numbers, nothing about a trip, and are ignored."""
 
 
 def fold(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Which column of a file is which column of the contract: by the header's names, never by the month alone."""
+"""Map a file's header to the contract: by its names, never by the month alone."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from taxi_assets.months import Month
 
 
 class UnknownHeaderError(PermanentError):
-    """The header is of no era of the dataset."""
+    """The header lacks a column that every file of the dataset has."""
 
 
 @dataclass(frozen=True)
 class SourceColumn:
-    """A column as the file has it.
+    """A column of a file.
 
     Attributes:
-        position: Counted from 0.
-        name: As published.
+        position: Its position, counted from 0.
+        name: Its name as published.
     """
 
     position: int
@@ -29,17 +29,16 @@ class SourceColumn:
 
 @dataclass(frozen=True)
 class ColumnMapping:
-    """How a file's columns serve a contract.
+    """Which columns of a file become which columns of the contract.
 
     Attributes:
-        sources: For each column of the contract that the file has, where its value stands, the preferred first.
-        width: Number of columns that the header names.
-        unknown: Columns that the contract does not know.
-        absent: Names of columns that the contract expects in the month and the file does not have.
+        sources: Each column of the contract that the file has, with the file's columns that hold it, the preferred
+            first.
+        unknown: The file's columns that the contract does not know.
+        absent: Names of columns that the contract expects in the month and the file lacks.
     """
 
     sources: tuple[tuple[Column, tuple[SourceColumn, ...]], ...]
-    width: int
     unknown: tuple[SourceColumn, ...]
     absent: tuple[str, ...]
 
@@ -49,12 +48,12 @@ def map_header(dataset: Dataset, month: Month, columns: Sequence[SourceColumn], 
 
     Args:
         dataset: The contract.
-        month: The month whose file it is; says which columns are expected.
+        month: The month whose file it is; it decides which columns are expected.
         columns: The file's columns in order.
-        where: Dataset, month and file, for the error.
+        location: Dataset, month and file, for the error.
 
     Raises:
-        UnknownHeaderError: A column is missing that every era of the dataset has.
+        UnknownHeaderError: A column is missing that every file of the dataset has.
     """
     by_name: dict[str, list[SourceColumn]] = {}
     for column in columns:
@@ -70,10 +69,10 @@ def map_header(dataset: Dataset, month: Month, columns: Sequence[SourceColumn], 
     if missing:
         new = ", ".join(column.name for column in unknown) or "none"
         raise UnknownHeaderError(
-            f"the header is of no era of {dataset.name}: it lacks {', '.join(missing)}; names that are new: {new}",
+            f"unrecognized {dataset.name} header: it lacks {', '.join(missing)}; unknown names: {new}",
             location=location,
-            remedy=f"check that the file is {dataset.name}'s; if TLC renamed a column, add the name to the aliases in "
+            remedy=f"check that this is a {dataset.name} file; if TLC renamed a column, add the name to its aliases in "
             f"taxi_assets/contracts/{dataset.name}.py",
         )
     absent = tuple(c.name for c in dataset.columns if c.expected_in(month) and c.name not in have)
-    return ColumnMapping(tuple(sources), len(columns), unknown, absent)
+    return ColumnMapping(tuple(sources), unknown, absent)

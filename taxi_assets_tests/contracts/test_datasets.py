@@ -159,7 +159,7 @@ def test_a_new_dataset_takes_a_contract_and_nothing_else(tmp_path: Path) -> None
         ({"codes": {"x": "y"}}, True),
     ],
 )
-def test_the_recipe_changes_when_a_file_would_be_read_differently_and_only_then(
+def test_the_transform_version_changes_when_a_file_would_be_read_differently_and_only_then(
     change: dict[str, object], differs: bool
 ) -> None:
     first, *others = BOATS.columns

@@ -1,4 +1,4 @@
-"""Each store's schema is the contract's, in that store's words."""
+"""Each store's schema is the contract's, in that store's types."""
 
 from __future__ import annotations
 

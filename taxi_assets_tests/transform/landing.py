@@ -1,4 +1,4 @@
-"""Lands a file's bytes as a test needs it: through the source, the door and the cleaning, into a folder of the test."""
+"""Lands a file's bytes for a test: through source, inspection and cleaning, into a folder of the test."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TRIP = "1,2021-01-05 08:00:00,2021-01-05 08:10:00,2,2.1,1,N,161,162,1,9.5,0,0.5,
 
 @dataclass(frozen=True)
 class Landed:
-    """A month that went all the way to the cleaned shelf."""
+    """A month that was cleaned."""
 
     raw: RawFile
     cleaned: CleanedFile
@@ -87,7 +87,7 @@ def csv(lines: Sequence[str], *, header: str = YELLOW_2019, end: str = "\r\n") -
 
 
 def trip(**changed: object) -> str:
-    """Return a trip in yellow's layout of 2019, with some fields changed."""
+    """Return a trip under yellow's header of 2019, with some fields changed."""
     fields = dict(zip(YELLOW_2019.split(","), TRIP.split(","), strict=True))
     assert changed.keys() <= fields.keys()
     return ",".join(str(value) for value in (fields | changed).values())

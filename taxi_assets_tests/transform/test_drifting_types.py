@@ -161,7 +161,7 @@ def test_a_made_up_change_of_2026_lands_and_its_new_columns_are_named(tmp_path: 
 
 
 def test_parquet_without_a_required_column_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnknownHeaderError, match="it lacks payment_type; names that are new: PaymentType"):
+    with pytest.raises(UnknownHeaderError, match="it lacks payment_type; unknown names: PaymentType"):
         land(published().rename_columns({"payment_type": "PaymentType"}), tmp_path, month=JANUARY)
 
 

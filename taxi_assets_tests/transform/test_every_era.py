@@ -31,7 +31,7 @@ def test_each_value_of_each_era_is_the_one_that_is_read_by_hand(era: Era, tmp_pa
 
 
 @pytest.mark.parametrize("era", ERAS, ids=str)
-def test_an_era_is_recognised_by_its_header_in_any_order_and_case(era: Era, tmp_path: Path) -> None:
+def test_a_header_is_mapped_in_any_order_and_case(era: Era, tmp_path: Path) -> None:
     lines = [row.split(",") for row in (era.header, *era.rows)]
     width = len(lines[0])
     shuffled = "".join(
