@@ -125,6 +125,7 @@ class CleanedFile(MonthRecord):
         transform_version: Identifies contract, parser and rules; the same source and version give the same bytes.
         unknown_columns: Columns of the source that the contract does not know, with the number of their values.
         absent_columns: Columns expected in this month that the source lacks.
+        accepted_drift: Absent and unknown columns that look like a renamed one, and that somebody has accepted.
         anomalies: Rows that look wrong and are kept, counted by kind.
         trips_per_day: Trips that began on each day of the month, the first of the month first.
     """
@@ -141,6 +142,7 @@ class CleanedFile(MonthRecord):
     rejects_file: str = ""
     unknown_columns: dict[str, int] = field(default_factory=dict, hash=False)
     absent_columns: tuple[str, ...] = ()
+    accepted_drift: tuple[str, ...] = ()
     anomalies: dict[str, int] = field(default_factory=dict, hash=False)
     trips_per_day: tuple[int, ...] = ()
 

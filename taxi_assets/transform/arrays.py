@@ -28,6 +28,11 @@ def constants(values: Sequence[float], kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(plain), [None, pa.py_buffer(plain)])
 
 
+def row_numbers(first: int, rows: int) -> pa.Array:
+    """Return consecutive numbers."""
+    return pa.Array.from_buffers(pa.int64(), rows, [None, pa.py_buffer(np.arange(first, first + rows, dtype=np.int64))])
+
+
 def null(kind: pa.DataType) -> pa.Scalar:
     """Return a NULL."""
     return pa.nulls(1, kind)[0]

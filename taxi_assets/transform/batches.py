@@ -23,16 +23,21 @@ class RowBatch:
     """Consecutive rows of a file.
 
     Attributes:
-        rows: Number of rows.
+        numbers: Each row's number in the file, from 1; damaged lines have numbers too, and leave gaps.
         columns: Their values as published, by the column's position in the file.
         locate: Returns the line number and raw text of a row, counted from 0.
         damaged: Lines in this part of the file that are not rows at all.
     """
 
-    rows: int
+    numbers: pa.Array
     columns: list[pa.Array]
     locate: Callable[[int], tuple[int, str]]
     damaged: list[Reject] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.numbers)
 
 
 def display_text(column: pa.Array, row: int) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from taxi_assets.records import CleanedFile, RawFile
 from taxi_assets.storage.staging.local import StagingArea, sha256_of
 from taxi_assets.transform import parquet_writer, values
 from taxi_assets.transform.cleaner import Cleaner
+from taxi_assets.transform.header import check_drift
 from taxi_assets.transform.rules import CleaningRules
 
 
@@ -30,15 +31,28 @@ def transform_version(dataset: Dataset, rules: CleaningRules) -> str:
 
 
 def clean_month(
-    dataset: Dataset, raw: RawFile, staging: StagingArea, *, rules: CleaningRules | None = None
+    dataset: Dataset,
+    raw: RawFile,
+    staging: StagingArea,
+    *,
+    rules: CleaningRules | None = None,
+    accepted_drift: Collection[str] = (),
 ) -> tuple[CleanedFile, bool]:
     """Clean a raw month into the staging area, unless this version of the transform cleaned the same file before.
+
+    Args:
+        dataset: The contract.
+        raw: The month as published.
+        staging: Where it is, and where the cleaned month goes.
+        rules: What to fill and drop; by default nothing.
+        accepted_drift: Names of absent or unknown columns that somebody has looked at, see `check_drift`.
 
     Returns:
         The month's record, and whether it is new.
 
     Raises:
-        PermanentError: The header is not one of the dataset's, the file is damaged, or the ledger does not add up.
+        PermanentError: The file is damaged or another month's, its header is not one of the dataset's or has a renamed
+            column, or the ledger does not add up.
     """
     rules = rules or CleaningRules()
     version = transform_version(dataset, rules)
@@ -55,14 +69,17 @@ def clean_month(
             cleaner = Cleaner(dataset, raw, staging.path(raw.file), rules, location)
             cleaner.write(cleaned, rejects, metadata)
         _check_ledger(cleaner, raw, location)
-        record = _record(dataset, raw, cleaner, cleaned, version)
+        accepted = check_drift(dataset, cleaner.mapping.absent, cleaner.unknown_columns, accepted_drift, location)
+        record = _record(dataset, raw, cleaner, cleaned, version, accepted)
         pa.default_memory_pool().release_unused()  # 100 MiB, which DuckDB needs when the table is loaded
         files = {record.file: cleaned} | ({record.rejects_file: rejects} if cleaner.rejected else {})
         staging.commit("cleaned", record, files)
     return record, True
 
 
-def _record(dataset: Dataset, raw: RawFile, cleaner: Cleaner, path: Path, version: str) -> CleanedFile:
+def _record(
+    dataset: Dataset, raw: RawFile, cleaner: Cleaner, path: Path, version: str, accepted: tuple[str, ...]
+) -> CleanedFile:
     sha256 = sha256_of(path)
     stem = f"cleaned/{dataset.name}/{dataset.file_stem(raw.month)}.{sha256[:8]}"
     return CleanedFile(
@@ -83,6 +100,7 @@ def _record(dataset: Dataset, raw: RawFile, cleaner: Cleaner, path: Path, versio
         rejects_file=f"{stem}.rejects.parquet" if cleaner.rejected else "",
         unknown_columns=cleaner.unknown_columns,
         absent_columns=cleaner.mapping.absent,
+        accepted_drift=accepted,
         anomalies=dict(cleaner.anomalies.counts),
         trips_per_day=cleaner.days.counts,
     )

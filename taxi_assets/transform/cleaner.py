@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from taxi_assets.contracts.model import SOURCE_MONTH, Column, Dataset
+from taxi_assets.contracts.model import SOURCE_MONTH, SOURCE_ROW, Column, Dataset
 from taxi_assets.contracts.schemas import arrow_schema, arrow_type
 from taxi_assets.errors import PermanentError
 from taxi_assets.records import RawFile
@@ -45,7 +45,7 @@ class Cleaner:
         if self._file.names is None:
             raise PermanentError("the header cannot be read", location=location, remedy="look at the file's first line")
         header = [SourceColumn(position, name) for position, name in enumerate(self._file.names)]
-        self.mapping = map_header(dataset, raw.month, header, location)
+        self.mapping = map_header(dataset, raw.month, header, location, raw.format)
         self.cleaned = self.dropped = self.rejected = self.filled = 0
         self.anomalies = AnomalyCounter(dataset, raw.month)
         self.days = DayCounter(dataset, raw.month)
@@ -68,7 +68,7 @@ class Cleaner:
                 columns, faults = parse_batch(self.mapping, batch)
                 rejected = [*batch.damaged, *faults.values()]
                 rejects_writer.add(sorted(rejected))
-                rows = self._apply_rules(_without(self._to_table(columns, batch.rows), faults))
+                rows = self._apply_rules(_without(self._to_table(columns, batch), faults))
                 writer.add(rows)
                 self.anomalies.add(rows)
                 self.days.add(rows)
@@ -78,11 +78,12 @@ class Cleaner:
                     present = arrays.is_present(batch.columns[column.position])
                     self._unknown[column.position] += pc.sum(present).as_py() or 0
 
-    def _to_table(self, columns: dict[str, pa.Array], rows: int) -> pa.RecordBatch:
+    def _to_table(self, columns: dict[str, pa.Array], batch: RowBatch) -> pa.RecordBatch:
         """Return the rows with all columns of the table."""
-        columns[SOURCE_MONTH.name] = pa.repeat(self._source_month, rows)
+        columns[SOURCE_ROW.name] = batch.numbers
+        columns[SOURCE_MONTH.name] = pa.repeat(self._source_month, batch.rows)
         ordered = [
-            columns[name] if name in columns else pa.nulls(rows, kind)
+            columns[name] if name in columns else pa.nulls(batch.rows, kind)
             for name, kind in zip(self._schema.names, self._schema.types, strict=True)
         ]
         return pa.RecordBatch.from_arrays(ordered, schema=self._schema)

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from taxi_assets.source.inspection import BOM, LineCounter, text_blocks
-from taxi_assets.transform.arrays import is_present, within
+from taxi_assets.transform.arrays import constants, is_present, row_numbers, within
 from taxi_assets.transform.batches import Reject, RowBatch
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
@@ -60,15 +60,15 @@ class CsvFile:
                 value of another type is given as text from that block on.
         """
         hints = {position: type_hints.get(position, TEXT) for position in range(self._width)}
-        number, header = 1, True
+        number, row, header = 1, 1, True
         for text in self._blocks():
             if header:
                 skipped, text = _split_header(text)
                 number, header = number + _count(skipped).ends, False
             counted = _count(text)
             if counted.lines:
-                yield from self._read(text, number, counted.lines, hints)
-            number += counted.ends
+                yield from self._read(text, number, row, counted.lines, hints)
+            number, row = number + counted.ends, row + counted.lines
 
     def _blocks(self) -> Iterator[bytes]:
         """Yield the file in blocks of about 1 MiB that end where a line ends."""
@@ -88,20 +88,22 @@ class CsvFile:
         if text := b"".join(held):
             yield text
 
-    def _read(self, text: bytes, first: int, rows: int, hints: dict[int, pa.DataType]) -> Iterator[RowBatch]:
-        """Yield the lines of a block that begins at line `first` and has `rows` lines that are not blank."""
+    def _read(self, text: bytes, first: int, row: int, rows: int, hints: dict[int, pa.DataType]) -> Iterator[RowBatch]:
+        """Yield a block of `rows` lines that are not blank; it begins at line `first` and data row `row`."""
         columns = self._parse(text, hints, rows)
         if columns:
-            yield RowBatch(rows, columns, _LineLocator(text, first).locate)
+            yield RowBatch(row_numbers(row, rows), columns, _LineLocator(text, first).locate)
             return
         lines = text.splitlines(keepends=True)
         if len(lines) <= _SMALL_BLOCK_LINES:
-            yield self._read_lines(lines, first)
+            yield self._read_lines(lines, first, row)
             return
         step = max(_SMALL_BLOCK_LINES, math.ceil(len(lines) / 16))
         for start in range(0, len(lines), step):
             part = b"".join(lines[start : start + step])
-            yield from self._read(part, first + start, _count(part).lines, hints)
+            lines_in_part = _count(part).lines
+            yield from self._read(part, first + start, row, lines_in_part, hints)
+            row += lines_in_part
 
     def _parse(self, text: bytes, hints: dict[int, pa.DataType], lines: int) -> list[pa.Array] | None:
         """Return the columns as Arrow parses them; None if Arrow did not take each line for a row of the width."""
@@ -125,10 +127,11 @@ class CsvFile:
         beyond = columns[len(self.names or ()) :]
         return None if any(pc.any(is_present(column)).as_py() for column in beyond) else columns
 
-    def _read_lines(self, lines: list[bytes], first: int) -> RowBatch:
+    def _read_lines(self, lines: list[bytes], first: int, row: int) -> RowBatch:
         """Read lines one by one; a line that is not a row is damaged."""
         width = len(self.names or ())
         rows: list[list[str]] = []
+        numbers: list[int] = []
         locations: list[tuple[int, str]] = []
         damaged: list[Reject] = []
         for number, end in enumerate(lines, first):
@@ -141,9 +144,11 @@ class CsvFile:
                 damaged.append(Reject(number, None, reason, raw_text))
             elif fields:
                 rows.append(fields[:width])
+                numbers.append(row)
                 locations.append((number, raw_text))
+            row += 1
         columns = [pa.array([row[n] for row in rows], pa.string()) for n in range(width)]
-        return RowBatch(len(rows), columns, locations.__getitem__, damaged)
+        return RowBatch(constants(numbers, pa.int64()), columns, locations.__getitem__, damaged)
 
 
 class _LineLocator:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from taxi_assets.contracts.model import STRAY_NAMES, Column, Dataset, fold
@@ -43,7 +43,9 @@ class ColumnMapping:
     absent: tuple[str, ...]
 
 
-def map_header(dataset: Dataset, month: Month, columns: Sequence[SourceColumn], location: str) -> ColumnMapping:
+def map_header(
+    dataset: Dataset, month: Month, columns: Sequence[SourceColumn], location: str, source_format: str = "csv"
+) -> ColumnMapping:
     """Match a file's columns with a dataset's contract.
 
     Args:
@@ -51,6 +53,7 @@ def map_header(dataset: Dataset, month: Month, columns: Sequence[SourceColumn], 
         month: The month whose file it is; it decides which columns are expected.
         columns: The file's columns in order.
         location: Dataset, month and file, for the error.
+        source_format: Format of the file; it decides too.
 
     Raises:
         UnknownHeaderError: A column is missing that every file of the dataset has.
@@ -74,5 +77,44 @@ def map_header(dataset: Dataset, month: Month, columns: Sequence[SourceColumn], 
             remedy=f"check that this is a {dataset.name} file; if TLC renamed a column, add the name to its aliases in "
             f"taxi_assets/contracts/{dataset.name}.py",
         )
-    absent = tuple(c.name for c in dataset.columns if c.expected_in(month) and c.name not in have)
+    absent = tuple(
+        column.name
+        for column in dataset.columns
+        if column.expected_in(month, source_format) and not have & {column.name, column.replaced_by}
+    )
     return ColumnMapping(tuple(sources), unknown, absent)
+
+
+def check_drift(
+    dataset: Dataset, absent: Sequence[str], unknown: Mapping[str, int], accepted: Collection[str], location: str
+) -> tuple[str, ...]:
+    """Refuse a file that lacks an expected column while it has values in an unknown one: probably a renamed column.
+
+    Args:
+        dataset: The contract.
+        absent: Columns that the month should have and lacks.
+        unknown: Columns that the contract does not know, with the number of their values.
+        accepted: Columns, absent or unknown, to which this does not apply; `column`, or `dataset.column`.
+        location: Dataset, month and file, for the error.
+
+    Returns:
+        The columns that only `accepted` let pass.
+
+    Raises:
+        UnknownHeaderError: A column may have been renamed.
+    """
+    suspects = {name: count for name, count in unknown.items() if count}
+    if not (absent and suspects):
+        return ()
+    pardoned = {fold(name.removeprefix(f"{dataset.name}.")) for name in accepted}
+    lost = [name for name in absent if fold(name) not in pardoned]
+    new = [f"{name} ({count:,} values)" for name, count in suspects.items() if fold(name) not in pardoned]
+    if lost and new:
+        names = ",".join(name for name in suspects if fold(name) not in pardoned)
+        raise UnknownHeaderError(
+            f"a column may have been renamed: expected {', '.join(lost)} and found unknown {', '.join(new)}",
+            location=location,
+            remedy=f"if it is the same column, add the name to its aliases in taxi_assets/contracts/{dataset.name}.py; "
+            f"if not, accept it with TAXI_ACCEPTED_DRIFT={names}",
+        )
+    return tuple(name for name in (*absent, *suspects) if fold(name) in pardoned)

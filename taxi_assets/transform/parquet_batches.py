@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from taxi_assets.transform.arrays import is_text
+from taxi_assets.transform.arrays import is_text, row_numbers
 from taxi_assets.transform.batches import RowBatch, display_text
 
 _BATCH_ROWS = 16_384
@@ -46,7 +46,8 @@ class ParquetFile:
             texts = [_normalize_text(column) for column in batch.columns]
             batch = pa.RecordBatch.from_arrays(texts, batch.schema.names)
             batch.validate(full=True)
-            yield RowBatch(batch.num_rows, batch.columns, _RowLocator(batch, first).locate)
+            numbers = row_numbers(first, batch.num_rows)
+            yield RowBatch(numbers, batch.columns, _RowLocator(batch, first).locate)
             first += batch.num_rows
 
 

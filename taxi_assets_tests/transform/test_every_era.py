@@ -18,7 +18,10 @@ def expected_rows(rows: list[dict[str, Any]], dataset: str, month: Month) -> lis
     """Give rows that were read by hand the columns that their era did not have."""
     columns = [column.name for column in DATASETS[dataset].columns]
     assert all(name in columns for row in rows for name in row)
-    return [dict.fromkeys(columns) | row | {"source_month": month.first_day} for row in rows]
+    return [
+        dict.fromkeys(columns) | row | {"source_row": number, "source_month": month.first_day}
+        for number, row in enumerate(rows, 1)
+    ]
 
 
 @pytest.mark.parametrize("era", ERAS, ids=str)
