@@ -19,7 +19,7 @@ from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, LakeObject, MonthRecord, TableMonth
 from taxi_assets.resources import StagingResource
 from taxi_assets.resources.gcp import CloudStorageResource, WarehouseResource
-from taxi_assets.storage.google.errors import lacking
+from taxi_assets.storage.google.errors import permission_error
 from taxi_assets.storage.lake.gcs import GcsLake
 from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
 from taxi_assets.transform import quality as results
@@ -53,8 +53,8 @@ class GcsLakeIOManager(MonthlyIOManager):
         Raises:
             PermanentError: It is not there, or lacks a permission.
         """
-        if absent := self.lake().look().lacking:
-            raise lacking(absent, f"bucket {self.bucket} (TAXI_GCS_BUCKET)")
+        if absent := self.lake().describe_bucket().missing_permissions:
+            raise permission_error(absent, f"bucket {self.bucket} (TAXI_GCS_BUCKET)")
 
     def lake(self) -> GcsLake:
         """Return the lake, the same one for the whole run: it keeps its connection and its token."""
@@ -104,9 +104,9 @@ class BigQueryIOManager(MonthlyIOManager):
             PermanentError: It is not so.
         """
         warehouse = self.warehouse()
-        warehouse.look()
-        bucket = self.lake.lake().look()
-        warehouse.check_bucket(self.lake.bucket, bucket.location, region=bucket.region)
+        warehouse.check_access()
+        bucket = self.lake.lake().describe_bucket()
+        warehouse.check_bucket(self.lake.bucket, bucket.location, is_region=bucket.is_region)
 
     def warehouse(self) -> BigQueryWarehouse:
         """Return the warehouse, the same one for the whole run."""
