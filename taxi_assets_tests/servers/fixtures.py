@@ -15,6 +15,7 @@ import pytest
 from taxi_assets_tests.servers import bigquery as bigquery_module
 from taxi_assets_tests.servers.credentials import TokenEndpoint
 from taxi_assets_tests.servers.gcs import gcs_server
+from taxi_assets_tests.servers.gcs_frontend import GcsFront
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,4 +79,6 @@ def bigquery(bigquery_session: BigQueryServer) -> Iterator[BigQueryServer]:
 def _as_new(front: Front) -> None:
     front.allow()
     front.asked.clear()
+    if isinstance(front, GcsFront):
+        front.upload_faults = []
     front.require_credentials = False

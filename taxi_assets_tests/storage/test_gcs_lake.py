@@ -17,7 +17,8 @@ from urllib3.util import connection
 
 from taxi_assets.errors import PermanentError, TransientError
 from taxi_assets.months import Month
-from taxi_assets.storage.lake.gcs import CHUNK, PARQUET, GcsLake
+from taxi_assets.storage.google.upload import CHUNK
+from taxi_assets.storage.lake.gcs import PARQUET, GcsLake
 from taxi_assets_tests.servers.credentials import TokenEndpoint
 from taxi_assets_tests.servers.gcs import GcsServer
 from taxi_assets_tests.servers.proxy import FaultyProxy, faulty_proxy

@@ -25,6 +25,7 @@ def is_busy(error: BaseException) -> bool:
     import urllib3
     from google.api_core import exceptions as api
     from google.auth import exceptions as auth
+    from google.cloud.storage import exceptions as storage_errors
 
     if isinstance(error, (api.RetryError, auth.TransportError)):
         cause = error.cause if isinstance(error, api.RetryError) else next(iter(error.args), None)
@@ -35,8 +36,12 @@ def is_busy(error: BaseException) -> bool:
         return False  # an untrusted certificate stays untrusted
     if isinstance(error, (ConnectionError, TimeoutError, http.client.HTTPException, urllib3.exceptions.HTTPError)):
         return True
+    if isinstance(error, requests.exceptions.JSONDecodeError):
+        return True  # an answer cut short, or a proxy's own page
     if isinstance(error, requests.RequestException):
         return not isinstance(error, ValueError)  # a malformed URL
+    if isinstance(error, storage_errors.DataCorruption):
+        return True
     response = getattr(error, "response", None)
     code = getattr(error, "code", None) or getattr(response, "status_code", None)
     return code in _BUSY_STATUS or reason_of(error) in _BUSY_REASONS
@@ -60,11 +65,14 @@ def mapped_errors(location: str, remedy: str = "") -> Iterator[None]:
         PermanentError: Asking again gives the same answer.
         TransientError: The service was busy or the link broke, `attempts` times.
     """
+    import http.client
+
     import requests
     import urllib3
     from google.api_core import exceptions as api
     from google.auth import exceptions as auth
     from google.cloud.exceptions import GoogleCloudError
+    from google.cloud.storage import exceptions as storage_errors
 
     try:
         yield
@@ -76,6 +84,9 @@ def mapped_errors(location: str, remedy: str = "") -> Iterator[None]:
         auth.GoogleAuthError,
         requests.RequestException,
         urllib3.exceptions.HTTPError,
+        http.client.HTTPException,
+        storage_errors.InvalidResponse,
+        storage_errors.DataCorruption,
         ConnectionError,
         TimeoutError,
     ) as error:

@@ -18,17 +18,14 @@ from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, LakeObject
 from taxi_assets.storage.google.access import GoogleAccess
 from taxi_assets.storage.google.buckets import BucketInfo, create_bucket, describe_bucket
-from taxi_assets.storage.google.errors import mapped_errors, message_of
+from taxi_assets.storage.google.errors import mapped_errors
+from taxi_assets.storage.google.upload import upload
 from taxi_assets.storage.lake.objects import footer, object_name, parse_object_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 PARQUET = "application/vnd.apache.parquet"
-CHUNK = 8 << 20
-"""Bytes after which the bucket confirms what it has: what a broken link costs, and what an upload holds in memory.
-Google advises at least 8 MiB: each chunk costs a round trip."""
-
 FOOTER_CHUNK = 1 << 20
 """Bytes read at a time to find an object's footer; the footers of TLC's months are smaller."""
 
@@ -187,19 +184,11 @@ class GcsLake:
     ) -> tuple[Any, bool]:
         from google.api_core import exceptions as api
 
-        blob = self._bucket.blob(name, chunk_size=CHUNK)
+        blob = self._bucket.blob(name)
         blob.metadata = ledger
-        blob.crc32c = crc32c  # the bucket computes its own, and refuses the object if they differ
+        blob.crc32c = crc32c
         try:
-            with path.open("rb") as file:
-                blob.upload_from_file(
-                    file,
-                    size=None,  # with a size, up to 8 MiB go in one request, and all of it again after a reset
-                    content_type=content_type,
-                    if_generation_match=replaces,
-                    checksum=None,
-                    **self.access.request_options,
-                )
+            upload(blob, path, self.access, content_type=content_type, if_generation_match=replaces)
         except api.PreconditionFailed:
             existing = self._get(name)
             if _has_bytes(existing, path, crc32c):  # another run's upload; or our own, and the answer was lost
@@ -209,20 +198,7 @@ class GcsLake:
                 location=f"gs://{self.bucket}/{name}",
                 remedy="run the month again when the other run has ended",
             ) from None
-        except api.BadRequest as error:
-            if "crc32c" not in message_of(error).lower():
-                raise
-            raise self._damaged(name, message_of(error)) from None
-        if blob.crc32c != crc32c:
-            raise self._damaged(name, f"crc32c {blob.crc32c}, not {crc32c}")
         return blob, True
-
-    def _damaged(self, name: str, message: str) -> TransientError:
-        return TransientError(
-            f"the bytes changed on their way to the bucket: {message}",
-            location=f"gs://{self.bucket}/{name}",
-            remedy="run the month again; if it fails again, look for a proxy or a disk that damages data",
-        )
 
     def _record(self, dataset: str, month: Month, blob: Any, *, changed: bool) -> LakeObject:
         return LakeObject(

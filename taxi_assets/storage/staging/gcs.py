@@ -14,7 +14,7 @@ from taxi_assets.errors import PermanentError, TransientError
 from taxi_assets.records import P
 from taxi_assets.storage.google.access import GoogleAccess
 from taxi_assets.storage.google.errors import mapped_errors
-from taxi_assets.storage.lake.gcs import CHUNK
+from taxi_assets.storage.google.upload import CHUNK, upload
 from taxi_assets.storage.staging.local import StagingArea, sha256_of
 
 
@@ -78,12 +78,12 @@ class GcsStagingArea(StagingArea):
             before = self._get(f"{stem}.json")
             for name, source in files.items():
                 # uploaded even if it is there: a run that sweeps removes only what it has seen
-                self._blob(name).upload_from_filename(source, checksum="crc32c", **self.access.request_options)
+                self._upload(name, source)
             generation = before.generation if before else 0
             try:
-                self._blob(f"{stem}.json").upload_from_string(
-                    record.to_json(), if_generation_match=generation, **self.access.request_options
-                )
+                with self.temporary(f"{record.sha256[:8]}.json") as draft:
+                    draft.write_text(record.to_json(), "utf-8")
+                    self._upload(f"{stem}.json", draft, generation)
             except api.PreconditionFailed:
                 if self._text(f"{stem}.json") != record.to_json():  # else ours, and the answer was lost
                     raise TransientError(
@@ -137,6 +137,10 @@ class GcsStagingArea(StagingArea):
     def _blob(self, name: str) -> Any:
         bucket, prefix = self._bucket_and_prefix
         return self._client.bucket(bucket).blob(f"{prefix}{name}", chunk_size=CHUNK)
+
+    def _upload(self, name: str, source: Path, replaces: int | None = None) -> None:
+        content_type = "application/json" if name.endswith(".json") else "application/octet-stream"
+        upload(self._blob(name), source, self.access, content_type=content_type, if_generation_match=replaces)
 
     def _get(self, name: str) -> Any:
         bucket, prefix = self._bucket_and_prefix
