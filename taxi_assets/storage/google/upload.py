@@ -112,18 +112,24 @@ class _Upload:
                 end = start + len(chunk)
                 self._request(f"bytes {start}-{end - 1}/{self.size}" if chunk else f"bytes */{self.size}", chunk)
                 if self.answer is None and self.confirmed <= start:
-                    raise _api_error(503, "Cloud Storage has not confirmed any byte of a chunk")
+                    raise _try_again("Cloud Storage has not confirmed any byte of a chunk")
 
     def _start_session(self) -> str:
-        return str(
-            self.blob.create_resumable_upload_session(
+        from google.api_core import exceptions as api
+
+        try:
+            url = self.blob.create_resumable_upload_session(
                 content_type=self.content_type,
                 size=self.size,
                 if_generation_match=self.replaces,
                 checksum=None,
                 **self.access.request_options,
             )
-        )
+        except api.GoogleAPICallError as error:
+            if error.code == 410:  # a 404 here is the bucket's
+                raise _session_lost(410) from None
+            raise
+        return str(url)
 
     def _request(self, content_range: str, chunk: bytes = b"") -> None:
         """Send a chunk, or ask for the upload's status, and note what is confirmed."""
@@ -139,7 +145,7 @@ class _Upload:
             self.furthest = max(self.furthest, self.confirmed)
         elif response.status_code in _SESSION_LOST:
             self.url = ""
-            raise _api_error(503, f"the upload session is lost (HTTP {response.status_code})")
+            raise _session_lost(response.status_code)
         else:
             raise api.from_http_response(response)
 
@@ -150,11 +156,14 @@ class _Upload:
             yield random.uniform(longest / 2, longest)  # noqa: S311 - jitter, no secret
 
 
-def _api_error(status: int, message: str) -> Exception:
-    """Return an error as if Cloud Storage had answered it."""
+def _session_lost(status: int) -> Exception:
+    return _try_again(f"the upload session is lost (HTTP {status})")
+
+
+def _try_again(message: str) -> Exception:
     from google.api_core import exceptions as api
 
-    error: Exception = api.from_http_status(status, message)
+    error: Exception = api.ServiceUnavailable(message)
     return error
 
 

@@ -91,7 +91,7 @@ def check_expiration(table: bigquery.Table, month: Month) -> None:
             f"the table drops months that are older than {days:g} days, and {month} is",
             location=f"{name}, partition expiration",
             remedy=f"ALTER TABLE `{name}` SET OPTIONS (partition_expiration_days = NULL), and the same with ALTER "
-            "SCHEMA and default_partition_expiration_days for its dataset; in BigQuery's sandbox, turn on billing first",
+            "SCHEMA and default_partition_expiration_days for its dataset; in a sandbox, turn on billing first",
         )
 
 
