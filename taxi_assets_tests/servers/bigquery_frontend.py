@@ -12,6 +12,8 @@ Each line names, in brackets, the page of Google's documentation that says so.
 - tables.patch and update add NULLABLE columns and relax REQUIRED ones; other changes answer 400
   [Modifying table schemas].
 - Labels are merged and a null removes one; ``If-Match`` answers 412 [Updating labels; REST: tables.patch].
+- A query job that BigQuery gives up ends with ``rateLimitExceeded``, ``jobBackendError`` and the like
+  [Error messages].
 - ``X-Server-Timeout`` is a number of seconds [System parameters].
 - ``numRows`` counts; ``table$YYYYMM`` can be counted and deleted [Managing partitioned table data].
 
@@ -60,17 +62,33 @@ class BigQueryFront(Front):
 
     Attributes:
         fail_loads: Messages with which loads fail, by destination, e.g. ``project:dataset.table$202101``.
+        fail_queries: Reason and message with which the next query jobs end, one each, e.g. ``rateLimitExceeded``.
+        needs_filter: Tables, ``dataset.table``, whose queries must name their partitions.
     """
 
     def __init__(self, backend_port: int, tokens: TokenEndpoint | None, gcs: GcsServer, work: Path) -> None:
         self.gcs = gcs
         self.fail_loads: dict[str, str] = {}
+        self.fail_queries: list[tuple[str, str]] = []
+        self.needs_filter: set[str] = set()
         self.work = work
         self._jobs: dict[tuple[str, str], LoadJob | str] = {}  # a query's entry is only its location
         self._jobs_lock = threading.Lock()
         self._engine = threading.Lock()
         self._partition_locks: dict[str, threading.Lock] = {}
         super().__init__(backend_port, tokens)
+
+    def reset(self) -> None:
+        """See `Front.reset`."""
+        super().reset()
+        self.fail_loads.clear()
+        self.fail_queries.clear()
+        self.needs_filter.clear()
+
+    def forget_jobs(self) -> None:
+        """Forgets every job, as BigQuery does after some six months; their identifiers may be used again."""
+        with self._jobs_lock:
+            self._jobs.clear()
 
     def backend(
         self, method: str, target: str, body: bytes | Iterable[bytes] = b"", headers: dict[str, str] | None = None
@@ -170,11 +188,21 @@ class BigQueryFront(Front):
             location = self._location_of_query(project, kind.get("query", ""), reference.get("location"))
             if not configuration.get("dryRun"):
                 self._claim(project, job_id, location)
+                if self.fail_queries:
+                    return self._failed_query(body, location, *self.fail_queries.pop(0))
             return self._run(request, body, project, location)
         job = LoadJob(self, project, job_id, reference.get("location"), configuration)
         self._claim(project, job_id, job)
         threading.Thread(target=job.run, daemon=True).start()
         return Reply.of(job.resource())
+
+    @staticmethod
+    def _failed_query(body: Json, location: str, reason: str, message: str) -> Reply:
+        """Answers with a job that has ended with an error."""
+        error = {"reason": reason, "message": message}
+        reference = {**body["jobReference"], "location": location}
+        status = {"state": "DONE", "errorResult": error, "errors": [error]}
+        return Reply.of({**body, "kind": "bigquery#job", "jobReference": reference, "status": status})
 
     def _claim(self, project: str, job_id: str, job: LoadJob | str) -> None:
         with self._jobs_lock:

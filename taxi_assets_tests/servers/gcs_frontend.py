@@ -94,6 +94,11 @@ class GcsFront(Front):
         self._object_locks: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
         super().__init__(backend_port, tokens)
 
+    def reset(self) -> None:
+        """See `Front.reset`."""
+        super().reset()
+        self.upload_faults.clear()
+
     def bucket_location(self, bucket: str) -> str | None:
         """Returns the bucket's location, e.g. "EU"; None when there is no such bucket."""
         return self._buckets[bucket]["location"] if bucket in self._buckets else None

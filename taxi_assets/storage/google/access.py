@@ -8,7 +8,8 @@ from __future__ import annotations
 import io
 import itertools
 import json
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,6 +81,12 @@ class GoogleAccess:
                 )(func, on_error)
 
         return Attempts(predicate=is_busy)
+
+    def waits(self) -> Iterator[float]:
+        """Yield the seconds to wait before each attempt after the first, with jitter."""
+        for attempt in range(self.attempts - 1):
+            longest = min(MAX_WAIT_SECONDS, self.first_wait * 2**attempt)
+            yield random.uniform(longest / 2, longest)  # noqa: S311 - no secret
 
     def storage(self) -> storage.Client:
         """Return a client of Cloud Storage.

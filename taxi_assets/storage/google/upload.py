@@ -10,18 +10,14 @@ See https://cloud.google.com/storage/docs/performing-resumable-uploads.
 from __future__ import annotations
 
 import base64
-import random
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from taxi_assets.errors import TransientError
-from taxi_assets.storage.google.access import MAX_WAIT_SECONDS, GoogleAccess
+from taxi_assets.storage.google.access import GoogleAccess
 from taxi_assets.storage.google.errors import is_busy, message_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 CHUNK = 8 << 20
 """Bytes after which the bucket confirms what it has: what a broken link costs, and what an upload holds in memory.
@@ -84,13 +80,13 @@ class _Upload:
 
     def run(self) -> dict[str, Any]:
         """Send the file; return the object's properties. The attempts count anew whenever the upload gets further."""
-        waits, reached = self._waits(), 0
+        waits, reached = self.access.waits(), 0
         while True:
             try:
                 self._step()
             except Exception as error:
                 if self.furthest > reached:
-                    waits, reached = self._waits(), self.furthest
+                    waits, reached = self.access.waits(), self.furthest
                 if not is_busy(error) or (wait := next(waits, None)) is None:
                     raise
                 time.sleep(wait)
@@ -148,12 +144,6 @@ class _Upload:
             raise _session_lost(response.status_code)
         else:
             raise api.from_http_response(response)
-
-    def _waits(self) -> Iterator[float]:
-        """Yield the seconds before each further attempt."""
-        for attempt in range(self.access.attempts - 1):
-            longest = min(MAX_WAIT_SECONDS, self.access.first_wait * 2**attempt)
-            yield random.uniform(longest / 2, longest)  # noqa: S311 - jitter, no secret
 
 
 def _session_lost(status: int) -> Exception:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.errors import PermanentError
 from taxi_assets.storage.google.access import LABELS, GoogleAccess
-from taxi_assets.storage.google.errors import different_locations, mapped_errors, permission_error
+from taxi_assets.storage.google.errors import different_locations, is_busy, mapped_errors, permission_error
 from taxi_assets.storage.warehouse.bigquery_tables import check_expiration, reconciled
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class BigQueryDataset:
                     location=self._setting,
                     remedy=f"set TAXI_BQ_LOCATION={self.location}, or TAXI_WAREHOUSE_SCHEMA to another dataset",
                 )
-            dry = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False)
+            dry = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False, labels=LABELS)
             self._client.query("SELECT 1", job_config=dry, retry=self.access.retry, job_retry=None)
 
     def check_bucket(self, bucket: str, bucket_location: str, *, is_region: bool) -> None:
@@ -125,12 +126,31 @@ class BigQueryDataset:
 
         return bigquery.DatasetReference(self.access.project, self.schema).table(table)
 
-    def _run_query(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+    def _run_query(
+        self, sql: str, parameters: Sequence[Any] = (), *, max_bytes: int | None = None, limit: int | None = None
+    ) -> Any:
+        """Run a query and return its rows; a job that BigQuery gives up is run again, up to `attempts` times.
+
+        `job_retry=None`, because the library's own retries jobs in silence for up to 40 minutes.
+        """
+        from google.api_core import exceptions as api
         from google.cloud import bigquery
 
-        config = bigquery.QueryJobConfig(query_parameters=list(parameters))
-        job = self._client.query(sql, job_config=config, location=self.location, retry=self.access.retry)
-        return job.result(retry=self.access.retry)
+        config = bigquery.QueryJobConfig(query_parameters=list(parameters), labels=LABELS)
+        if max_bytes is not None:
+            config.maximum_bytes_billed = max_bytes
+        waits = self.access.waits()
+        while True:
+            job = self._client.query(
+                sql, job_config=config, location=self.location, retry=self.access.retry, job_retry=None
+            )
+            try:
+                return job.result(retry=self.access.retry, job_retry=None, max_results=limit)
+            except api.GoogleAPICallError as error:
+                # a request was tried often enough by itself; only the job's own failure is worth another job
+                if job.error_result is None or not is_busy(error) or (wait := next(waits, None)) is None:
+                    raise
+                time.sleep(wait)
 
 
 def _can_load(bucket: str, dataset: str, *, is_region: bool) -> bool:
