@@ -60,7 +60,7 @@ def test_an_object_has_the_files_bytes_under_the_tutorials_name_and_carries_its_
     assert blob.metadata == {
         "dataset": "yellow", "month": "2021-01", "rows": "100", "sha256": cleaned.sha256, "recipe": "recipe-1",
         "source_url": "https://example.org/trips.csv.gz", "source_sha256": "ab" * 32, "source_rows": "103",
-        "dropped_rows": "1", "rejected_rows": "2",
+        "dropped_rows": "1", "rejected_rows": "2", "crc32c": blob.crc32c,
     }  # fmt: skip
     assert (stored.rows, stored.bytes, stored.changed) == (100, path.stat().st_size, True)
     assert stored.generation == str(blob.generation)
@@ -131,6 +131,47 @@ def test_an_object_that_something_else_put_is_found_by_its_footer_if_it_is_a_par
     with pytest.raises(PermanentError, match="not a readable Parquet file"):
         lake.find("yellow", JANUARY)
     assert lake.put(cleaned, path).changed
+
+
+def test_an_object_rewritten_with_other_bytes_is_not_taken_for_the_one_its_metadata_describe(
+    gcs: GcsServer, lake: GcsLake, tmp_path: Path
+) -> None:
+    stored = lake.put(*cleaned_month(tmp_path))
+    _, other = cleaned_month(tmp_path, seed=1)
+    blob = gcs.client().bucket(lake.bucket).get_blob("lake/data/yellow/yellow_tripdata_2021-01.parquet")
+    kept = dict(blob.metadata)
+    blob.upload_from_filename(other)
+    assert blob.metadata == kept
+    found = lake.find("yellow", JANUARY)
+    assert found is not None
+    assert found.sha256.startswith("crc32c-")
+    assert found.crc32c != stored.crc32c
+    assert found.source_sha256 == ""
+
+
+def test_metadata_that_someone_adds_to_an_object_stay_and_cost_no_further_request(
+    gcs: GcsServer, lake: GcsLake, tmp_path: Path
+) -> None:
+    cleaned, path = cleaned_month(tmp_path)
+    lake.put(cleaned, path)
+    blob = gcs.client().bucket(lake.bucket).get_blob("lake/data/yellow/yellow_tripdata_2021-01.parquet")
+    blob.metadata = blob.metadata | {"reviewed_by": "someone"}
+    blob.patch()
+    for source in (cleaned, dataclasses.replace(cleaned, source_sha256="cd" * 32)):
+        lake.put(source, path)
+        gcs.front.asked.clear()
+        assert not lake.put(source, path).changed
+        assert len(asked(gcs)) == 1
+    again = gcs.client().bucket(lake.bucket).get_blob(blob.name)  # the emulator's patch makes a new generation
+    assert again.metadata["reviewed_by"] == "someone"
+
+
+def test_one_odd_object_concerns_itself_only(lake: GcsLake, tmp_path: Path) -> None:
+    stored = lake.put(*cleaned_month(tmp_path))
+    for name in ("2018-13", "2018-00", "0000-01", "2018-1", "latest"):
+        (tmp_path / "x").write_bytes(b"x")
+        lake.put_file(f"data/yellow/yellow_tripdata_{name}.parquet", tmp_path / "x")
+    assert lake.versions("yellow") == {JANUARY: stored.generation}
 
 
 def test_the_versions_of_a_datasets_months_are_known_without_reading_them(

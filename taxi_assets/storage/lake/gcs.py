@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from taxi_assets.contracts.model import SOURCE_MONTH
 from taxi_assets.errors import PermanentError, TransientError
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, LakeObject
@@ -67,6 +68,7 @@ class GcsLake:
             "dropped_rows": str(cleaned.dropped_rows),
             "rejected_rows": str(cleaned.rejected_rows),
             "recipe": cleaned.transform_version,
+            "crc32c": crc32c,
         }
         name = self._full_name(object_name(cleaned.dataset, cleaned.month))
         with mapped_errors(f"{cleaned.dataset} {cleaned.month}, gs://{self.bucket}/{name}"):
@@ -86,32 +88,20 @@ class GcsLake:
     def find(self, dataset: str, month: Month) -> LakeObject | None:
         """See `Lake.find`; reads the object's metadata.
 
-        An object from elsewhere has none. Its rows come from its footer, and its `sha256` is `crc32c-` and the
-        checksum that Cloud Storage keeps: a true SHA-256 would take a download of the whole object.
+        An object from elsewhere has none, or those of other bytes. Its rows come from its footer, and its `sha256` is
+        `crc32c-` and the checksum that Cloud Storage keeps: a true SHA-256 would take a download of the whole object.
 
         Raises:
-            PermanentError: An object from elsewhere is no Parquet file.
+            PermanentError: An object from elsewhere is no Parquet file, or its rows are of another month.
         """
-        import pyarrow as pa
-
         name = self._full_name(object_name(dataset, month))
         location = f"{dataset} {month}, gs://{self.bucket}/{name}"
         with mapped_errors(location):
             blob = self._get(name)
             if blob is None:
                 return None
-            if not {"rows", "sha256"} <= set(blob.metadata or {}):
-                try:
-                    with blob.open("rb", chunk_size=FOOTER_CHUNK, **self.access.request_options) as file:
-                        rows = footer(file)[0]
-                except pa.ArrowInvalid as error:
-                    raise PermanentError(
-                        f"the object is not a readable Parquet file: {error}",
-                        location=location,
-                        remedy="put the month into the lake again, which replaces the object",
-                    ) from error
-                checksum = base64.b64decode(blob.crc32c).hex()
-                blob.metadata = {"rows": str(rows), "sha256": f"crc32c-{checksum}"}
+            if not self._is_ours(blob):
+                blob.metadata = self._inspect(blob, month, location)
         return self._record(dataset, month, blob, changed=False)
 
     def versions(self, dataset: str) -> dict[Month, str]:
@@ -169,13 +159,38 @@ class GcsLake:
     def _get(self, name: str) -> Any:
         return self._bucket.get_blob(name, **self.access.request_options)
 
+    @staticmethod
+    def _is_ours(blob: Any) -> bool:
+        """Whether an object's metadata are of its bytes; an earlier release did not note the CRC32C."""
+        metadata = blob.metadata or {}
+        return {"rows", "sha256"} <= set(metadata) and metadata.get("crc32c", blob.crc32c) == blob.crc32c
+
+    def _inspect(self, blob: Any, month: Month, location: str) -> dict[str, str]:
+        """Return what an object's own footer and checksum say, in the form of its metadata."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        remedy = "put the month into the lake again, which replaces the object"
+        try:
+            with blob.open("rb", chunk_size=FOOTER_CHUNK, **self.access.request_options) as file:
+                parquet = pq.read_metadata(file)
+        except pa.ArrowInvalid as error:
+            raise PermanentError(
+                f"the object is not a readable Parquet file: {error}", location=location, remedy=remedy
+            ) from error
+        if other := _months_of(parquet) - {month}:
+            raise PermanentError(
+                f"the object has rows of {', '.join(map(str, sorted(other)))}", location=location, remedy=remedy
+            )
+        return {"rows": str(parquet.num_rows), "sha256": f"crc32c-{base64.b64decode(blob.crc32c).hex()}"}
+
     def _put(self, name: str, path: Path, crc32c: str, ledger: dict[str, str], content_type: str) -> tuple[Any, bool]:
         """Give an object a file's bytes; return it, and whether it had to be uploaded."""
         existing = self._get(name)
         if not _has_bytes(existing, path, crc32c):
             return self._upload(name, path, crc32c, ledger, content_type, existing.generation if existing else 0)
-        if existing.metadata != ledger:
-            existing.metadata = ledger
+        if not ledger.items() <= (existing.metadata or {}).items():  # its owner may have added others
+            existing.metadata = (existing.metadata or {}) | ledger
             existing.patch(if_metageneration_match=existing.metageneration, **self.access.request_options)
         return existing, False
 
@@ -211,12 +226,24 @@ class GcsLake:
             source_sha256=blob.metadata.get("source_sha256", ""),
             transform_version=blob.metadata.get("recipe", ""),
             generation=str(blob.generation),
+            crc32c=blob.crc32c or "",
             changed=changed,
         )
 
 
 def _has_bytes(blob: Any, path: Path, crc32c: str) -> bool:
     return blob is not None and blob.crc32c == crc32c and int(blob.size) == path.stat().st_size
+
+
+def _months_of(parquet: Any) -> set[Month]:
+    """Return the first and the last month of a Parquet file's rows, by the statistics of `source_month`."""
+    found = set()
+    for number in range(parquet.num_row_groups):
+        group = parquet.row_group(number)
+        for column in (group.column(index) for index in range(group.num_columns)):
+            if column.path_in_schema == SOURCE_MONTH.name and column.statistics and column.statistics.has_min_max:
+                found |= {Month.of(column.statistics.min), Month.of(column.statistics.max)}
+    return found
 
 
 def _checksums(path: Path) -> tuple[str, str]:

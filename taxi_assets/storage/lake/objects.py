@@ -26,7 +26,12 @@ def object_name(dataset: str, month: Month) -> str:
 def parse_object_name(name: str) -> tuple[str, Month] | None:
     """Return dataset and month of an object's name, or None if it is not a month's."""
     match = _NAME.fullmatch(name)
-    return (match["dataset"], Month.parse(match["month"])) if match else None
+    if match is None:
+        return None
+    try:
+        return match["dataset"], Month.parse(match["month"])
+    except ValueError:  # as 2018-13
+        return None
 
 
 class Lake(Protocol):

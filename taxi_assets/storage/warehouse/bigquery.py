@@ -1,12 +1,13 @@
 """BigQuery: the warehouse of the gcp profile. BigQuery loads months from the bucket; no row passes this machine.
 
 A load job with WRITE_TRUNCATE into `table$YYYYMM` replaces one month as a whole or leaves it as it was, is free of
-charge, and needs no DML. How a job is started once stands in `bigquery_jobs`, what a table looks like in
-`bigquery_tables`, and what the place must be like in `bigquery_dataset`.
+charge. How a job is started once stands in `bigquery_jobs`, what was loaded in `bigquery_loads`, what a table looks
+like in `bigquery_tables`, and what the place must be like in `bigquery_dataset`.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 import uuid
 from collections.abc import Collection, Sequence
@@ -17,10 +18,13 @@ from taxi_assets.contracts.schemas import bigquery_fields
 from taxi_assets.errors import PermanentError
 from taxi_assets.months import Month
 from taxi_assets.records import LakeObject, TableMonth
+from taxi_assets.storage.google.access import LABELS
 from taxi_assets.storage.google.errors import mapped_errors
 from taxi_assets.storage.warehouse import bigquery_jobs as jobs
 from taxi_assets.storage.warehouse.bigquery_dataset import BigQueryDataset
+from taxi_assets.storage.warehouse.bigquery_loads import LOADS, MonthLoads
 from taxi_assets.storage.warehouse.bigquery_tables import check_expiration, ensure_table
+from taxi_assets.storage.warehouse.guard import check_replacement
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,31 +40,44 @@ class BigQueryWarehouse(BigQueryDataset):
     def replace_month(self, dataset: Dataset, stored: LakeObject) -> TableMonth:
         """Make the table hold, for the object's month, exactly the object's rows; do nothing if it already does.
 
-        The job's identifier derives from table, month and the object's generation. BigQuery takes an identifier once,
-        so a request that is sent twice, or by two runs, loads once. A failed job keeps its identifier too; the next
-        attempt has the next number.
-
         Raises:
-            PermanentError: The object or the table does not fit the contract, or the account lacks a permission; the
-                old month stays.
+            PermanentError: The object or the table does not fit the contract, the object would erase the month, or the
+                account lacks a permission; the old month stays.
             TransientError: BigQuery is busy or the link broke.
         """
-        name = f"{dataset.table}${stored.month.year}{stored.month.month:02}"
-        location = f"{dataset.name} {stored.month}, {stored.file} into {self.schema}.{name}"
+        partition = partition_of(dataset.table, stored.month)
+        location = f"{dataset.name} {stored.month}, {stored.file} into {self.schema}.{partition}"
         with mapped_errors(location):
             table = self.ensure_table(dataset)
             check_expiration(table, stored.month)
-            for number in range(1, MAX_LOAD_JOBS + 1):
-                job_id = f"{self.schema}-{name.replace('$', '-')}-{stored.generation}-{number}"
-                job, started = self._load_once(job_id, name, table.schema, stored)
-                if job is None:
-                    continue
-                failure = jobs.wait(job, self.access.retry)
-                rows = self._count(dataset.table, stored.month) if failure is None else 0
-                if failure is None and rows == stored.rows:
-                    return self._record(dataset, stored, rows, job, changed=started)
-                if started:  # an earlier run reported the failure of its own job
-                    raise jobs.load_error(job, failure, location) if failure else _wrong_rows(rows, stored, location)
+            rows = self._count_rows(partition)
+            load = self._loads.latest(dataset.table, [stored.month]).get(stored.month)
+            if load and (load.sha256, load.rows, rows) == (stored.sha256, stored.rows, stored.rows):
+                return self._record(dataset, stored, load.job, changed=False)
+            check_replacement(stored, rows, location)
+            job, changed = self._load(partition, table.schema, stored, location)
+            job_name = f"{self.access.project}:{self.location}.{job.job_id}"
+            self._loads.add(dataset.table, stored, job_name)
+            return self._record(dataset, stored, job_name, changed=changed, numbers=jobs.cost(job))
+
+    def _load(self, partition: str, schema: Sequence[Any], stored: LakeObject, location: str) -> tuple[Any, bool]:
+        """Load a month once; return the job that did it, and whether it was started here.
+
+        The job's identifier derives from table, month and the object's generation. BigQuery takes an identifier once,
+        so a request that is sent twice, or by two runs, loads once. A failed job keeps its identifier too; the next
+        attempt has the next number.
+        """
+        for number in range(1, MAX_LOAD_JOBS + 1):
+            job_id = f"{self.schema}-{partition.replace('$', '-')}-{stored.generation}-{number}"
+            job, started = self._load_once(job_id, partition, schema, stored)
+            if job is None:
+                continue
+            failure = jobs.wait(job, self.access.retry)
+            rows = self._count_rows(partition) if failure is None else 0
+            if failure is None and rows == stored.rows:
+                return job, started
+            if started:  # an earlier run reported the failure of its own job
+                raise jobs.load_error(job, failure, location) if failure else _wrong_rows(rows, stored, location)
         raise PermanentError(
             f"{MAX_LOAD_JOBS} load jobs of this object have failed, or are not this account's to see",
             location=location,
@@ -72,7 +89,7 @@ class BigQueryWarehouse(BigQueryDataset):
         from google.cloud import bigquery
 
         schema = [bigquery.SchemaField.from_api_repr(each) for each in bigquery_fields(columns)]
-        config = jobs.replace_config(schema, create=bigquery.CreateDisposition.CREATE_IF_NEEDED)
+        config = jobs.replace_config(schema, create=bigquery.CreateDisposition.CREATE_IF_NEEDED, labels=LABELS)
         location, job_id = f"{uri} into {self.schema}.{name}", f"{self.schema}-{name}-{uuid.uuid4().hex}"
         with mapped_errors(location):
             job, _ = jobs.start(
@@ -82,7 +99,7 @@ class BigQueryWarehouse(BigQueryDataset):
             failure = jobs.wait(job, self.access.retry)
             if failure is not None:
                 raise jobs.load_error(job, failure, location)
-            return self._query_number(f"SELECT COUNT(*) FROM {self._full_name(name)}")
+            return self._count_rows(name)
 
     def has_table(self, name: str) -> bool:
         """Return whether the schema has a table of that name."""
@@ -97,26 +114,23 @@ class BigQueryWarehouse(BigQueryDataset):
         return True
 
     def count_months(self, table: str, months: Collection[Month] | None = None) -> dict[Month, int]:
-        """Count the rows of each month of a table; empty if there is no table.
-
-        A count reads one column, 8 bytes a row, of the months asked for: a few cents for all of TLC's trips.
+        """Return the rows of each month of a table, by its metadata: no row is scanned. Empty if there is no table.
 
         Args:
             table: Name of the table.
             months: Months to count, by default all.
         """
-        from google.api_core import exceptions as api
         from google.cloud import bigquery
 
-        condition = "" if months is None else f"WHERE {SOURCE_MONTH.name} IN UNNEST(@months)"
-        sql = f"SELECT {SOURCE_MONTH.name}, COUNT(*) FROM {self._full_name(table)} {condition} GROUP BY 1 ORDER BY 1"
-        days = [] if months is None else [bigquery.ArrayQueryParameter("months", "DATE", [m.first_day for m in months])]
+        view = f"`{self.access.project}.{self.schema}.INFORMATION_SCHEMA.PARTITIONS`"
+        sql = f"SELECT partition_id, total_rows FROM {view} WHERE table_name = @name AND total_rows > 0"
         with mapped_errors(f"{self.schema}.{table}"):
-            self.location  # noqa: B018 - raises if there is no dataset; a missing table is no error
-            try:
-                return {Month.of(day): rows for day, rows in self._run_query(sql, days)}
-            except api.NotFound:
-                return {}
+            found = {
+                Month(int(partition[:4]), int(partition[4:])): int(rows)
+                for partition, rows in self._run_query(sql, [bigquery.ScalarQueryParameter("name", "STRING", table)])
+                if re.fullmatch(r"\d{6}", partition)  # not __NULL__, not __UNPARTITIONED__
+            }
+        return {month: found[month] for month in sorted(found) if months is None or month in months}
 
     def find_month(self, dataset: str, month: Month, stored: LakeObject | None = None) -> TableMonth | None:
         """Return what the warehouse holds of a month; None if it has no row of it.
@@ -124,20 +138,30 @@ class BigQueryWarehouse(BigQueryDataset):
         Args:
             dataset: Name of the dataset.
             month: The month.
-            stored: The month's object; its checksum and size become the record's if the month was loaded from it.
+            stored: The month's object, if there is one.
+
+        Returns:
+            The month, with the checksum of the object it was loaded from. That is not recorded of months that an
+            earlier release loaded: for them it is `stored`'s if it has as many rows.
         """
-        rows = self.count_months(table_of(dataset), [month]).get(month, 0)
-        if not rows:
-            return None
-        same = stored is not None and stored.rows == rows
+        table = table_of(dataset)
+        with mapped_errors(f"{dataset} {month}, {self.schema}.{table}"):
+            rows = self._count_rows(partition_of(table, month))
+            if not rows:
+                return None
+            load = self._loads.latest(table, [month]).get(month)
+        sha256 = load.sha256 if load and load.rows == rows else ""
+        if load is None and stored is not None and stored.rows == rows:
+            sha256 = stored.sha256
         return TableMonth(
             dataset=dataset,
             month=month,
-            file=f"{self.schema}.{table_of(dataset)}",
-            bytes=stored.bytes if stored and same else 0,
-            sha256=stored.sha256 if stored and same else "",
+            file=f"{self.schema}.{table}",
+            bytes=stored.bytes if stored and stored.sha256 == sha256 else 0,
+            sha256=sha256,
             rows=rows,
             changed=False,
+            job=load.job if load else "",
         )
 
     def read_month(self, dataset: str, month: Month) -> pa.Table:
@@ -175,7 +199,7 @@ class BigQueryWarehouse(BigQueryDataset):
         try:
             if job := jobs.find(self._client, job_id, **options):
                 return job, False
-            labels = {"dataset": stored.dataset, "month": str(stored.month)}
+            labels = LABELS | {"dataset": stored.dataset, "month": str(stored.month)}
             config = jobs.replace_config(schema, create="CREATE_NEVER", labels=labels)
             return jobs.start(self._client, job_id, stored.file, self._reference(table), config, **options)
         except api.Forbidden as error:
@@ -183,28 +207,39 @@ class BigQueryWarehouse(BigQueryDataset):
                 return None, False
             raise
 
-    def _count(self, table: str, month: Month) -> int:
-        return self._query_number(f"SELECT COUNT(*) FROM {self._full_name(table)} WHERE {SOURCE_MONTH.name} = ?", month)
+    @functools.cached_property
+    def _loads(self) -> MonthLoads:
+        return MonthLoads(self._client, self._reference(LOADS), self._run_query, self.access.request_options)
 
-    def _query_number(self, sql: str, month: Month | None = None) -> int:
-        from google.cloud import bigquery
+    def _count_rows(self, table: str) -> int:
+        """Return the rows of a table, or of a partition of it, by its metadata; 0 if there is none."""
+        from google.api_core import exceptions as api
 
-        values = [bigquery.ScalarQueryParameter(None, "DATE", month.first_day)] if month else []
-        ((number,),) = self._run_query(sql, values)
-        return int(number)
+        self.location  # noqa: B018 - raises if there is no dataset; a missing table has no rows
+        try:
+            return int(self._client.get_table(self._reference(table), **self.access.request_options).num_rows or 0)
+        except api.NotFound:
+            return 0
 
-    def _record(self, dataset: Dataset, stored: LakeObject, rows: int, job: Any, *, changed: bool) -> TableMonth:
+    def _record(
+        self, dataset: Dataset, stored: LakeObject, job: str, *, changed: bool, numbers: dict[str, float] | None = None
+    ) -> TableMonth:
         return TableMonth(
             dataset=dataset.name,
             month=stored.month,
             file=f"{self.schema}.{dataset.table}",
             bytes=stored.bytes,
             sha256=stored.sha256,
-            rows=rows,
+            rows=stored.rows,
             changed=changed,
-            job=f"{self.access.project}:{self.location}.{job.job_id}",
-            numbers=jobs.cost(job),
+            job=job,
+            numbers=numbers or {},
         )
+
+
+def partition_of(table: str, month: Month) -> str:
+    """Return the name of a month's partition, as `yellow_trips$202101`."""
+    return f"{table}${month.year}{month.month:02}"
 
 
 def _wrong_rows(rows: int, stored: LakeObject, location: str) -> PermanentError:

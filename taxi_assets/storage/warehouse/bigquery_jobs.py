@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -71,12 +72,14 @@ def start(
     """
     from google.api_core import exceptions as api
 
+    config.labels = config.labels | {"request": uuid.uuid4().hex}
     try:
         return client.load_table_from_uri(
             uri, table, job_id=job_id, job_config=config, location=location, **request_options
         ), True
     except api.Conflict:  # another run was first, or the answer to our own first request was lost
-        return client.get_job(job_id, location=location, **request_options), False
+        job = client.get_job(job_id, location=location, **request_options)
+        return job, (job.labels or {}).get("request") == config.labels["request"]
 
 
 def wait(job: Any, retry: Any) -> Exception | None:
