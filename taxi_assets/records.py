@@ -165,6 +165,7 @@ class LakeObject(MonthRecord):
         source_sha256: Checksum of the raw file it was made from.
         transform_version: That of the cleaned file.
         generation: The store's version of the object; a new one each time it is replaced.
+        crc32c: Checksum that the store itself keeps of the object, base64; empty where it keeps none.
         changed: Whether this materialization sent it, rather than found it there.
     """
 
@@ -173,6 +174,7 @@ class LakeObject(MonthRecord):
     transform_version: str = ""
     generation: str = ""
     changed: bool = True
+    crc32c: str = ""
 
 
 @dataclass(frozen=True)

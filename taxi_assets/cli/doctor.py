@@ -32,7 +32,7 @@ from taxi_assets.settings import (
 from taxi_assets.storage.factory import build_bigquery, build_gcs_lake, build_warehouse, google_access
 
 if TYPE_CHECKING:
-    from taxi_assets.storage.lake.gcs import Bucket
+    from taxi_assets.storage.google.buckets import BucketInfo
     from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
 
 INDENT = 20 * " "
@@ -242,29 +242,29 @@ class _Seen:
     """What has been seen of bucket and dataset, for the checks that need both."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings, self.lake = settings, build_gcs_lake(settings)
-        self.warehouse: BigQueryWarehouse = build_bigquery(settings)
-        self.place: Bucket | Any = None
+        self.settings, self.lake = settings, build_lake(settings)
+        self.warehouse: BigQueryWarehouse = build_warehouse(settings)
+        self.place: BucketInfo | Any = None
 
     def bucket(self) -> str:
-        from taxi_assets.storage.google.errors import lacking
+        from taxi_assets.storage.google.errors import permission_error
 
         name = self.settings.gcs_bucket
-        self.place = self.lake.look()
-        if self.place.lacking:
-            raise lacking(self.place.lacking, f"bucket {name} (TAXI_GCS_BUCKET)")
+        self.place = self.lake.describe_bucket()
+        if self.place.missing_permissions:
+            raise permission_error(self.place.missing_permissions, f"bucket {name} (TAXI_GCS_BUCKET)")
         return f"gs://{name} in {self.place.location or 'a location that may not be looked at'}, all permissions"
 
     def dataset(self) -> str:
-        self.warehouse.look()
+        self.warehouse.check_access()
         return f"{self.settings.gcp_project}.{self.warehouse.schema} in {self.warehouse.location}, jobs may be started"
 
     def locations(self) -> str:
-        self.warehouse.check_bucket(self.settings.gcs_bucket, self.place.location, region=self.place.region)
+        self.warehouse.check_bucket(self.settings.gcs_bucket, self.place.location, is_region=self.place.is_region)
         return f"BigQuery in {self.warehouse.location} loads from this bucket"
 
     def table(self, dataset: Dataset) -> str:
-        if not self.warehouse.look_at_table(dataset):
+        if not self.warehouse.check_table(dataset):
             return "not there yet; `taxi-assets provision` or the first load makes it"
         return "as the contract says, all permissions"
 
