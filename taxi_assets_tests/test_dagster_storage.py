@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,11 +19,12 @@ import psycopg
 import pytest
 from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
 
-from taxi_assets.cli.common import _names_postgres, migrate
+from taxi_assets.cli.common import migrate
 from taxi_assets.cli.main import main
 from taxi_assets.definitions import build_definitions
 from taxi_assets.demo.sample import write_month
 from taxi_assets.errors import PermanentError, TaxiError, TransientError
+from taxi_assets.instance.home import _names_postgres, check_history
 from taxi_assets.instance.postgres import POOLS
 from taxi_assets.months import Month
 from taxi_assets.settings import SettingError, Settings
@@ -199,3 +205,43 @@ def test_a_month_can_be_landed_by_hand_in_the_code_locations_container(
         monkeypatch.setenv(name, value)
     assert main(["migrate"]) == 0
     assert main(["run", "yellow", "2021-01"]) == 0
+
+
+_START_SIDE_BY_SIDE = """
+import sys, time
+from taxi_assets.cli.main import main
+import dagster, taxi_assets.definitions
+time.sleep(max(0, float(sys.argv[1]) - time.time()))
+raise SystemExit(main(["migrate"]))
+"""
+
+
+def test_two_first_starts_at_the_same_moment_make_one_history(tmp_path: Path) -> None:
+    for number in range(4):
+        home = tmp_path / f"home {number}"
+        moment = str(time.time() + 6)
+        command = [sys.executable, "-c", _START_SIDE_BY_SIDE, moment]
+        both = [subprocess.Popen(command, env=os.environ | {"DAGSTER_HOME": str(home)}) for _ in range(2)]
+        assert [process.wait() for process in both] == [0, 0]
+        check_history(home)
+        with sqlite3.connect(home / "history" / "runs.db") as database:
+            assert len(database.execute("SELECT * FROM alembic_version").fetchall()) == 1
+
+
+def test_a_history_with_two_schema_versions_is_refused_with_how_to_mend_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with instance_of("", monkeypatch) as instance:
+        instance.add_dynamic_partitions("found", ["before"])
+    path = tmp_path / "data" / "dagster" / "history" / "runs.db"
+    with sqlite3.connect(path) as database:
+        ((newest,),) = database.execute("SELECT version_num FROM alembic_version").fetchall()
+        database.execute("INSERT INTO alembic_version VALUES ('5771160a95ad')")
+    with pytest.raises(PermanentError) as caught, instance_of("", monkeypatch):
+        pass
+    assert caught.value.location == str(path)
+    assert f"every row but {newest}" in caught.value.remedy
+    with sqlite3.connect(path) as database:
+        database.execute("DELETE FROM alembic_version WHERE version_num <> ?", (newest,))
+    with instance_of("", monkeypatch) as instance:
+        assert instance.get_dynamic_partitions("found") == ["before"]

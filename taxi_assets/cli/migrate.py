@@ -1,4 +1,4 @@
-"""`taxi-assets migrate`: creates or upgrades Dagster's storage, as `dev` does at each start; deployments run it first."""
+"""`taxi-assets migrate`: creates or upgrades Dagster's storage, as each `dev` does; deployments run it first."""
 
 from __future__ import annotations
 
