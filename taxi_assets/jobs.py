@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import dagster as dg
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.months import Month
@@ -29,20 +28,26 @@ def jobs_of(dataset: Dataset) -> list[dg.UnresolvedAssetJobDefinition]:
     ]
 
 
-def request(
-    dataset: str, months: Sequence[Month], job: str = EVERYTHING, *, run_key: str | None = None
+def request_month(
+    dataset: str,
+    month: Month,
+    job: str = EVERYTHING,
+    *,
+    run_key: str | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> dg.RunRequest:
-    """Return the run of a job that lands months.
+    """Return the request of a run that lands one month.
 
     Args:
         dataset: Name of the dataset.
-        months: A range without gaps.
+        month: The month.
         job: Which of the dataset's jobs.
-        run_key: Tells the runs of one tick of a schedule apart. A sensor gives none: Dagster would never again start
-            a run of the same key, and a month's file may come back to the same version.
+        run_key: Dagster starts no second run with the same key for a sensor.
+        tags: Further tags of the run.
     """
-    name, first, last = f"{dataset}_{job}", f"{months[0]}-01", f"{months[-1]}-01"
-    if first == last:
-        return dg.RunRequest(job_name=name, partition_key=first, run_key=run_key)
-    tags = {ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last}
-    return dg.RunRequest(job_name=name, tags=tags, run_key=run_key)
+    return dg.RunRequest(
+        job_name=f"{dataset}_{job}",
+        partition_key=f"{month}-01",
+        run_key=run_key,
+        tags={"dataset": dataset, "month": str(month), **(tags or {})},
+    )
