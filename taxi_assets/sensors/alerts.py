@@ -1,6 +1,6 @@
 """Alerts on runs: one message for all runs that failed since the last tick, and one for a month that lands after that.
 
-A run's tags say whether people were told of it, so nothing is told twice, and a message that could not be delivered is not
+A run's tags say whether people were told of it, so no run is told of twice, and a message that did not arrive is not
 lost: the `watchdog` sensor sends it again. https://docs.dagster.io/guides/automate/run-status-sensors
 """
 
@@ -14,21 +14,18 @@ from typing import Any
 import dagster as dg
 
 from taxi_assets.instance import history
-from taxi_assets.instance.history import PARTITION_TAG
 from taxi_assets.sensors.delivery import channels, cut, send
 from taxi_assets.settings import Settings
 
 INTERVAL_SECONDS = 30
-NOT_DELIVERED = "not delivered, will be sent again"
-MAX_RUNS_NAMED = 5
-MAX_REASON = 500
-"""Characters of one run's reason."""
+MAX_RUNS_NAMED, MAX_REASON = 5, 500
+"""Runs of one message with their reasons, and characters of a reason."""
 
 ALERTED_TAG, RECOVERED_TAG = "taxi_assets/alerted", "taxi_assets/recovered"
-"""Tags of a run that people were told of, and of one whose month has landed since. Their value is the run's own id:
-a re-execution copies its parent's tags."""
+"""Tags of a run that people were told of, and of one whose month has landed since. Their value is the run's own id,
+because a re-execution copies its parent's tags."""
 OWED_TAG = "taxi_assets/alert_owed"
-"""Tag of a run that people were told of: the channels that have not taken the message, with commas."""
+"""Tag of a run that people were told of: the channels that did not take the message."""
 
 
 def failure_alerts(settings: Settings, status: Any) -> dg.SensorDefinition:
@@ -36,7 +33,7 @@ def failure_alerts(settings: Settings, status: Any) -> dg.SensorDefinition:
 
     @dg.run_failure_sensor(
         name="failure_alerts",
-        description=f"Tells of runs that failed, and are not retried, all of a tick in one message. {_where(settings)}",
+        description=f"Tells of runs that failed and are not retried. {_destinations(settings)}",
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=status,
         monitor_all_code_locations=True,  # a run of `dg launch` does not say where its code is
@@ -54,16 +51,14 @@ def recovery_alerts(settings: Settings, status: Any) -> dg.SensorDefinition:
     @dg.run_status_sensor(
         dg.DagsterRunStatus.SUCCESS,
         name="recovery_alerts",
-        description=f"Tells of a month that lands after an alert said that it failed. {_where(settings)}",
+        description=f"Tells of a month that lands after an alert said that it failed. {_destinations(settings)}",
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=status,
         monitor_all_code_locations=True,
     )
     def recovery_alerts(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
         mended = _mended_by(context.instance, context.dagster_run)
-        if not mended:
-            return None
-        told = _tell(context, settings, [context.dagster_run])
+        told = _tell(context, settings, [context.dagster_run]) if mended else None
         for run in mended:
             context.instance.add_run_tags(run.run_id, {RECOVERED_TAG: run.run_id})
         return told
@@ -77,44 +72,27 @@ def message(instance: dg.DagsterInstance, settings: Settings, runs: Sequence[dg.
         return "\n".join(f"{history.describe_run(run)} has recovered\n{run_link(settings, run)}" for run in runs)
     lines = [f"{len(runs)} runs failed"] if len(runs) > 1 else []
     for run in runs[:MAX_RUNS_NAMED]:
-        lines += [*_reasons(instance, run), run_link(settings, run)]
+        subject = history.describe_run(run)
+        for failure in history.failures_of(instance, run)[:2]:
+            failed = f"failed in {failure.asset}" if failure.asset else "failed"
+            lines.append(f"{subject} {failed}: {cut(failure.reason, MAX_REASON)}")
+        lines.append(run_link(settings, run))
     if len(runs) > MAX_RUNS_NAMED:
         link = f"{settings.ui_url.rstrip('/')}/runs?q%5B0%5D=status%3AFAILURE"
         lines.append(f"... and {len(runs) - MAX_RUNS_NAMED} more: {link}")
     return "\n".join(lines)
 
 
-def deliver(
-    instance: dg.DagsterInstance,
-    settings: Settings,
-    runs: Sequence[dg.DagsterRun],
-    to: Sequence[str],
-    later: Sequence[str] = (),
-) -> dict[str, str]:
-    """Send the message about runs, and tag them.
-
-    Args:
-        instance: Where the runs are.
-        settings: The channels' addresses.
-        runs: The runs.
-        to: Channels to send it over now.
-        later: Channels to send it over at another tick.
-
-    Returns:
-        The channels that did not take it, and why.
-    """
-    refused = send(settings, message(instance, settings, runs), to)
-    owed = ",".join(channel for channel in channels(settings) if channel in refused or channel in later)
-    for run in runs:
-        instance.add_run_tags(run.run_id, {ALERTED_TAG: run.run_id, OWED_TAG: owed})
-    return refused
-
-
-def owed_alerts(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
-    """Return the runs whose message not every channel has taken."""
-    owed = ["webhook", "e-mail", "webhook,e-mail"]
-    runs = instance.get_runs(dg.RunsFilter(tags={OWED_TAG: owed}))
+def owed_runs(instance: dg.DagsterInstance, channel: str) -> list[dg.DagsterRun]:
+    """Return the runs whose message a channel has not taken."""
+    runs = instance.get_runs(dg.RunsFilter(tags={OWED_TAG: [channel, "webhook, e-mail"]}))
     return [run for run in runs if run.tags.get(ALERTED_TAG) == run.run_id]
+
+
+def mark(instance: dg.DagsterInstance, runs: Sequence[dg.DagsterRun], owed: Sequence[str]) -> None:
+    """Tag runs that people were told of, except over the channels that still owe them the message."""
+    for run in runs:
+        instance.add_run_tags(run.run_id, {ALERTED_TAG: run.run_id, OWED_TAG: ", ".join(owed)})
 
 
 def run_link(settings: Settings, run: dg.DagsterRun) -> str:
@@ -122,65 +100,51 @@ def run_link(settings: Settings, run: dg.DagsterRun) -> str:
     return f"{settings.ui_url.rstrip('/')}/runs/{run.run_id}"
 
 
+def _tell(context: dg.RunStatusSensorContext, settings: Settings, runs: Sequence[dg.DagsterRun]) -> dg.SkipReason:
+    """Log and send the message about runs; it is the text of the tick."""
+    text = message(context.instance, settings, runs)
+    context.log.warning(text)
+    refused = {channel: reason for channel in channels(settings) if (reason := send(settings, channel, text))}
+    mark(context.instance, runs, list(refused))
+    return dg.SkipReason("\n".join([text, *refused.values()]))
+
+
 def _failed_since(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[dg.DagsterRun]:
-    """Return a run and those that failed after it, except what was told of or will be retried; the first first."""
+    """Return a run and those that failed after it, the first first; without those told of, and those to be retried."""
     first = instance.get_run_record_by_id(run.run_id)
     since = (first and first.end_time) or 0.0
-    failed = dg.RunsFilter(
-        statuses=[dg.DagsterRunStatus.FAILURE], updated_after=datetime.fromtimestamp(since - 1, timezone.utc)
-    )
+    updated = datetime.fromtimestamp(since - 1, timezone.utc)
+    failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=updated)
     records = instance.get_run_records(failed, order_by="update_timestamp", ascending=True)
-    if instance.run_retries_enabled and any("dagster/will_retry" not in each.dagster_run.tags for each in records):
-        time.sleep(1)  # Dagster decides on a retry just after it has written that the run failed
+    if instance.run_retries_enabled and any("dagster/will_retry" not in record.dagster_run.tags for record in records):
+        time.sleep(1)  # Dagster decides on a retry just after it has recorded the failure
         records = instance.get_run_records(failed, order_by="update_timestamp", ascending=True)
-    return [
-        record.dagster_run
-        for record in records
-        if (record.end_time or 0.0) >= since
-        and record.dagster_run.tags.get(ALERTED_TAG) != record.dagster_run.run_id
-        and not history.will_retry(record.dagster_run)
-    ]
+    runs = [record.dagster_run for record in records if (record.end_time or 0.0) >= since]
+    return [run for run in runs if run.tags.get(ALERTED_TAG) != run.run_id and not history.will_retry(run)]
 
 
 def _mended_by(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[dg.DagsterRun]:
-    """Return the runs that people were told of as failed, and whose month a later run has mended."""
+    """Return the runs that people were told of as failed and that a later run of their month made up for."""
     months = set(history.months_of_run(run))
     if not months:
         return []
-    runs = instance.get_runs(
-        dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags={PARTITION_TAG: run.tags[PARTITION_TAG]})
-    )
+    tags = {history.PARTITION_TAG: run.tags[history.PARTITION_TAG]}
+    failed = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags=tags))
     told = [
-        failed
-        for failed in runs
-        if failed.tags.get(ALERTED_TAG) == failed.run_id
-        and failed.tags.get(RECOVERED_TAG) != failed.run_id
-        and months.intersection(history.months_of_run(failed))
+        other
+        for other in failed
+        if other.tags.get(ALERTED_TAG) == other.run_id
+        and other.tags.get(RECOVERED_TAG) != other.run_id
+        and months.intersection(history.months_of_run(other))
     ]
     made = history.assets_made(instance, run) if told else set()
-    return [failed for failed in told if made.intersection(_assets(instance, failed) or made)]
+    return [other for other in told if made.intersection(_failed_assets(instance, other) or made)]
 
 
-def _assets(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[str]:
+def _failed_assets(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[str]:
     """Return the assets that failed in a run; none if its process died."""
     return {failure.asset for failure in history.failures_of(instance, run) if failure.asset}
 
 
-def _tell(context: dg.RunStatusSensorContext, settings: Settings, runs: Sequence[dg.DagsterRun]) -> dg.SkipReason:
-    """Log the message about runs and send it; it is the text of the tick."""
-    text = message(context.instance, settings, runs)
-    context.log.warning(text)
-    refused = deliver(context.instance, settings, runs, channels(settings))
-    return dg.SkipReason("\n".join([text, *(f"{NOT_DELIVERED}: {reason}" for reason in refused.values())]))
-
-
-def _reasons(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
-    return [
-        f"{history.describe_run(run)} failed{failure.asset and f' in {failure.asset}'}: {cut(failure.reason, MAX_REASON)}"
-        for failure in history.failures_of(instance, run)[:2]
-    ]
-
-
-def _where(settings: Settings) -> str:
-    places = " and ".join([*channels(settings), "the log"])
-    return f"Alerts go to {places} (TAXI_ALERT_WEBHOOK, TAXI_ALERT_EMAIL)."
+def _destinations(settings: Settings) -> str:
+    return f"Sends to {' and '.join([*channels(settings), 'the log'])} (TAXI_ALERT_WEBHOOK, TAXI_ALERT_EMAIL)."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import smtplib
 import ssl
-from collections.abc import Iterable
 from email.message import EmailMessage
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -12,13 +11,9 @@ from urllib.parse import unquote, urlsplit
 if TYPE_CHECKING:
     from taxi_assets.settings import Settings
 
-TIMEOUT_SECONDS = 10.0
-MAX_TEXT, MAX_SUBJECT = 3000, 200
+TIMEOUT_SECONDS = 5.0
+MAX_TEXT, MAX_SUBJECT = 10_000, 200
 """Characters of a message and of a mail's subject; the rest is cut."""
-
-
-class UndeliveredError(Exception):
-    """A text did not arrive; says why without the address, which may hold a token."""
 
 
 def channels(settings: Settings) -> list[str]:
@@ -27,15 +22,13 @@ def channels(settings: Settings) -> list[str]:
     return [name for name, wanted in (("webhook", settings.alert_webhook), ("e-mail", mail)) if wanted]
 
 
-def send(settings: Settings, text: str, to: Iterable[str]) -> dict[str, str]:
-    """Send a text over channels; return those that did not take it, and why."""
-    owed = {}
-    for channel in to:
-        try:
-            _deliver(settings, channel, cut(text, MAX_TEXT))
-        except UndeliveredError as error:
-            owed[channel] = str(error)
-    return owed
+def send(settings: Settings, channel: str, text: str) -> str:
+    """Send a text; return why it did not arrive, without the address, which may hold a token; empty if it did."""
+    try:
+        refused = (_post if channel == "webhook" else _mail)(settings, cut(text, MAX_TEXT))
+    except (OSError, ValueError) as error:  # the exceptions of requests, smtplib and ssl are kinds of OSError
+        refused = f"the {channel} could not be reached ({type(error).__name__})"
+    return f"not delivered, will be sent again: {refused}" if refused else ""
 
 
 def cut(text: str, limit: int) -> str:
@@ -43,24 +36,17 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 4]} ..."
 
 
-def _deliver(settings: Settings, channel: str, text: str) -> None:
-    try:
-        (_post if channel == "webhook" else _mail)(settings, text)
-    except (OSError, ValueError) as error:  # the exceptions of requests, smtplib and ssl are kinds of OSError
-        raise UndeliveredError(f"the {channel} could not be reached ({type(error).__name__})") from None
-
-
-def _post(settings: Settings, text: str) -> None:
+def _post(settings: Settings, text: str) -> str:
     import requests
 
-    # what files and sources say must not become a mention or a link: https://docs.slack.dev/messaging/formatting-message-text
+    # what files and sources say must not become a mention or a link
+    # https://docs.slack.dev/messaging/formatting-message-text
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     response = requests.post(settings.alert_webhook, json={"text": escaped}, timeout=TIMEOUT_SECONDS)
-    if not response.ok:
-        raise UndeliveredError(f"the webhook answers {response.status_code}")
+    return "" if response.ok else f"the webhook answers {response.status_code}"
 
 
-def _mail(settings: Settings, text: str) -> None:
+def _mail(settings: Settings, text: str) -> str:
     server = urlsplit(settings.smtp_url)
     message = EmailMessage()
     message["Subject"] = cut(text.splitlines()[0], MAX_SUBJECT)
@@ -77,3 +63,4 @@ def _mail(settings: Settings, text: str) -> None:
                 link.starttls(context=trusted)  # raises if the server does not offer it
             link.login(unquote(server.username), unquote(server.password or ""))
         link.send_message(message)
+    return ""

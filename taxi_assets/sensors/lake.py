@@ -1,8 +1,7 @@
 """The lake sensor: loads a month into the warehouse when someone else has put or replaced its object.
 
-Objects that our own runs put are known by the checksum of their last materialization. The cursor holds the version of
-each object that has been read, so that none is read twice. An object of ours whose run did not load it is followed by its
-table by itself: see `taxi_assets.automation`.
+The checksum of the last materialization tells our own objects from others. The cursor holds the version of each object
+that has been read, so that none is read twice. `taxi_assets.automation` loads what a run of ours left in the lake.
 """
 
 from __future__ import annotations

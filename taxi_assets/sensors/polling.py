@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -31,8 +32,8 @@ MAX_OPEN_RUNS = 100
 """Runs that may be waiting or under way before nothing more is requested. A hundred small months take the daemon less
 than the hour between two ticks of the publication sensor."""
 
-POLL_BUDGET_SECONDS, PROBE_SECONDS, PROBE_TIMEOUT_SECONDS = 20.0, 15.0, 5.0
-"""Dagster ends a tick after 60 s. No question is put later than 20 s into it, and none takes longer than 15 s, however
+POLL_BUDGET_SECONDS, PROBE_SECONDS, PROBE_TIMEOUT_SECONDS = 20.0, 10.0, 5.0
+"""Dagster ends a tick after 60 s. No question is put later than 20 s into it, and none takes longer than 10 s, however
 slowly its answer drips in. A source that sends nothing for 5 s is down."""
 
 
@@ -92,7 +93,7 @@ def poll(instance: dg.DagsterInstance, source: Source, questions: Iterable[Month
             result.left = asked[position:]
             break
         file = known.get(key)
-        answer = _within(PROBE_SECONDS, lambda key=key, file=file: probe(quick, *key, file and file.file, today))
+        answer = _within(PROBE_SECONDS, partial(probe, quick, *key, file.file if file else None, today))
         result.availability[key] = _trusted(answer, file)
         result.run_keys[key] = _run_key(key, answer.version, file)
     return result
@@ -123,8 +124,8 @@ def _known_files(instance: dg.DagsterInstance, keys: Iterable[MonthKey]) -> dict
 def _within(seconds: float, ask: Callable[[], Availability]) -> Availability:
     """Ask, and stop waiting after so many seconds.
 
-    Timeouts of a connection count from its last byte, so they do not end a source that drips. The thread that listens to
-    it is left behind, and ends when the source does.
+    Timeouts of a connection count from its last byte, so they do not end a source that drips. The thread that listens
+    to it is left behind, and ends when the source does.
     """
     future: Future[Availability] = Future()
 

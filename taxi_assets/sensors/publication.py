@@ -1,7 +1,8 @@
 """The publication sensor: loads a month when the source has it, and again when the source has another file.
 
-Every tick asks for the newest months, and for older ones in turn; the cursor says where the next tick goes on. A run's key
-is the dataset, the month and the file's version, so a month that failed is not requested again until its file changes.
+Every tick asks for the newest months, and for older ones in turn; the cursor says where the next tick goes on. A run's
+key is the dataset, the month and the file's version, so a month that failed is not requested again until its file
+changes.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ def publication_sensor(
 
     @dg.sensor(
         name="publication",
-        description="Asks TLC for every month; loads what is new, and reloads what TLC published again. Once switched on, "
-        f"it fetches everything since {settings.automation_since} (up to 0.7 TB from 2009 on); TAXI_AUTOMATION_SINCE "
-        "names the first month to fetch.",
+        description="Asks TLC for every month; loads what is new, and reloads what TLC published again. Once switched "
+        f"on, it fetches everything since {settings.automation_since} (up to 0.7 TB from 2009 on); "
+        "TAXI_AUTOMATION_SINCE names the first month to fetch.",
         jobs=jobs,
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=status,

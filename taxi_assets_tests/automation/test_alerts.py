@@ -12,7 +12,6 @@ from dagster._core.storage.tags import WILL_RETRY_TAG
 from dagster._core.utils import make_new_run_id
 
 from taxi_assets.instance.launch import origin_of
-from taxi_assets.sensors import watchdog
 from taxi_assets_tests.automation.world import World
 from taxi_assets_tests.servers.alert_receivers import Receiver, mail_server, webhook
 
@@ -38,7 +37,8 @@ def alerting(make_world: Callable[..., World], slack: Receiver) -> World:
 
 def ticks(world: World, now: str = NOW) -> str:
     """Evaluate the sensors that send alerts; return what they say."""
-    return "\n".join(world.tick(sensor, now).skipped for sensor in ("failure_alerts", "recovery_alerts", "watchdog"))
+    said = [world.tick(sensor, now).skipped for sensor in ("failure_alerts", "recovery_alerts", "watchdog")]
+    return "\n".join(text for text in said if text and "empty result" not in text)
 
 
 def fail(world: World, month: str = "2023-01") -> dg.DagsterRun:
@@ -79,7 +79,7 @@ def test_an_alert_names_dataset_month_asset_and_reason_links_to_the_run_and_is_s
 def test_a_run_that_succeeds_sends_no_alert(alerting: World, slack: Receiver) -> None:
     alerting.publish("yellow", "2023-01")
     alerting.land("yellow", "2023-01")
-    assert ticks(alerting).strip() == QUIET
+    assert ticks(alerting) == QUIET
     assert slack.texts == []
 
 
@@ -168,7 +168,10 @@ def test_runs_whose_alerts_were_refused_are_told_together_later(alerting: World,
     slack.refusals = 0
     ticks(alerting)
     ticks(alerting)
-    assert [text.splitlines()[0] for text in slack.texts] == ["2 runs failed", "yellow 2023-01 has recovered"]
+    (text,) = slack.texts
+    assert text.startswith("2 runs failed\nyellow 2023-01 failed in raw_file: ")
+    assert "yellow 2023-02 failed in raw_file: " in text
+    assert "yellow 2023-01 has recovered" in text.splitlines()[-2]
 
 
 def test_mail_and_webhook_each_get_an_alert_once_even_if_one_of_them_is_down(
@@ -216,7 +219,7 @@ def test_without_a_channel_alerts_go_to_the_log(world: World, capfd: pytest.Capt
     fail(world)
     ticks(world)
     assert "yellow 2023-01 failed in raw_file" in capfd.readouterr().err
-    assert ticks(world).strip() == QUIET
+    assert ticks(world) == QUIET
 
 
 def test_a_crash_is_an_alert_only_if_the_run_is_not_retried(alerting: World, slack: Receiver) -> None:

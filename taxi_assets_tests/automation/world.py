@@ -29,6 +29,7 @@ from taxi_assets.settings import Settings
 from taxi_assets_tests.servers.http_source import HttpSource
 
 STEPS = ("raw_file", "cleaned_parquet", "gcs_object", "bigquery_table")
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 ROOT = Path(__file__).parents[2]
 
 
@@ -122,6 +123,7 @@ class World:
                 instance=self.instance,
                 partition_key=request.partition_key,
                 tags=tags_of(request),
+                run_config=QUIET,
                 raise_on_error=False,
             )
             runs.append(self.find(done.run_id))
@@ -133,6 +135,7 @@ class World:
             instance=self.instance,
             asset_selection=[dg.AssetKey([dataset, step]) for step in steps],
             partition_key=f"{month}-01",
+            run_config=QUIET,
             raise_on_error=False,
         )
         return self.find(done.run_id)
