@@ -54,9 +54,10 @@ def _automation(settings: Settings, datasets: Mapping[str, Dataset]) -> dict[str
     from taxi_assets.automation import downstream_sensor
     from taxi_assets.jobs import EVERYTHING, GCS_TO_BIGQUERY, jobs_of
     from taxi_assets.schedules import schedules_of
-    from taxi_assets.sensors.alerts import alerts_sensor
+    from taxi_assets.sensors.alerts import failure_alerts, recovery_alerts
     from taxi_assets.sensors.lake import lake_sensor
     from taxi_assets.sensors.publication import publication_sensor
+    from taxi_assets.sensors.watchdog import watchdog
 
     runs = settings.automated
     sensor = dg.DefaultSensorStatus.RUNNING if runs else dg.DefaultSensorStatus.STOPPED
@@ -73,7 +74,9 @@ def _automation(settings: Settings, datasets: Mapping[str, Dataset]) -> dict[str
             publication_sensor(settings, datasets, from_tlc, sensor),
             lake_sensor(datasets, from_lake, sensor),
             downstream_sensor(sensor),
-            alerts_sensor(settings, datasets, sensor),
+            failure_alerts(settings, sensor),
+            recovery_alerts(settings, sensor),
+            watchdog(settings, datasets, sensor),
         ],
     }
 
