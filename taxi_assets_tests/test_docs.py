@@ -38,7 +38,7 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 ELSEWHERE = {
     "demo": "make demo",  # in .ci/run
-    "dev": "def test_a_month_is_materialised_by_clicking_and_shows_its_chart_and_its_report(",
+    "dev": "def test_a_month_is_materialized_by_clicking_and_shows_its_chart_and_its_report(",
     "provision": "def test_provision_makes_what_is_missing_once_and_prints_the_roles_that_runs_need(",
 }
 """Commands of `taxi-assets` that are too long for this file, and what runs them."""
