@@ -11,7 +11,7 @@ import pytest
 
 from taxi_assets.demo.sample import write_month
 from taxi_assets.months import Month
-from taxi_assets_tests.servers.ui import PATIENCE_S, browser, chromium, dagster_ui
+from taxi_assets_tests.servers.ui import TIMEOUT_SECONDS, browser, chromium, dagster_ui
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -26,7 +26,7 @@ pytestmark = [
 def page() -> Iterator[Page]:
     with browser() as running:
         page = running.new_page(viewport={"width": 1400, "height": 1000})
-        page.set_default_timeout(PATIENCE_S * 1000)
+        page.set_default_timeout(TIMEOUT_SECONDS * 1000)
         yield page
 
 

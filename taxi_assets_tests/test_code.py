@@ -38,7 +38,7 @@ MAY_READ_SETTINGS = {"taxi_assets.storage.factory"}
 """The modules below Dagster's layer that know `Settings`."""
 
 PRIVATE_WORDS = (
-    *("papers?", "shelf", "shelves", "shelving", "workroom", "rooms?", "doors?", "glances?", "sheets?", "hopes"),
+    *("papers?", "shelf", "shelves", "shelving", "workrooms?", "rooms", "doors?", "glances?", "sheets?", "hopes"),
     *("patience", "patiently", "verdicts?", "judges?", "oddit(y|ies)", "recipes?", "desks?", "blames?", "eras?"),
     *("stations?", "pgcopy", "postgres_failures", "hand(ed|s)?_on", "told of"),
     *("materialis\\w+", "normalis\\w+", "recognis\\w+", "serialis\\w+", "initialis\\w+", "organis\\w+", "authoris\\w+"),
