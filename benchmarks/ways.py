@@ -33,6 +33,7 @@ SCHEMA = {
     "congestion_surcharge": "DOUBLE",
 }
 MONTH = "2021-01"
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @contextlib.contextmanager
@@ -153,9 +154,9 @@ def run_chain(source: Path, folder: Path, profile: dict[str, str]) -> dict[str, 
         use_dagster_home(settings)
         job = build_definitions(settings).resolve_job_def("yellow_everything")
         with dg.DagsterInstance.get() as instance:
-            job.execute_in_process(partition_key=f"{month.plus(-1)}-01", instance=instance)
+            job.execute_in_process(partition_key=f"{month.plus(-1)}-01", instance=instance, run_config=_QUIET)
             with timed(result):
-                job.execute_in_process(partition_key=f"{month}-01", instance=instance)
+                job.execute_in_process(partition_key=f"{month}-01", instance=instance, run_config=_QUIET)
     return result
 
 

@@ -12,7 +12,7 @@ AIR = Dataset(
     first_month=Month(2024, 1),
     dictionary="https://example.org/air-quality",
     columns=(
-        Column("station", "int64", "Number of the station.", required=True, aliases=("station_id",)),
+        Column("sensor", "int64", "Number of the sensor.", required=True, aliases=("sensor_id",)),
         Column("measured_at", "timestamp", "When.", role="pickup_time", required=True, nullable=False),
         Column("pm25", "float64", "Fine particles in micrograms per cubic meter."),
         Column("quality", "int64", "How good the reading is.", codes={"ok": 1, "bad": 2}, labels={1: "Good", 2: "Bad"}),

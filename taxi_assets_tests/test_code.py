@@ -54,10 +54,11 @@ PRIVATE_NAMES = {
 """Names that no function, class, constant or parameter has."""
 
 STORED = {
+    "ERA": "a rule of ruff",
     "`?oddities`?|oddities\\.(light|dark)\\.png": "a field of the records on disk, a chart's file name, a check's name",
     "`?recipe`?": "a field of the records on disk and of the objects' metadata, a column of BigQuery's labels",
 }
-"""Old words that may stand, quoted or in backticks, because data outside the code carries them."""
+"""Words that may stand, quoted or in backticks, because something outside the code carries them."""
 
 EXEMPT = {
     "taxi_assets_tests/test_code.py": "it lists the words",

@@ -17,9 +17,9 @@ from taxi_assets.settings import Settings
 from taxi_assets_tests.air_quality import AIR
 from taxi_assets_tests.documents import ROOT
 
-JANUARY = "station_id,measured_at,pm25,quality\n7,2024-01-31 23:00:00,12.5,ok\n8,2024-01-31 23:00:00,,bad\n"
+JANUARY = "sensor_id,measured_at,pm25,quality\n7,2024-01-31 23:00:00,12.5,ok\n8,2024-01-31 23:00:00,,bad\n"
 FEBRUARY = (
-    "STATION,measured_at,pm25,quality,humidity,wind\n"
+    "SENSOR,measured_at,pm25,quality,humidity,wind\n"
     "7,2024-02-01 00:00:00,11,1,81.5,3\n"
     "8,2024-02-01 00:00:00,many,1,80,3\n"  # cannot be read
     "9,2024-02-01 00:00:00,9.25,2,79,3\n"
@@ -54,9 +54,9 @@ def test_it_lands_in_lake_and_warehouse_and_has_a_report(definitions: dg.Definit
         assert len(checks) == 2
         page = instance.get_latest_materialization_event(report)
 
-    rows = "SELECT station, measured_at::VARCHAR, pm25, quality, humidity, source_month::VARCHAR FROM nyc_tlc.air_trips"
+    rows = "SELECT sensor, measured_at::VARCHAR, pm25, quality, humidity, source_month::VARCHAR FROM nyc_tlc.air_trips"
     with duckdb.connect(str(tmp_path / "data/warehouse.duckdb"), read_only=True) as warehouse:
-        assert warehouse.execute(f"{rows} ORDER BY source_month, station").fetchall() == [
+        assert warehouse.execute(f"{rows} ORDER BY source_month, sensor").fetchall() == [
             (7, "2024-01-31 23:00:00", 12.5, 1, None, "2024-01-01"),
             (8, "2024-01-31 23:00:00", None, 2, None, "2024-01-01"),
             (7, "2024-02-01 00:00:00", 11.0, 1, 81.5, "2024-02-01"),
