@@ -55,6 +55,15 @@ class FolderLake:
         self._copy(path, target, sha256_of(path))
         return target.absolute().as_uri()
 
+    def read_file(self, name: str) -> bytes:
+        """See `Lake.read_file`."""
+        return (self.root / name).read_bytes()
+
+    def list_files(self, folder: str) -> list[str]:
+        """See `Lake.list_files`."""
+        paths = (self.root / folder).rglob("*")
+        return sorted(path.relative_to(self.root).as_posix() for path in paths if path.is_file())
+
     def find(self, dataset: str, month: Month) -> LakeObject | None:
         """See `Lake.find`.
 

@@ -90,6 +90,18 @@ class GcsLake:
             self._put(self._full_name(name), path, crc32c, {"sha256": sha256}, content_type)
         return uri
 
+    def read_file(self, name: str) -> bytes:
+        """See `Lake.read_file`."""
+        with explained(f"gs://{self.bucket}/{self._name(name)}"):
+            return bytes(self._bucket.blob(self._name(name)).download_as_bytes(**self.access.request_options))
+
+    def list_files(self, folder: str) -> list[str]:
+        """See `Lake.list_files`."""
+        prefix = self._name(f"{folder}/")
+        with explained(f"gs://{self.bucket}/{prefix}"):
+            blobs = self._client.list_blobs(self.bucket, prefix=prefix, **self.access.request_options)
+            return sorted(blob.name.removeprefix(self._name("")) for blob in blobs)
+
     def find(self, dataset: str, month: Month) -> LakeObject | None:
         """See `Lake.find`; reads the object's metadata.
 
