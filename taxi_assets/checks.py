@@ -7,7 +7,7 @@ Annotations are evaluated (no `from __future__ import annotations`); see `taxi_a
 """
 
 import warnings
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 
@@ -24,6 +24,7 @@ from taxi_assets.transform import quality
 
 LEDGER = "No row was lost: what came in is what went out, was dropped by a rule, or was rejected."
 MONTHS_COMPARED = 12
+T = TypeVar("T")
 
 
 def checks_of(dataset: Dataset, retries: dg.RetryPolicy, *, postgres: bool = False) -> list[dg.AssetChecksDefinition]:
@@ -168,7 +169,7 @@ def _stored(context: dg.AssetCheckExecutionContext, dataset: Dataset, lake: Lake
         return _present(lake.create().find(dataset.name, month), dataset, month, "lake")
 
 
-def _present(found: Any, dataset: Dataset, month: Month, store: str) -> Any:
+def _present(found: T | None, dataset: Dataset, month: Month, store: str) -> T:
     if found is None:
         raise PermanentError(f"{dataset.name} {month} is not in the {store}")
     return found

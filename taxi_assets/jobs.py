@@ -46,18 +46,23 @@ def request_month(
     run_key: str | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> dg.RunRequest:
-    """Return the request of a run that lands one month.
+    """Return the run of a job that lands one month.
 
     Args:
         dataset: Name of the dataset.
         month: The month.
         job: Which of the dataset's jobs.
-        run_key: Dagster starts no second run with the same key for a sensor.
+        run_key: Dagster starts one run per key and requester; `None` starts one each time.
         tags: Further tags of the run.
     """
     return dg.RunRequest(
         job_name=f"{dataset}_{job}",
-        partition_key=f"{month}-01",
+        partition_key=partition_key(month),
         run_key=run_key,
-        tags={"dataset": dataset, "month": str(month), **(tags or {})},
+        tags={**run_tags(dataset, month), **(tags or {})},
     )
+
+
+def run_tags(dataset: str, month: Month) -> dict[str, str]:
+    """Return the tags by which the runs of a month are found in the UI."""
+    return {"dataset": dataset, "month": str(month)}

@@ -26,7 +26,3 @@ def last_month(dataset: Dataset) -> Month:
     """Return the last month for which a dataset has a partition today."""
     key = partitions_of(dataset).get_last_partition_key()
     return Month.parse(key) if key else dataset.first_month
-
-
-def ranges(months):  # TEMP for sensors
-    return [[month] for month in sorted(months)]

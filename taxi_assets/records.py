@@ -42,7 +42,7 @@ class FileRecord:
         return json.dumps({_STORED_NAMES.get(k, k): v for k, v in vars(self).items()}, indent=1, default=str)
 
     @classmethod
-    def from_json(cls: type[P], text: str) -> P:  # noqa: PYI019 - typing.Self is not in Python 3.10
+    def from_json(cls: type[R], text: str) -> R:  # noqa: PYI019 - typing.Self is not in Python 3.10
         """Read a record that `to_json` wrote; unknown fields are ignored, missing ones take their default.
 
         Raises:

@@ -197,8 +197,8 @@ def _postgres(url: str, setting: str) -> str:
 def _source(settings: Settings) -> str:
     from taxi_assets.partitions import last_month
     from taxi_assets.resources import SourceResource
-    from taxi_assets.source.availability import probe
     from taxi_assets.source.addresses import without_secrets
+    from taxi_assets.source.availability import probe
 
     dataset = DATASETS["yellow"]
     month = last_month(dataset)
@@ -242,8 +242,8 @@ class _Seen:
     """What has been seen of bucket and dataset, for the checks that need both."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings, self.lake = settings, build_lake(settings)
-        self.warehouse: BigQueryWarehouse = build_warehouse(settings)
+        self.settings, self.lake = settings, build_gcs_lake(settings)
+        self.warehouse: BigQueryWarehouse = build_bigquery(settings)
         self.place: BucketInfo | Any = None
 
     def bucket(self) -> str:

@@ -14,7 +14,7 @@ import dagster as dg
 from taxi_assets.months import Month
 from taxi_assets.names import BIGQUERY_TABLE, RAW_FILE, asset_key
 from taxi_assets.records import RawFile
-from taxi_assets.source.availability import version_of
+from taxi_assets.source.validators import version_of
 
 MonthKey = tuple[str, Month]
 """A dataset's name and a month."""

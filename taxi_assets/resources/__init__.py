@@ -16,8 +16,13 @@ from pydantic import Field
 from taxi_assets.settings import Settings, variable
 from taxi_assets.source.addresses import without_secrets
 from taxi_assets.source.client import Source
-from taxi_assets.storage.limits import ResourceLimits
-from taxi_assets.storage.staging.local import StagingArea
+from taxi_assets.storage.base import Lake, Staging, Warehouse
+from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
+
+if TYPE_CHECKING:
+    from taxi_assets.storage.warehouse.postgres import PostgresStore
+
+_SECRETS = ("gcp_credentials", "postgres_url")
 
 
 class SettingsResource(dg.ConfigurableResource):

@@ -78,6 +78,14 @@ class Lake(Protocol):
         """Put any other file and return its URI."""
         ...
 
+    def read_file(self, name: str) -> bytes:
+        """Return the content of a file that `put_file` put."""
+        ...
+
+    def list_files(self, folder: str) -> list[str]:
+        """Return the names of the files below a folder, in order."""
+        ...
+
     def find(self, dataset: str, month: Month) -> LakeObject | None:
         """Return what the lake holds of a month, by the object's own footer and checksum; None if nothing."""
         ...

@@ -18,7 +18,7 @@ from taxi_assets.contracts.model import Column, Dataset
 from taxi_assets.contracts.zones import ZONES
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile
-from taxi_assets.transform.values import MICROSECONDS, constants
+from taxi_assets.transform.arrays import MICROSECONDS, constants
 
 ABSURD_MILES = 1000
 """No taxi trip has this many miles; TLC's files hold trips of 100,000 and more."""

@@ -29,30 +29,6 @@ def parse_object_name(name: str) -> tuple[str, Month] | None:
         return None
 
 
-class Lake(Protocol):
-    """A place for a dataset's cleaned months, one Parquet object each."""
-
-    def put(self, cleaned: CleanedFile, path: Path) -> LakeObject:
-        """Make the file at `path` the month's object, unless the object already has the same bytes."""
-        ...
-
-    def put_file(self, name: str, path: Path) -> str:
-        """Put any other file and return its URI."""
-        ...
-
-    def find(self, dataset: str, month: Month) -> LakeObject | None:
-        """Return what the lake holds of a month, by the object's own footer and checksum; None if nothing."""
-        ...
-
-    def versions(self, dataset: str) -> dict[Month, str]:
-        """Return, for each month's object, something that differs when it is replaced; no object is read."""
-        ...
-
-    def read(self, stored: LakeObject) -> pa.Table:
-        """Return an object's rows."""
-        ...
-
-
 def footer(file: Any) -> tuple[int, dict[str, str]]:
     """Return a Parquet file's row count and key-value metadata, without reading its rows.
 

@@ -39,9 +39,9 @@ class BigQueryWarehouse(BigQueryDataset):
 
     def check(self, lake: Any) -> None:
         """See `Warehouse.check`: the dataset is where the settings say, and can be loaded from the bucket."""
-        self.look()
-        bucket = lake.look()
-        self.check_bucket(lake.bucket, bucket.location, region=bucket.region)
+        self.check_access()
+        bucket = lake.describe_bucket()
+        self.check_bucket(lake.bucket, bucket.location, is_region=bucket.is_region)
 
     def replace_month(self, dataset: Dataset, stored: LakeObject) -> TableMonth:
         """Make the table hold, for the object's month, exactly the object's rows; do nothing if it already does.
