@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from taxi_assets.contracts import DATASETS
 from taxi_assets.definitions import build_definitions
 from taxi_assets.demo.sample import write_month
-from taxi_assets.instance.launch import run_months
+from taxi_assets.instance.runs import ASSET_JOB, run_month
 from taxi_assets.months import Month
 from taxi_assets.settings import Settings
 
@@ -61,7 +62,7 @@ def test_landing_makes_no_report_and_the_command_makes_those_of_months_that_have
     """
     nameless = python("-c", code, **environment | {"TAXI_ZONES_URL": "file:///nowhere.csv"})
     assert nameless.returncode == 0, nameless.stderr
-    assert "the names of zones cannot be had" in nameless.stderr
+    assert "the names of zones are not available" in nameless.stderr
     assert "Place 1" not in Path(nameless.stdout.splitlines()[-1]).read_text("utf-8")
 
     done = python("-m", "taxi_assets.cli.main", "report", "yellow", "2021-01..2021-03", **environment)
@@ -73,20 +74,26 @@ def test_landing_makes_no_report_and_the_command_makes_those_of_months_that_have
     assert "yellow 2021-03 has not landed\nwhat to do: taxi-assets run yellow 2021-03" in done.stderr
 
 
-def test_each_month_of_a_range_gets_its_own_materialization_with_figures_to_plot(definitions: dg.Definitions) -> None:
+def run(definitions: dg.Definitions, instance: dg.DagsterInstance, keys: list[dg.AssetKey], month: Month) -> Any:
+    """Run assets of yellow for a month."""
+    outcome, result = run_month(definitions, instance, ASSET_JOB, "yellow", month, selection=keys)
+    assert outcome.status == "landed" or keys == [REPORT], outcome.error
+    return result
+
+
+def test_each_month_gets_its_own_materialization_with_figures_to_plot(definitions: dg.Definitions) -> None:
     with dg.instance_for_test() as instance:
-        run_months(definitions, instance, CHAIN, JANUARY, FEBRUARY)
-        run = run_months(definitions, instance, [REPORT], JANUARY, FEBRUARY)
-        assert run.status is dg.DagsterRunStatus.SUCCESS
-        events = [
-            record.asset_materialization
-            for record in instance.get_records_for_run(
-                run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
-            ).records
-        ]
-    assert [event.partition for event in events if event] == ["2021-01-01", "2021-02-01"]
+        for month in (JANUARY, FEBRUARY):
+            run(definitions, instance, CHAIN, month)
+        results = [run(definitions, instance, [REPORT], month) for month in (JANUARY, FEBRUARY)]
+    assert all(result.success for result in results)
+    events = [
+        event.step_materialization_data.materialization
+        for result in results
+        for event in result.get_asset_materialization_events()
+    ]
+    assert [event.partition for event in events] == ["2021-01-01", "2021-02-01"]
     for event in events:
-        assert event
         assert Path(str(event.metadata["report"].value)).is_file()
         assert "data:image/svg+xml" in str(event.metadata["trips_per_day"].value)
         assert event.metadata["dagster/partition_row_count"].value == 200
@@ -104,9 +111,9 @@ def test_where_automation_runs_a_report_follows_its_table_once(definitions: dg.D
     with dg.instance_for_test() as instance:
         only = dg.AssetSelection.assets(REPORT)
         first = dg.evaluate_automation_conditions(definitions, instance, only)
-        run_months(definitions, instance, CHAIN, JANUARY, JANUARY)
+        run(definitions, instance, CHAIN, JANUARY)
         landed = dg.evaluate_automation_conditions(definitions, instance, only, cursor=first.cursor)
         assert landed.get_requested_partitions(REPORT) == {"2021-01-01"}
-        run_months(definitions, instance, [REPORT], JANUARY, JANUARY)
+        run(definitions, instance, [REPORT], JANUARY)
         after = dg.evaluate_automation_conditions(definitions, instance, only, cursor=landed.cursor)
         assert after.total_requested == 0
