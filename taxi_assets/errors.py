@@ -66,3 +66,7 @@ class TransientError(TaxiError):
 
     kind = "transient"
     retry_after: float = 0.0
+
+
+class QueryError(PermanentError):
+    """A query that the warehouse refuses: its author has to change it."""
