@@ -12,7 +12,7 @@ from taxi_assets.cli.main import FAILED, LANDED, NOT_PUBLISHED
 from taxi_assets.cli.progress import show_progress
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.months import Month, parse_months
-from taxi_assets.reconciliation import LedgerRow, ledger_of
+from taxi_assets.reconciliation import Ledger, LedgerRow
 from taxi_assets.settings import SettingError, Settings, dagster_postgres_url
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def land(settings: Settings, dataset: Dataset, months: list[Month], *, verbose: 
         for group in ranges(month for month in months if month <= last):
             run = run_months(definitions, instance, keys, group[0], group[-1], quiet=not verbose)
             outcomes |= outcomes_of(instance, run, group, steps=len(steps))
-    found = ledger_of(settings, dataset, months)
+    found = Ledger(settings).rows(dataset, months)
     in_postgres = 0 if settings.postgres_url else None
     empty = LedgerRow(dataset.name, "", postgres_rows=in_postgres, postgres_dropped_rows=in_postgres)
     return [

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taxi_assets.settings import Settings, google_emulators
 from taxi_assets.storage.google.access import GoogleAccess
 from taxi_assets.storage.lake.folder import FolderLake
 from taxi_assets.storage.staging.local import StagingArea
 from taxi_assets.storage.warehouse.duckdb import DuckDBWarehouse
+
+if TYPE_CHECKING:
+    from taxi_assets.storage.warehouse.postgres import PostgresStore
 
 
 def build_staging(settings: Settings) -> StagingArea:
@@ -39,6 +42,13 @@ def build_warehouse(settings: Settings) -> Any:
         settings.check_profile()
         return BigQueryWarehouse(google_access(settings), settings.warehouse_schema)
     return DuckDBWarehouse(settings.duckdb_path, settings.warehouse_schema, settings.limits)
+
+
+def build_postgres(settings: Settings) -> PostgresStore:
+    """Return the Postgres store of TAXI_POSTGRES_URL."""
+    from taxi_assets.storage.warehouse.postgres import PostgresStore
+
+    return PostgresStore(settings.postgres_url, settings.warehouse_schema)
 
 
 def google_access(settings: Settings) -> GoogleAccess:
