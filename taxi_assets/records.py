@@ -42,7 +42,7 @@ class FileRecord:
         return json.dumps({_STORED_NAMES.get(k, k): v for k, v in vars(self).items()}, indent=1, default=str)
 
     @classmethod
-    def from_json(cls: type[P], text: str) -> P:  # noqa: PYI019 - typing.Self is not in Python 3.10
+    def from_json(cls: type[R], text: str) -> R:  # noqa: PYI019 - typing.Self is not in Python 3.10
         """Read a record that `to_json` wrote; unknown fields are ignored, missing ones take their default.
 
         Raises:
@@ -65,7 +65,7 @@ class FileRecord:
             raise ValueError(f"not a {cls.__name__} record: {error}") from error
 
 
-P = TypeVar("P", bound=FileRecord)
+R = TypeVar("R", bound=FileRecord)
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,8 @@ class RawFile(MonthRecord):
         source_url: Where it came from.
         etag: The source's `ETag`, empty if it sent none.
         last_modified: The source's `Last-Modified`, empty if it sent none.
+        refetches: Downloads of these same bytes under new validators.
+        previous_rows: Data lines or rows of the file that this one replaced, None if there was none.
     """
 
     format: str
@@ -106,6 +108,8 @@ class RawFile(MonthRecord):
     source_url: str
     etag: str = ""
     last_modified: str = ""
+    refetches: int = 0
+    previous_rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -163,6 +167,7 @@ class LakeObject(MonthRecord):
         source_sha256: Checksum of the raw file it was made from.
         transform_version: That of the cleaned file.
         generation: The store's version of the object; a new one each time it is replaced.
+        crc32c: Checksum that the store itself keeps of the object, base64; empty where it keeps none.
         changed: Whether this materialization sent it, rather than found it there.
     """
 
@@ -171,6 +176,7 @@ class LakeObject(MonthRecord):
     transform_version: str = ""
     generation: str = ""
     changed: bool = True
+    crc32c: str = ""
 
 
 @dataclass(frozen=True)
@@ -188,6 +194,7 @@ class TableMonth(MonthRecord):
     rows: int
     changed: bool = True
     dropped_rows: int = 0
+    unknown_columns: tuple[str, ...] = ()
     job: str = ""
     numbers: dict[str, float] = field(default_factory=dict, hash=False)
 

@@ -151,6 +151,7 @@ class Dataset:
         first_month: The first month TLC published.
         columns: The columns of the table as TLC names them today, without `source_row` and `source_month`.
         dictionary: TLC's data dictionary from which names and descriptions come.
+        preferred_format: The format that `TAXI_SOURCE=auto` asks for first, because it is the more complete one.
     """
 
     name: str
@@ -159,6 +160,7 @@ class Dataset:
     first_month: Month
     columns: tuple[Column, ...]
     dictionary: str
+    preferred_format: Literal["csv", "parquet"] = "csv"
 
     @property
     def table(self) -> str:

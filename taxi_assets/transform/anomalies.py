@@ -5,8 +5,9 @@ Each anomaly is a name and a condition on the cleaned columns, built from the co
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from functools import reduce
 
@@ -16,10 +17,18 @@ import pyarrow.compute as pc
 from taxi_assets.contracts.model import Column, Dataset
 from taxi_assets.contracts.zones import ZONES
 from taxi_assets.months import Month
+from taxi_assets.records import CleanedFile
 from taxi_assets.transform.arrays import MICROSECONDS, constants
 
 ABSURD_MILES = 1000
 """No taxi trip has this many miles; TLC's files hold trips of 100,000 and more."""
+
+UNUSUAL_FACTOR = 3.0
+UNUSUAL_SHARE = 0.002
+MIN_EARLIER_MONTHS = 6
+MIN_ROWS = 50_000
+"""A share is unusual above 0.2% and above three times the earlier months' median; see `is_unusual`. In TLC's files the
+shares of one dataset vary by less than a factor of two from month to month."""
 
 Condition = Callable[[pa.RecordBatch], pa.Array]
 """Returns a mask of the anomalous rows; null counts as no."""
@@ -72,8 +81,29 @@ class AnomalyCounter:
             self.counts[name] += pc.sum(condition(rows)).as_py() or 0
 
 
-def _any(columns: list[Column] | tuple[Column, ...], anomalous: Callable[[pa.Array], pa.Array]) -> Condition:
-    return lambda rows: reduce(pc.or_kleene, (anomalous(rows[column.name]) for column in columns))
+def anomaly_shares(name: str, records: Iterable[CleanedFile]) -> tuple[float, ...]:
+    """Return an anomaly's share of the rows, 0 to 1, in each month that counted it."""
+    return tuple(each.anomalies[name] / max(each.cleaned_rows, 1) for each in records if name in each.anomalies)
+
+
+def is_unusual(share: float, earlier_shares: Sequence[float], rows: int) -> bool:
+    """Whether an anomaly's share has risen well above its earlier level. Checks and reports both ask this.
+
+    A month with less than `MIN_EARLIER_MONTHS` to compare, or with less than `MIN_ROWS` rows, is never unusual: its
+    shares are chance. Nor is one that improved.
+
+    Args:
+        share: The anomaly's share of the month's rows, 0 to 1.
+        earlier_shares: Its shares in the months before, in any order.
+        rows: Rows of the month.
+    """
+    if len(earlier_shares) < MIN_EARLIER_MONTHS or rows < MIN_ROWS:
+        return False
+    return share > max(UNUSUAL_SHARE, UNUSUAL_FACTOR * statistics.median(earlier_shares))
+
+
+def _any(columns: list[Column] | tuple[Column, ...], odd: Callable[[pa.Array], pa.Array]) -> Condition:
+    return lambda rows: reduce(pc.or_kleene, (odd(rows[column.name]) for column in columns))
 
 
 def _outside(values: pa.Array, low: pa.Scalar, high: pa.Scalar) -> pa.Array:

@@ -17,7 +17,8 @@ import pyarrow as pa
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.errors import PermanentError
 from taxi_assets.records import CleanedFile, RawFile
-from taxi_assets.storage.staging.local import StagingArea, sha256_of
+from taxi_assets.storage.base import Staging
+from taxi_assets.storage.files import sha256_of
 from taxi_assets.transform import parquet_writer, values
 from taxi_assets.transform.cleaner import Cleaner
 from taxi_assets.transform.header import check_drift
@@ -33,7 +34,7 @@ def transform_version(dataset: Dataset, rules: CleaningRules) -> str:
 def clean_month(
     dataset: Dataset,
     raw: RawFile,
-    staging: StagingArea,
+    staging: Staging,
     *,
     rules: CleaningRules | None = None,
     accepted_drift: Collection[str] = (),

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from taxi_assets.source.inspection import BOM, LineCounter, text_blocks
+from taxi_assets.source.streams import BOM, LineCounter, text_blocks
 from taxi_assets.transform.arrays import constants, is_present, row_numbers, within, without_missing
 from taxi_assets.transform.batches import Reject, RowBatch
 from taxi_assets.transform.values import MISSING_WORDS
