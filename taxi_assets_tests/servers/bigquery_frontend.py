@@ -11,6 +11,7 @@ Each line names, in brackets, the page of Google's documentation that says so.
 - Types have their old names in table resources: INTEGER, FLOAT, BOOLEAN [REST: TableFieldSchema].
 - tables.patch and update add NULLABLE columns and relax REQUIRED ones; other changes answer 400
   [Modifying table schemas].
+- A table takes its dataset's ``defaultTableExpirationMs`` when it is created [Managing tables: expiration].
 - A table with ``requirePartitionFilter`` answers no query without a condition on its partitions
   [Querying partitioned tables: require a partition filter].
 - Labels are merged and a null removes one; ``If-Match`` answers 412 [Updating labels; REST: tables.patch].
@@ -29,6 +30,7 @@ import json
 import re
 import secrets
 import threading
+import time
 import urllib.parse
 from typing import TYPE_CHECKING
 
@@ -78,6 +80,7 @@ class BigQueryFront(Front):
         self.needs_filter: dict[str, str] = {}
         self.work = work
         self._jobs: dict[tuple[str, str], LoadJob | str] = {}  # a query's entry is only its location
+        self._expires: dict[str, str] = {}
         self._jobs_lock = threading.Lock()
         self._engine = threading.Lock()
         self._partition_locks: dict[str, threading.Lock] = {}
@@ -289,6 +292,8 @@ class BigQueryFront(Front):
             return Reply.of(self.create_table(project, dataset, request.json()))
         table, _, partition = decorated.partition("$")
         resource = self.poll("GET", f"/projects/{project}/datasets/{dataset}/tables/{table}")
+        if resource["id"] in self._expires:
+            resource["expirationTime"] = self._expires[resource["id"]]
         location = month_condition(resource, partition)
         if verb == "update":
             sent_etag = request.headers.get("If-Match")
@@ -304,9 +309,15 @@ class BigQueryFront(Front):
         return Reply.of({**resource, "numRows": self.sql(project, count)[0][0]})
 
     def create_table(self, project: str, dataset: str, resource: Json) -> Json:
-        """Creates a table; its types get the names that BigQuery gives back."""
+        """Creates a table; its types get the names that BigQuery gives back, and it its dataset's default expiration."""
         use_old_names(resource)
-        return self.poll("POST", f"/projects/{project}/datasets/{dataset}/tables", resource)
+        default = self.poll("GET", f"/projects/{project}/datasets/{dataset}").get("defaultTableExpirationMs")
+        expires = resource.get("expirationTime") or (default and str(int(time.time() * 1000) + int(default)))
+        created = self.poll("POST", f"/projects/{project}/datasets/{dataset}/tables", resource)
+        if expires:
+            self._expires[created["id"]] = expires
+            created["expirationTime"] = expires
+        return created
 
     def patch_table(self, resource: Json, change: Json) -> Json:
         """Changes a table within the rules of "Modifying table schemas"."""
@@ -319,6 +330,8 @@ class BigQueryFront(Front):
             raise ApiError(400, "invalid", f"Cannot change partitioning spec for a partitioned table: {name}")
         if "requirePartitionFilter" in change:
             self.needs_filter[f"{dataset}.{table}"] = partition_column(resource)
+        if "expirationTime" in change and not change["expirationTime"]:
+            self._expires.pop(resource["id"], None)
         if "labels" in change:
             merged = {**resource.get("labels", {}), **change["labels"]}
             change["labels"] = {key: value for key, value in merged.items() if value is not None}
