@@ -309,7 +309,7 @@ class BigQueryFront(Front):
         return Reply.of({**resource, "numRows": self.sql(project, count)[0][0]})
 
     def create_table(self, project: str, dataset: str, resource: Json) -> Json:
-        """Creates a table; its types get the names that BigQuery gives back, and it its dataset's default expiration."""
+        """Creates a table, with BigQuery's names of types and its dataset's default expiration."""
         use_old_names(resource)
         default = self.poll("GET", f"/projects/{project}/datasets/{dataset}").get("defaultTableExpirationMs")
         expires = resource.get("expirationTime") or (default and str(int(time.time() * 1000) + int(default)))

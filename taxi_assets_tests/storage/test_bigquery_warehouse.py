@@ -412,6 +412,9 @@ def test_a_bucket_in_another_location_than_the_dataset_is_refused(
         assert "TAXI_GCS_BUCKET" in caught.value.remedy
     warehouse.check_bucket("b", "EU", is_region=False)
     warehouse.check_bucket("b", "EUROPE-WEST1", is_region=True)
+    for outside in ("EUROPE-WEST2", "EUROPE-WEST6"):
+        with pytest.raises(PermanentError, match=f"the bucket is in {outside}, the BigQuery dataset in EU"):
+            warehouse.check_bucket("b", outside, is_region=True)
 
 
 @pytest.mark.parametrize(
