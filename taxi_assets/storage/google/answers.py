@@ -51,13 +51,13 @@ ANSWERS = (
     Answer(
         r"vpcServiceControls|VPC Service Controls|prohibited by organization's policy",
         "a VPC Service Controls perimeter does not let the request through",
-        "run inside the perimeter, or ask its administrator for an ingress rule; the identifier in the message leads to "
+        "run inside the perimeter, or ask its administrator for an ingress rule; the message's identifier leads to "
         "the entry in the audit log",
     ),
     Answer(
         r"\bKMS\b|cloudkms|cryptoKey",
         "the encryption key (CMEK) cannot be used",
-        "check that the key is enabled and in the location of bucket and dataset, and grant the service agents of Cloud "
+        "check that the key is enabled and in the location of bucket and dataset; grant the service agents of Cloud "
         "Storage and BigQuery roles/cloudkms.cryptoKeyEncrypterDecrypter on it",
     ),
     Answer(
