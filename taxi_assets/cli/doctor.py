@@ -29,7 +29,7 @@ from taxi_assets.settings import (
     google_emulators,
     variable,
 )
-from taxi_assets.storage.factory import build_lake, build_warehouse, google_access
+from taxi_assets.storage.factory import build_bigquery, build_gcs_lake, build_warehouse, google_access
 
 if TYPE_CHECKING:
     from taxi_assets.storage.google.buckets import BucketInfo
@@ -117,7 +117,7 @@ def _settings() -> tuple[Settings, list[SettingError]]:
 
 def _given(settings: Settings) -> str:
     """Say what is set, and what is nearly."""
-    from taxi_assets.source.client import without_secrets
+    from taxi_assets.source.addresses import without_secrets
 
     fields = {variable(field.name): field for field in dataclasses.fields(Settings)}
     given = {name: os.environ[name] for name in fields if os.environ.get(name, "").strip()}
@@ -197,12 +197,12 @@ def _postgres(url: str, setting: str) -> str:
 def _source(settings: Settings) -> str:
     from taxi_assets.partitions import last_month
     from taxi_assets.resources import SourceResource
+    from taxi_assets.source.addresses import without_secrets
     from taxi_assets.source.availability import probe
-    from taxi_assets.source.client import without_secrets
 
     dataset = DATASETS["yellow"]
     month = last_month(dataset)
-    source = SourceResource.from_settings(settings).source()
+    source = SourceResource.from_settings(settings).create()
     availability = probe(source, dataset.name, month, None, date.today())  # noqa: DTZ011 - days, by this machine's calendar
     location = ", ".join(without_secrets(url) for url in source.urls(dataset.name, month))
     if availability.status in ("refused", "down"):
@@ -242,8 +242,8 @@ class _Seen:
     """What has been seen of bucket and dataset, for the checks that need both."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings, self.lake = settings, build_lake(settings)
-        self.warehouse: BigQueryWarehouse = build_warehouse(settings)
+        self.settings, self.lake = settings, build_gcs_lake(settings)
+        self.warehouse: BigQueryWarehouse = build_bigquery(settings)
         self.place: BucketInfo | Any = None
 
     def bucket(self) -> str:

@@ -6,7 +6,7 @@ from taxi_assets.cli.common import load_settings, out
 from taxi_assets.cli.main import LANDED
 from taxi_assets.contracts import DATASETS
 from taxi_assets.settings import SettingError, Settings
-from taxi_assets.storage.factory import build_lake, build_warehouse, google_access
+from taxi_assets.storage.factory import build_bigquery, build_gcs_lake, google_access
 from taxi_assets.storage.warehouse.bigquery_tables import check_expiration
 
 ROLES = (
@@ -27,7 +27,7 @@ def command() -> int:
             location="TAXI_PROFILE",
             remedy="set TAXI_PROFILE=gcp, TAXI_GCP_PROJECT and TAXI_GCS_BUCKET",
         )
-    lake, warehouse = build_lake(settings), build_warehouse(settings)
+    lake, warehouse = build_gcs_lake(settings), build_bigquery(settings)
     created = lake.create_bucket(settings.bq_location)
     bucket = lake.describe_bucket()
     _print("bucket", f"gs://{settings.gcs_bucket} in {bucket.location or 'a location that it may not see'}", created)

@@ -15,8 +15,8 @@ from taxi_assets.contracts.model import Dataset
 from taxi_assets.contracts.schemas import arrow_schema
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile
+from taxi_assets.storage.files import sha256_of
 from taxi_assets.storage.google.access import GoogleAccess
-from taxi_assets.storage.staging.local import sha256_of
 
 PROJECT = "throw-away"
 YELLOW = DATASETS["yellow"]

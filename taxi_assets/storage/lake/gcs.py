@@ -19,7 +19,7 @@ from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, LakeObject
 from taxi_assets.storage.google.access import GoogleAccess
 from taxi_assets.storage.google.buckets import BucketInfo, create_bucket, describe_bucket
-from taxi_assets.storage.google.errors import mapped_errors
+from taxi_assets.storage.google.errors import mapped_errors, permission_error
 from taxi_assets.storage.google.upload import upload
 from taxi_assets.storage.lake.objects import footer, object_name, parse_object_name
 
@@ -32,7 +32,7 @@ FOOTER_CHUNK = 1 << 20
 
 
 class GcsLake:
-    """Objects in a bucket, each uploaded once; see `taxi_assets.storage.lake.objects.Lake`.
+    """Objects in a bucket, each uploaded once; see `taxi_assets.storage.base.Lake`.
 
     Args:
         access: The account, and how long and how often it tries.
@@ -42,6 +42,11 @@ class GcsLake:
 
     def __init__(self, access: GoogleAccess, bucket: str, prefix: str = "") -> None:
         self.access, self.bucket, self.prefix = access, bucket, prefix
+
+    def check(self) -> None:
+        """See `Lake.check`: the bucket exists, and the account has the permissions that landing needs."""
+        if missing := self.describe_bucket().missing_permissions:
+            raise permission_error(missing, f"bucket {self.bucket} (TAXI_GCS_BUCKET)")
 
     def put(self, cleaned: CleanedFile, path: Path) -> LakeObject:
         """See `Lake.put`.
@@ -84,6 +89,18 @@ class GcsLake:
         with mapped_errors(uri):
             self._put(self._full_name(name), path, crc32c, {"sha256": sha256}, content_type)
         return uri
+
+    def read_file(self, name: str) -> bytes:
+        """See `Lake.read_file`."""
+        with mapped_errors(f"gs://{self.bucket}/{self._full_name(name)}"):
+            return bytes(self._bucket.blob(self._full_name(name)).download_as_bytes(**self.access.request_options))
+
+    def list_files(self, folder: str) -> list[str]:
+        """See `Lake.list_files`."""
+        prefix = self._full_name(f"{folder}/")
+        with mapped_errors(f"gs://{self.bucket}/{prefix}"):
+            blobs = self._client.list_blobs(self.bucket, prefix=prefix, **self.access.request_options)
+            return sorted(blob.name.removeprefix(self._full_name("")) for blob in blobs)
 
     def find(self, dataset: str, month: Month) -> LakeObject | None:
         """See `Lake.find`; reads the object's metadata.

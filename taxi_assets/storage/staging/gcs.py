@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from taxi_assets.errors import PermanentError, TransientError
-from taxi_assets.records import P
+from taxi_assets.records import R
+from taxi_assets.storage.files import sha256_of
 from taxi_assets.storage.google.access import GoogleAccess
 from taxi_assets.storage.google.errors import mapped_errors
 from taxi_assets.storage.google.upload import CHUNK, upload
-from taxi_assets.storage.staging.local import StagingArea, sha256_of
 
 
 class GcsStagingArea(StagingArea):
@@ -59,13 +59,13 @@ class GcsStagingArea(StagingArea):
             draft.replace(copy)
         return copy
 
-    def intact(self, record: P | None) -> P | None:
+    def intact(self, record: R | None) -> R | None:
         """See `StagingArea.intact`; removes a damaged copy, while the bucket guards its own bytes."""
         if record and (copy := self.root / record.file).exists() and sha256_of(copy) != record.sha256:
             copy.unlink()
         return record
 
-    def commit(self, stage: str, record: P, files: dict[str, Path]) -> None:
+    def commit(self, stage: str, record: R, files: dict[str, Path]) -> None:
         """See `StagingArea.commit`; here too, the month changes at the moment its record is written.
 
         Raises:

@@ -37,6 +37,12 @@ MAX_LOAD_JOBS = 50
 class BigQueryWarehouse(BigQueryDataset):
     """Tables in a BigQuery dataset; see `taxi_assets.storage.warehouse.duckdb.DuckDBWarehouse`."""
 
+    def check(self, lake: Any) -> None:
+        """See `Warehouse.check`: the dataset is where the settings say, and can be loaded from the bucket."""
+        self.check_access()
+        bucket = lake.describe_bucket()
+        self.check_bucket(lake.bucket, bucket.location, is_region=bucket.is_region)
+
     def replace_month(self, dataset: Dataset, stored: LakeObject) -> TableMonth:
         """Make the table hold, for the object's month, exactly the object's rows; do nothing if it already does.
 
