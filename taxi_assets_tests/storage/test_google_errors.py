@@ -88,7 +88,7 @@ def refusal(status: int, reason: str, message: str) -> Exception:
             403,
             "forbidden",
             (
-                "Object 'b/o' is under active Temporary hold and cannot be deleted, overwritten or archived until the hold "
+                "Object 'b/o' is under active Temporary hold and cannot be deleted, overwritten or archived until hold "
                 "is removed."
             ),
             "a hold on the object",
