@@ -17,6 +17,7 @@ Each line names, in brackets, the page of Google's documentation that says so.
 - Labels are merged and a null removes one; ``If-Match`` answers 412 [Updating labels; REST: tables.patch].
 - A query job that BigQuery gives up ends with ``rateLimitExceeded``, ``jobBackendError`` and the like
   [Error messages].
+- ``dryRun`` tells what a query would scan; ``maximumBytesBilled`` refuses it [Estimate and control costs].
 - ``X-Server-Timeout`` is a number of seconds [System parameters].
 - ``numRows`` counts; ``table$YYYYMM`` can be counted and deleted [Managing partitioned table data].
 
@@ -58,6 +59,7 @@ _ROWS = re.compile(_ROOT + r"/datasets/(?P<dataset>[^/]+)/tables/(?P<table>[^/]+
 _PERMISSIONS = re.compile(_ROOT + r"/datasets/(?P<dataset>[^/]+)/tables/(?P<table>[^/:]+):testIamPermissions")
 _JOBS = re.compile(_ROOT + r"/(?:jobs|queries)")
 _JOB = re.compile(_ROOT + r"/jobs/(?P<job>[^/]+)")
+MIN_SCAN_BYTES = 10 << 20  # "BigQuery pricing": at least 10 MB for each table
 _VERBS = {"GET": "get", "POST": "create", "PATCH": "update", "PUT": "update", "DELETE": "delete"}
 _POLL_S = 0.5  # how long jobs.get waits for the end of a job: a slow answer, which saves the client's 1 s pause
 
@@ -201,15 +203,33 @@ class BigQueryFront(Front):
             if "$" in kind.get("destinationTable", {}).get("tableId", ""):
                 raise ApiError(501, "notImplemented", "The test layer models partition decorators of loads only.")
             location = self._location_of_query(project, kind.get("query", ""), reference.get("location"))
+            scanned = self._scanned(project, kind.get("query", ""))
+            limit = kind.get("maximumBytesBilled")
+            if limit is not None and int(limit) < scanned:
+                message = f"Query exceeded limit for bytes billed: {limit}. {scanned} or higher required."
+                raise ApiError(400, "bytesBilledLimitExceeded", message)
+            if configuration.get("dryRun") and ";" in kind.get("query", "").rstrip("; \n"):  # the emulator would run it
+                statistics = {"query": {"statementType": "SCRIPT"}}
+                return Reply.of({**body, "status": {"state": "DONE"}, "statistics": statistics})
             if not configuration.get("dryRun"):
                 self._claim(project, job_id, location)
                 if self.fail_queries:
                     return self._failed_query(body, location, *self.fail_queries.pop(0))
-            return self._run(request, body, project, location)
+            reply = self._run(request, body, project, location)
+            return self._with_bytes(reply, scanned) if configuration.get("dryRun") else reply
         job = LoadJob(self, project, job_id, reference.get("location"), configuration)
         self._claim(project, job_id, job)
         threading.Thread(target=job.run, daemon=True).start()
         return Reply.of(job.resource())
+
+    @staticmethod
+    def _with_bytes(reply: Reply, scanned: int) -> Reply:
+        """Adds to a dry run's answer what the query would scan."""
+        value = reply.json()
+        if reply.status < 300:
+            value.setdefault("statistics", {})["totalBytesProcessed"] = str(scanned)
+            value["statistics"].setdefault("query", {})["totalBytesProcessed"] = str(scanned)
+        return Reply.of(value, reply.status)
 
     @staticmethod
     def _failed_query(body: Json, location: str, reason: str, message: str) -> Reply:
@@ -256,6 +276,18 @@ class BigQueryFront(Front):
             with self._jobs_lock:
                 self._jobs.setdefault((project, value["jobReference"]["jobId"]), location)
         return Reply.of(value, reply.status)
+
+    def _scanned(self, project: str, query: str) -> int:
+        """Returns the bytes that a query scans: 8 for each value of the tables it names, 10 MiB at least for each."""
+        total = 0
+        for dataset, table in set(re.findall(r"\b(\w+)\.(\w+)\b", query.replace("`", ""))):
+            try:
+                resource = self.poll("GET", f"/projects/{project}/datasets/{dataset}/tables/{table}")
+            except ApiError:  # no table: a column of an alias, say
+                continue
+            rows = int(self.sql(project, f"SELECT COUNT(*) FROM `{project}.{dataset}.{table}`")[0][0])
+            total += max(MIN_SCAN_BYTES, 8 * rows * len(resource["schema"]["fields"]))
+        return total
 
     def _check_filters(self, query: str) -> None:
         """Refuses a query of a table with ``requirePartitionFilter`` that does not name its partitions."""

@@ -86,7 +86,7 @@ def test_a_table_gains_the_contracts_new_nullable_columns_and_keeps_its_rows_and
     assert table.schema[-1].description == YELLOW.columns[-1].description
     assert table.labels["cost_center"] == "42"
     assert warehouse.count_months("yellow_trips") == {JANUARY: 100, FEBRUARY: 100}
-    assert set(warehouse.read_month("yellow", JANUARY)["cbd_congestion_fee"].to_pylist()) == {None}
+    assert set(warehouse.read_month("yellow", JANUARY)[YELLOW.columns[-1].name].to_pylist()) == {None}
 
 
 def test_any_other_difference_from_the_contract_is_refused_with_the_difference(
@@ -128,6 +128,18 @@ def test_an_owners_own_nullable_columns_and_relaxed_ones_stop_no_load(
     (reviewer,) = [field for field in table_of(client, warehouse).schema if field.name == "reviewer"]
     assert reviewer.description == "Who looked at the trip."
     assert set(warehouse.read_month("yellow", JANUARY)["reviewer"].to_pylist()) == {None}
+
+
+def test_a_table_of_an_earlier_release_gains_a_required_column_as_one_that_may_be_empty(
+    client: bq.Client, warehouse: BigQueryWarehouse, put: Put
+) -> None:
+    table = new_table(warehouse._reference("yellow_trips"), YELLOW)
+    table.schema = [field for field in table.schema if field.name != "source_row"]
+    client.create_table(table)
+    assert warehouse.replace_month(YELLOW, put()).rows == 100
+    (added,) = [field for field in table_of(client, warehouse).schema if field.name == "source_row"]
+    assert added.mode == "NULLABLE"
+    assert warehouse.check_table(YELLOW)
 
 
 def test_a_required_column_that_no_file_has_is_refused_with_the_statement_that_drops_it(
