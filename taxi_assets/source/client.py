@@ -25,7 +25,7 @@ from taxi_assets.source.http import BLOCK_BYTES, Answer, open_http
 from taxi_assets.source.inspection import FileInspector
 from taxi_assets.source.streams import NotATripFileError
 from taxi_assets.source.validators import carry_over
-from taxi_assets.storage.staging.local import StagingArea
+from taxi_assets.storage.base import Staging
 
 LATE_AFTER_MONTHS = 5
 """Months after which an absent month is an error and no longer "not published yet". TLC published 31 to 64 days after a
@@ -65,7 +65,7 @@ class Source:
         self,
         dataset: str,
         month: Month,
-        staging: StagingArea,
+        staging: Staging,
         *,
         progress: Progress | None = None,
         today: Callable[[], date] = date.today,

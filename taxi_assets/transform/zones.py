@@ -21,7 +21,8 @@ from taxi_assets.records import ZONES_STEM, ZonesFile
 from taxi_assets.source.addresses import without_secrets
 from taxi_assets.source.client import Source, with_location
 from taxi_assets.source.streams import BOM
-from taxi_assets.storage.staging.local import StagingArea, sha256_of
+from taxi_assets.storage.base import Staging
+from taxi_assets.storage.files import sha256_of
 from taxi_assets.transform.values import parse_value, rejection_reason
 
 STAGE = "reference"
@@ -37,7 +38,7 @@ class NotAZoneLookupError(PermanentError):
         super().__init__(what, location=location, remedy=remedy or "look at TAXI_ZONES_URL in a browser")
 
 
-def fetch_zones(source: Source, url: str, staging: StagingArea) -> tuple[ZonesFile, bool]:
+def fetch_zones(source: Source, url: str, staging: Staging) -> tuple[ZonesFile, bool]:
     """Fetch the zones into staging as Parquet, unless they are there unchanged; ask once.
 
     Args:
@@ -65,7 +66,7 @@ def contract() -> str:
     return hashlib.sha256(json.dumps([parts, ZONES]).encode()).hexdigest()[:12]
 
 
-def _fetch(source: Source, url: str, staging: StagingArea, known: ZonesFile | None) -> tuple[ZonesFile, bool]:
+def _fetch(source: Source, url: str, staging: Staging, known: ZonesFile | None) -> tuple[ZonesFile, bool]:
     try:
         with source.open(url, known) as answer:
             if answer.unchanged and known:
