@@ -14,7 +14,7 @@ from typing import Protocol
 
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.months import Month
-from taxi_assets.records import CleanedFile, MonthRecord, P
+from taxi_assets.records import CleanedFile, MonthRecord, R
 from taxi_assets.reports.charts import charts_of, write_pngs
 from taxi_assets.reports.html import INDEX, PAGE, render_index, render_nav, render_page
 from taxi_assets.reports.metrics import Metrics, Warehouse, collect_metrics
@@ -44,7 +44,7 @@ class Lake(Protocol):
 class Staging(Protocol):
     """What a report needs of the staging area."""
 
-    def find(self, kind: type[P], stage: str, dataset: str, month: Month) -> P | None:
+    def find(self, kind: type[R], stage: str, dataset: str, month: Month) -> R | None:
         """Return a month's record, if the month is there."""
         ...
 

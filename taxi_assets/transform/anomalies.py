@@ -1,6 +1,6 @@
-"""What is strange about a month's rows and kept: counted, shown, never lost.
+"""Anomalies: rows that look wrong but are TLC's. They are kept, counted and shown.
 
-Each oddity is a name and a condition on the cleaned columns, made from the columns' roles.
+Each anomaly is a name and a condition on the cleaned columns, built from the columns' roles.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from taxi_assets.contracts.model import Column, Dataset
 from taxi_assets.contracts.zones import ZONES
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile
-from taxi_assets.transform.values import MICROSECONDS, constants
+from taxi_assets.transform.arrays import MICROSECONDS, constants
 
 ABSURD_MILES = 1000
-"""Miles that no taxi trip has; TLC's files hold trips of 100,000 and more."""
+"""No taxi trip has this many miles; TLC's files hold trips of 100,000 and more."""
 
 UNUSUAL_FACTOR = 3.0
 UNUSUAL_SHARE = 0.002
@@ -31,13 +31,13 @@ MIN_ROWS = 50_000
 shares of one dataset vary by less than a factor of two from month to month."""
 
 Condition = Callable[[pa.RecordBatch], pa.Array]
-"""Gives, for each row, whether it is odd; null counts as no."""
+"""Returns a mask of the anomalous rows; null counts as no."""
 
 
 def conditions(dataset: Dataset, month: Month) -> dict[str, Condition]:
-    """Return the condition of each oddity by its name."""
+    """Return each anomaly's condition by its name."""
     found: dict[str, Condition] = {}
-    nobody, first_zone, last_zone = constants([0, 1, ZONES], pa.int64())
+    no_passengers, first_zone, last_zone = constants([0, 1, ZONES], pa.int64())
     zero, absurd = constants([0, ABSURD_MILES], pa.float64())
     pickup, dropoff = dataset.one("pickup_time"), dataset.one("dropoff_time")
     if pickup:
@@ -50,7 +50,7 @@ def conditions(dataset: Dataset, month: Month) -> dict[str, Condition]:
     if amounts:
         found["negative_amount"] = _any(amounts, lambda values: pc.less(values, zero))
     if passengers := dataset.one("passengers"):
-        found["zero_passengers"] = lambda rows: pc.equal(rows[passengers.name], nobody)
+        found["zero_passengers"] = lambda rows: pc.equal(rows[passengers.name], no_passengers)
     if distance := dataset.one("distance"):
         found["absurd_distance"] = _any([distance], lambda miles: _outside(miles, zero, absurd))
     if zones := dataset.by_role("pickup_zone", "dropoff_zone"):
@@ -69,14 +69,14 @@ def conditions(dataset: Dataset, month: Month) -> dict[str, Condition]:
 
 
 class AnomalyCounter:
-    """Counts each oddity of a month over its cleaned rows."""
+    """Counts a month's anomalies over its cleaned rows."""
 
     def __init__(self, dataset: Dataset, month: Month) -> None:
         self._conditions = conditions(dataset, month)
         self.counts = Counter(dict.fromkeys(self._conditions, 0))
 
     def add(self, rows: pa.RecordBatch) -> None:
-        """Count further rows."""
+        """Count the anomalies of these rows."""
         for name, condition in self._conditions.items():
             self.counts[name] += pc.sum(condition(rows)).as_py() or 0
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import dagster as dg
 import pyarrow.parquet as pq
+from taxi_assets.instance.launch import run_months
 
 from taxi_assets.cli.run import land
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.zones import ZONE_COLUMNS, ZONES_TABLE
 from taxi_assets.definitions import build_definitions
-from taxi_assets.instance.launch import run_months
 from taxi_assets.months import Month
 from taxi_assets.reports.report import make_report
 from taxi_assets.settings import Settings
