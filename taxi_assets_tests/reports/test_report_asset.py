@@ -44,6 +44,16 @@ def definitions(tmp_path: Path) -> dg.Definitions:
     return build_definitions(Settings.from_environment(site(tmp_path)), datasets={"yellow": DATASETS["yellow"]})
 
 
+def land(definitions: dg.Definitions, instance: dg.DagsterInstance, month: Month) -> None:
+    assert run_month(definitions, instance, "yellow_everything", "yellow", month)[0].status == "landed"
+
+
+def report(definitions: dg.Definitions, instance: dg.DagsterInstance, month: Month) -> dg.ExecuteInProcessResult:
+    outcome, result = run_month(definitions, instance, ASSET_JOB, "yellow", month, selection=[REPORT])
+    assert not outcome.error
+    return result
+
+
 def python(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *words], env={**os.environ, **environment}, capture_output=True, text=True, check=False
@@ -74,31 +84,18 @@ def test_landing_makes_no_report_and_the_command_makes_those_of_months_that_have
     assert "yellow 2021-03 has not landed\nwhat to do: taxi-assets run yellow 2021-03" in done.stderr
 
 
-def run(definitions: dg.Definitions, instance: dg.DagsterInstance, keys: list[dg.AssetKey], month: Month) -> Any:
-    """Run assets of yellow for a month."""
-    outcome, result = run_month(definitions, instance, ASSET_JOB, "yellow", month, selection=keys)
-    assert outcome.status == "landed" or keys == [REPORT], outcome.error
-    return result
-
-
-def test_each_month_gets_its_own_materialization_with_figures_to_plot(definitions: dg.Definitions) -> None:
+def test_each_report_is_a_materialization_with_figures_to_plot(definitions: dg.Definitions) -> None:
     with dg.instance_for_test() as instance:
         for month in (JANUARY, FEBRUARY):
-            run(definitions, instance, CHAIN, month)
-        results = [run(definitions, instance, [REPORT], month) for month in (JANUARY, FEBRUARY)]
-    assert all(result.success for result in results)
-    events = [
-        event.step_materialization_data.materialization
-        for result in results
-        for event in result.get_asset_materialization_events()
-    ]
-    assert [event.partition for event in events] == ["2021-01-01", "2021-02-01"]
-    for event in events:
-        assert Path(str(event.metadata["report"].value)).is_file()
-        assert "data:image/svg+xml" in str(event.metadata["trips_per_day"].value)
-        assert event.metadata["dagster/partition_row_count"].value == 200
-        assert 0 < float(str(event.metadata["share_credit_card"].value)) < 1
-        assert float(str(event.metadata["median_miles"].value)) > 0
+            land(definitions, instance, month)
+            (made,) = report(definitions, instance, month).get_asset_materialization_events()
+            event = made.step_materialization_data.materialization
+            assert event.partition == f"{month}-01"
+            assert Path(str(event.metadata["report"].value)).is_file()
+            assert "data:image/svg+xml" in str(event.metadata["trips_per_day"].value)
+            assert event.metadata["dagster/partition_row_count"].value == 200
+            assert 0 < float(str(event.metadata["share_credit_card"].value)) < 1
+            assert float(str(event.metadata["median_miles"].value)) > 0
 
 
 def test_the_jobs_that_land_months_leave_the_report_out(definitions: dg.Definitions) -> None:
@@ -111,9 +108,9 @@ def test_where_automation_runs_a_report_follows_its_table_once(definitions: dg.D
     with dg.instance_for_test() as instance:
         only = dg.AssetSelection.assets(REPORT)
         first = dg.evaluate_automation_conditions(definitions, instance, only)
-        run(definitions, instance, CHAIN, JANUARY)
+        land(definitions, instance, JANUARY)
         landed = dg.evaluate_automation_conditions(definitions, instance, only, cursor=first.cursor)
         assert landed.get_requested_partitions(REPORT) == {"2021-01-01"}
-        run(definitions, instance, [REPORT], JANUARY)
+        report(definitions, instance, JANUARY)
         after = dg.evaluate_automation_conditions(definitions, instance, only, cursor=landed.cursor)
         assert after.total_requested == 0

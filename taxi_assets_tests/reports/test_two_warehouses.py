@@ -61,8 +61,8 @@ def test_in_the_gcp_profile_the_report_is_a_link_to_the_bucket(made: Settings, g
     land(made, DATASETS["yellow"], [JANUARY])
     report = dg.AssetKey(["yellow", "monthly_report"])
     with dg.instance_for_test() as instance:
-        _, result = run_month(build_definitions(made), instance, ASSET_JOB, "yellow", JANUARY, selection=[report])
-        assert result.success
+        outcome, _ = run_month(build_definitions(made), instance, ASSET_JOB, "yellow", JANUARY, selection=[report])
+        assert not outcome.error
         event = instance.get_latest_materialization_event(report)
     assert event
     assert event.asset_materialization
