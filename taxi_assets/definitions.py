@@ -40,8 +40,6 @@ def build_definitions(
     postgres = bool(settings.postgres_url)
     chains = [[*assets_of(dataset, postgres=postgres), report_asset(dataset)] for dataset in datasets.values()]
     partitioned = [asset for chain in chains for asset in chain]
-    if settings.one_run:
-        partitioned = [asset.with_attributes(backfill_policy=dg.BackfillPolicy.single_run()) for asset in partitioned]
     return dg.Definitions(
         assets=[zones_asset(postgres=postgres), *partitioned],
         **_automation(settings, datasets),

@@ -53,7 +53,7 @@ def test_every_wrong_setting_is_told_and_a_misspelt_one_too(
     monkeypatch.delenv("TAXI_THREADS")
     monkeypatch.delenv("TAXI_SMTP_URL")
     assert doctor() == 0
-    assert "TAXI_GCS_BUKET is not a setting; TAXI_GCS_BUCKET is one" in capsys.readouterr().out
+    assert "TAXI_GCS_BUKET is not a setting; TAXI_GCS_BUCKET is one" in capsys.readouterr().err
 
 
 def test_a_file_of_secrets_that_others_can_read_is_told(

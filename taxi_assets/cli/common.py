@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from rich.table import Table
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.errors import TaxiError, TransientError
-from taxi_assets.settings import SettingError, Settings, dagster_home, dagster_postgres_url
+from taxi_assets.settings import SettingError, Settings, dagster_home, dagster_postgres_url, setting_variables
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -36,10 +37,18 @@ _WIDE = 200
 
 
 def load_settings() -> Settings:
-    """Read the settings from the environment and, for what it leaves open, from `.env` in this folder."""
+    """Read the settings from the environment and, for what it leaves open, from `.env` in this folder.
+
+    Variables that look like a misspelled setting are named on standard error.
+    """
     from dotenv import load_dotenv
 
     load_dotenv(Path.cwd() / ".env")
+    known = setting_variables()
+    for name in os.environ:
+        near = name not in known and name.upper().startswith("TAXI_") and get_close_matches(name.upper(), known, 1)
+        if near:
+            err.print(f"taxi-assets: {name} is not a setting; {near[0]} is one", markup=False)
     return Settings.from_environment()
 
 

@@ -6,8 +6,6 @@ Nothing is changed anywhere. A check that cannot be tried because another one fa
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import difflib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -27,7 +25,9 @@ from taxi_assets.settings import (
     dagster_home,
     dagster_postgres_url,
     google_emulators,
-    variable,
+    is_secret,
+    setting_variables,
+    shown,
 )
 from taxi_assets.storage.factory import build_lake, build_warehouse, google_access
 
@@ -117,26 +117,17 @@ def _settings() -> tuple[Settings, list[SettingError]]:
 
 def _given(settings: Settings) -> str:
     """Say what is set, and what is nearly."""
-    from taxi_assets.source.client import without_secrets
-
-    fields = {variable(field.name): field for field in dataclasses.fields(Settings)}
-    given = {name: os.environ[name] for name in fields if os.environ.get(name, "").strip()}
-    shown = [
-        name if fields[name].metadata["secret"] else f"{name}={without_secrets(text) if '://' in text else text}"
-        for name, text in given.items()
-    ]
-    found = f"profile {settings.profile}; {', '.join(shown) or 'every setting has its default'}"
-    for name in os.environ:
-        if name.startswith("TAXI_") and name not in fields and (near := difflib.get_close_matches(name, fields, 1)):
-            found += f"\n{INDENT}{name} is not a setting; {near[0]} is one"
-    return found
+    variables = setting_variables()
+    given = {name: os.environ[name].strip() for name in variables if os.environ.get(name, "").strip()}
+    texts = [f"{name}={text}" if (text := shown(variables[name], given[name])) else name for name in given]
+    return f"profile {settings.profile}; {', '.join(texts) or 'every setting has its default'}"
 
 
 def _secret_files(settings: Settings) -> list[Path]:
     """Return the files that hold passwords or keys: `.env` if it sets any, and a service account's key."""
     from dotenv import dotenv_values
 
-    secret = {variable(field.name) for field in dataclasses.fields(Settings) if field.metadata["secret"]}
+    secret = {name for name, setting in setting_variables().items() if is_secret(setting)}
     secret |= {"DAGSTER_POSTGRES_URL", "POSTGRES_PASSWORD"}
     env, key = Path.cwd() / ".env", settings.gcp_credentials
     holds = env.is_file() and any(text for name, text in dotenv_values(env).items() if name in secret)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -84,7 +83,7 @@ def _name_zones(settings: Settings, instance: dg.DagsterInstance) -> None:
 
     from taxi_assets.definitions import build_definitions
 
-    shorter = dataclasses.replace(settings, attempts=1, connect_timeout=_SHORT, read_timeout=_SHORT)
+    shorter = settings.model_copy(update={"attempts": 1, "connect_timeout": _SHORT, "read_timeout": _SHORT})
     job = build_definitions(shorter).resolve_job_def("__ASSET_JOB")
     only = job.get_subset(asset_selection={dg.AssetKey(ZONES_TABLE)})
     done = False

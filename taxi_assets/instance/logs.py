@@ -41,9 +41,8 @@ class FilesOrBucket(ComputeLogManager, ConfigurableClass):
         Raises:
             SettingError: A setting is missing or cannot be used.
         """
-        settings = Settings.from_environment()
         folder = str(dagster_home() / "storage")
-        return _in_bucket(settings, folder, inst_data) if settings.compute_logs == "gcs" else _files(folder, inst_data)
+        return _files(folder, inst_data)
 
 
 class Files(LocalComputeLogManager):

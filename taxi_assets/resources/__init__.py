@@ -77,7 +77,9 @@ class StagingResource(dg.ConfigurableResource):
     @classmethod
     def from_settings(cls, settings: Settings, **more: Any) -> StagingResource:
         """Make the resource that the settings describe."""
-        limits = settings.limits
+        from taxi_assets.storage.factory import resource_limits
+
+        limits = resource_limits(settings)
         return cls(
             root=str(settings.work_dir),
             memory=limits.memory,

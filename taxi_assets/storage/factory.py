@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-from taxi_assets.settings import Settings, google_emulators
+from taxi_assets.settings import MIN_MEMORY_MIB, Settings, google_emulators
 from taxi_assets.storage.google.access import GoogleAccess
 from taxi_assets.storage.lake.folder import FolderLake
+from taxi_assets.storage.limits import ResourceLimits, machine_memory
 from taxi_assets.storage.staging.local import StagingArea
 from taxi_assets.storage.warehouse.duckdb import DuckDBWarehouse
 
@@ -38,7 +40,13 @@ def build_warehouse(settings: Settings) -> Any:
 
         settings.check_profile()
         return BigQueryWarehouse(google_access(settings), settings.warehouse_schema)
-    return DuckDBWarehouse(settings.duckdb_path, settings.warehouse_schema, settings.limits)
+    return DuckDBWarehouse(settings.duckdb_path, settings.warehouse_schema, resource_limits(settings))
+
+
+def resource_limits(settings: Settings) -> ResourceLimits:
+    """Return how much of the machine a process may use; by default a quarter of its memory and all of its cores."""
+    memory = settings.memory_limit or max(MIN_MEMORY_MIB, machine_memory() // 4)
+    return ResourceLimits(memory, settings.threads or os.cpu_count() or 1)
 
 
 def google_access(settings: Settings) -> GoogleAccess:

@@ -14,16 +14,15 @@ from typing import Any
 
 import duckdb
 
+from taxi_assets.settings import MIN_MEMORY_MIB
+
 _IDLE_MIB = 200
 """MiB of a process that has Dagster, pyarrow and DuckDB loaded and does nothing."""
-_MONTH_MIB = 150
+_MONTH_MIB = MIN_MEMORY_MIB - _IDLE_MIB
 """MiB that cleaning a month needs, however large it is (measured: 1.4 and 16.4 million rows)."""
 LOAD_MEMORY_MIB = 112
 """MiB with which DuckDB loads the largest month; 400 take as long (16.4 million rows, 15 s of processor time). Queries
 may use all that the process has: a median holds every value."""
-
-MIN_MEMORY_MIB = _IDLE_MIB + _MONTH_MIB
-"""MiB below which a month does not fit."""
 
 
 @dataclass(frozen=True)
