@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from taxi_assets.cli.doctor import command as doctor
+from taxi_assets.cli.doctor import command
 from taxi_assets_tests.servers.http_source import HttpSource, http_source
 from taxi_assets_tests.servers.postgres import PostgresServer
 
+doctor = command.callback
 pytest_plugins = ["taxi_assets_tests.servers.fixtures_postgres"]
 
 

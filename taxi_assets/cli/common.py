@@ -36,6 +36,11 @@ _WIDE = 200
 """Columns of a table that goes to a file or a pipe, where nothing needs to be cut."""
 
 
+def examples(*lines: str) -> str:
+    """Return the examples that a command's help ends with, each the arguments and, after spaces, what they do."""
+    return "\n".join(["\b", "examples:", *(f"  taxi-assets {line}" for line in lines)])
+
+
 def load_settings() -> Settings:
     """Read the settings from the environment and, for what it leaves open, from `.env` in this folder.
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from taxi_assets.cli.common import load_settings, out, print_ledger
+import click
+
+from taxi_assets.cli.common import examples, load_settings, out, print_ledger
 from taxi_assets.cli.main import FAILED, LANDED
 from taxi_assets.cli.query import print_rows
 from taxi_assets.cli.run import land
@@ -23,8 +25,9 @@ ROWS = {"yellow": 20_000, "green": 5_000}
 DAMAGED = 3
 
 
+@click.command("demo", epilog=examples("demo"))
 def command() -> int:
-    """Make months, serve them, land them, look at them; return the exit status."""
+    """Land made-up months, offline, and look at them."""
     settings = Settings(data_dir=load_settings().data_dir / "demo")
     out.print("[bold]1. Making three months of made-up yellow and green trips, as TLC publishes them[/]")
     with tempfile.TemporaryDirectory() as folder:

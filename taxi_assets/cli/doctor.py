@@ -14,7 +14,9 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from taxi_assets.cli.common import load_settings, out
+import click
+
+from taxi_assets.cli.common import examples, load_settings, out
 from taxi_assets.cli.main import FAILED, LANDED
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
@@ -56,8 +58,9 @@ class Check:
     after: tuple[str, ...] = ()
 
 
+@click.command("doctor", epilog=examples("doctor"))
 def command() -> int:
-    """Try everything, print what was found; return the exit status."""
+    """Try every setting, credential, permission and connection, and say what to fix."""
     settings, wrong = _settings()
     for error in wrong:
         _notify("settings", error)

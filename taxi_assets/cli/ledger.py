@@ -5,14 +5,27 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from taxi_assets.cli.common import dataset_named, load_settings, out, print_ledger
+import click
+
+from taxi_assets.cli.common import dataset_named, examples, load_settings, out, print_ledger
 from taxi_assets.cli.main import FAILED, LANDED
 from taxi_assets.contracts import DATASETS
 from taxi_assets.reconciliation import ledger_of, verify
 
 
+@click.command(
+    "ledger",
+    epilog=examples(
+        "ledger                              every month of every dataset",
+        "ledger yellow --json                one dataset, as JSON",
+        "ledger --verify                     recount everything",
+    ),
+)
+@click.argument("name", metavar="[DATASET]", required=False)
+@click.option("--verify", "verified", is_flag=True, help="Recount the stores and read every file's bytes again.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list, an object for each month.")
 def command(name: str | None, *, verified: bool, as_json: bool) -> int:
-    """Print the ledger; return the exit status."""
+    """Show what has landed, and whether no row is lost."""
     settings = load_settings()
     datasets = [dataset_named(name)] if name else list(DATASETS.values())
     rows = [row for dataset in datasets for row in ledger_of(settings, dataset).values()]

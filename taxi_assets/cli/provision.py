@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from taxi_assets.cli.common import load_settings, out
+import click
+
+from taxi_assets.cli.common import examples, load_settings, out
 from taxi_assets.cli.main import LANDED
 from taxi_assets.contracts import DATASETS
 from taxi_assets.settings import SettingError, Settings
@@ -18,8 +20,12 @@ ROLES = (
 """The least that the account of a running project needs; predefined roles, the narrowest that have each permission."""
 
 
+@click.command(
+    "provision",
+    epilog=examples("provision   with TAXI_PROFILE=gcp, TAXI_GCP_PROJECT and TAXI_GCS_BUCKET set"),
+)
 def command() -> int:
-    """Make what is missing, print what there is; return the exit status."""
+    """Create bucket, dataset and tables in Google Cloud where they are missing, and print the roles that runs need."""
     settings = load_settings()
     if settings.profile != "gcp":
         raise SettingError(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taxi_assets.cli.common import load_settings, out, print_table
+import click
+
+from taxi_assets.cli.common import examples, load_settings, out, print_table
 from taxi_assets.cli.main import LANDED
 from taxi_assets.contracts import DATASETS
 from taxi_assets.settings import SettingError
@@ -16,8 +18,13 @@ if TYPE_CHECKING:
 MAX_ROWS = 50
 
 
+@click.command(
+    "query",
+    epilog=examples('query "SELECT source_month, count(*) FROM nyc_tlc.yellow_trips GROUP BY 1 ORDER BY 1"'),
+)
+@click.argument("sql")
 def command(sql: str) -> int:
-    """Print what the query gives; return the exit status."""
+    """Query the warehouse: SQL is one query."""
     import duckdb
 
     settings = load_settings()

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from taxi_assets.cli.common import dagster_instance, dataset_named, err, load_settings, out
+import click
+
+from taxi_assets.cli.common import dagster_instance, dataset_named, err, examples, load_settings, out
 from taxi_assets.cli.main import FAILED, LANDED
 from taxi_assets.cli.run import months_named
 from taxi_assets.contracts.model import Dataset
@@ -25,8 +27,14 @@ _SHORT = 5.0
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
+@click.command("report", epilog=examples("report yellow 2021-01", "report green 2020-03..2020-06"))
+@click.argument("name", metavar="DATASET")
+@click.argument("months")
 def command(name: str, months: str) -> int:
-    """Make reports, print where each is, say what is wrong with the others; return the exit status."""
+    """Make pages with charts of months that have landed, and print where they are.
+
+    DATASET and MONTHS are as for `taxi-assets run`.
+    """
     dataset = dataset_named(name)
     wanted = months_named(dataset, months)
     settings = load_settings()
