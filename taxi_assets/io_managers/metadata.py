@@ -34,6 +34,7 @@ def of_raw(raw: RawFile, location: str, *, changed: bool) -> dict[str, Any]:
         "etag": raw.etag,
         "last_modified": raw.last_modified,
         "changed": changed,
+        **({} if raw.previous_rows is None else {"rows_before": raw.previous_rows}),
     }
 
 
