@@ -225,11 +225,6 @@ class Settings:
     postgres_drop_zero_passengers: bool = _setting(
         True, "Whether trips with zero passengers are left out of Postgres, as in the tutorial", _switch
     )
-    compute_logs: str = _setting(
-        "local",
-        "Where Dagster keeps what steps print: `local`, in its home; `gcs`, in the bucket (`gcp` profile)",
-        _choice("local", "gcs"),
-    )
     rejected_share_limit: float = _setting(
         0.01, "Share of rejected rows above which a month does not go on to the lake", _between(0, 1)
     )

@@ -1,4 +1,4 @@
-"""`taxi-assets migrate`: Dagster's storage made ready, as each start does; a step of its own in deployments."""
+"""`taxi-assets migrate`: creates or upgrades Dagster's storage, as each `dev` does; deployments run it first."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from taxi_assets.settings import dagster_postgres_url
 
 
 def command() -> int:
-    """Make or upgrade the storage; return the exit status."""
+    """Create or upgrade the storage; return the exit status."""
     home = migrate(load_settings())
     out.print(f"Dagster's storage is ready: {'Postgres' if dagster_postgres_url() else 'SQLite'}, home {home}")
     return LANDED

@@ -31,11 +31,6 @@ class ResourceLimits:
     threads: int
 
     @property
-    def months_at_once(self) -> int:
-        """How many months may be cleaned side by side."""
-        return max(1, min(self.threads, (self.memory - _IDLE_MIB) // _MONTH_MIB))
-
-    @property
     def query_memory(self) -> int:
         """MiB for a query: all that an idle process leaves, because a median holds every value."""
         return self.memory - _IDLE_MIB

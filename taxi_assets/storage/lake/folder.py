@@ -27,6 +27,9 @@ class FolderLake:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def check(self) -> None:
+        """See `Lake.check`: a folder is made when something is first put."""
+
     def put(self, cleaned: CleanedFile, path: Path) -> LakeObject:
         """See `Lake.put`."""
         target = self.root / object_name(cleaned.dataset, cleaned.month)
@@ -51,6 +54,15 @@ class FolderLake:
         target = self.root / name
         self._copy(path, target, sha256_of(path))
         return target.absolute().as_uri()
+
+    def read_file(self, name: str) -> bytes:
+        """See `Lake.read_file`."""
+        return (self.root / name).read_bytes()
+
+    def list_files(self, folder: str) -> list[str]:
+        """See `Lake.list_files`."""
+        paths = (self.root / folder).rglob("*")
+        return sorted(path.relative_to(self.root).as_posix() for path in paths if path.is_file())
 
     def find(self, dataset: str, month: Month) -> LakeObject | None:
         """See `Lake.find`.

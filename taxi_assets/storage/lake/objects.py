@@ -21,9 +21,11 @@ def object_name(dataset: str, month: Month) -> str:
 def parse_object_name(name: str) -> tuple[str, Month] | None:
     """Return dataset and month of an object's name, or None if the name is not a month's."""
     match = _NAME.fullmatch(name)
+    if match is None:
+        return None
     try:
-        return (match["dataset"], Month.parse(match["month"])) if match else None
-    except ValueError:  # `..._2018-13.parquet`: someone else's object must not stop the others
+        return match["dataset"], Month.parse(match["month"])
+    except ValueError:  # as 2018-13
         return None
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from taxi_assets.errors import PermanentError
 from taxi_assets.months import Month
-from taxi_assets.records import P
+from taxi_assets.records import R
 from taxi_assets.storage.files import locked, sha256_of, sync, temporary
 
 _REDO = {"raw": "fetch", "cleaned": "clean"}
@@ -42,11 +42,11 @@ class StagingArea:
         """Return the path of a month's record in a stage (`raw`, `cleaned`)."""
         return self.root / _record_name(stage, dataset, month)
 
-    def find(self, kind: type[P], stage: str, dataset: str, month: Month) -> P | None:
+    def find(self, kind: type[R], stage: str, dataset: str, month: Month) -> R | None:
         """Return a month's record if its data file is there, whole; else None."""
         return self.read(kind, _record_name(stage, dataset, month))
 
-    def read(self, kind: type[P], name: str) -> P | None:
+    def read(self, kind: type[R], name: str) -> R | None:
         """Return the record of that name if its data file is there, whole; else None."""
         try:
             record = kind.from_json(self._text(name))
@@ -55,7 +55,7 @@ class StagingArea:
             return None
         return record if whole else None
 
-    def intact(self, record: P | None) -> P | None:
+    def intact(self, record: R | None) -> R | None:
         """Return the record if its data file still has the recorded checksum; else None.
 
         Call it before reusing a file: otherwise a month damaged by a disk would stay damaged.
@@ -65,7 +65,7 @@ class StagingArea:
                 return record
         return None
 
-    def get(self, kind: type[P], stage: str, dataset: str, month: Month) -> P:
+    def get(self, kind: type[R], stage: str, dataset: str, month: Month) -> R:
         """Return a month's record.
 
         Raises:
@@ -105,7 +105,7 @@ class StagingArea:
         with temporary(self.root / "tmp", name) as path:
             yield path
 
-    def commit(self, stage: str, record: P, files: dict[str, Path]) -> None:
+    def commit(self, stage: str, record: R, files: dict[str, Path]) -> None:
         """Move a month's files into a stage and make its record the one that counts.
 
         Args:

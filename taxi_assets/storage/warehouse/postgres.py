@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import SOURCE_MONTH, Column, Dataset, table_of
 from taxi_assets.contracts.schemas import literal, quote
 from taxi_assets.errors import PermanentError
@@ -171,6 +172,15 @@ class PostgresStore:
                 return None
             load = load._replace(rows=_count(connection, table, month))
         return self._loaded(dataset, month, load, 0, changed=False)
+
+    def holds(self, cleaned: CleanedFile, *, drop_zero_passengers: bool) -> bool:
+        """Whether the table has a cleaned month, loaded by the same rule."""
+        table = Table(self.schema, table_of(cleaned.dataset), ())
+        with self._session(f"{cleaned.dataset} {cleaned.month}") as connection:
+            load = find_load(connection, table, cleaned.month) if exists(connection, self.schema, LOADS) else None
+            rule = drop_zero_passengers and DATASETS[cleaned.dataset].one("passengers") is not None
+            same = load is not None and (load.sha256, load.rule) == (cleaned.sha256, rule)
+            return load is not None and same and load.rows == _count(connection, table, cleaned.month)
 
     def read_month(self, dataset: Dataset, month: Month) -> pa.Table:
         """Return a month's rows; the columns have the contract's types and, as in the table, names in lower case."""
