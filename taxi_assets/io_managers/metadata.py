@@ -97,6 +97,7 @@ def of_table(loaded: TableMonth) -> dict[str, Any]:
         "bytes": loaded.bytes,
         "sha256": loaded.sha256,
         "changed": loaded.changed,
+        **({"unknown_columns": list(loaded.unknown_columns)} if loaded.unknown_columns else {}),
         **({"job": loaded.job} if loaded.job else {}),
         **loaded.numbers,
     }
