@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -10,6 +9,7 @@ from rich.table import Table
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
+from taxi_assets.instance.environment import load_env_file
 from taxi_assets.instance.home import dagster_instance, migrate, use_dagster_home
 from taxi_assets.settings import SettingError, Settings
 
@@ -38,9 +38,7 @@ _WIDE = 200
 
 def load_settings() -> Settings:
     """Read the settings from the environment and, for what it leaves open, from `.env` in this folder."""
-    from dotenv import load_dotenv
-
-    load_dotenv(Path.cwd() / ".env")
+    load_env_file()
     return Settings.from_environment()
 
 
