@@ -58,11 +58,16 @@ class PermanentError(TaxiError):
 
 
 class TransientError(TaxiError):
-    """A busy or broken link: trying again later may succeed.
+    """A busy source or broken connection: trying again later may succeed.
 
     Attributes:
         retry_after: Seconds the server asked us to wait, 0 if it did not say.
+        waits: Seconds to wait before each retry, where the retry policy's own waits would be too short.
     """
 
     kind = "transient"
     retry_after: float = 0.0
+
+
+class QueryError(PermanentError):
+    """A query that the warehouse refuses: its author has to change it."""

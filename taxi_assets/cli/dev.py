@@ -8,7 +8,9 @@ import socket
 import sys
 from pathlib import Path
 
-from taxi_assets.cli.common import err, load_settings, migrate
+import click
+
+from taxi_assets.cli.common import err, examples, load_settings, migrate
 from taxi_assets.instance.environment import keep_environment
 from taxi_assets.settings import SettingError
 
@@ -17,8 +19,16 @@ DATABASE_OPTIONS = ["--db-pool-max-overflow", "3", "--db-pool-recycle", "1"]
 restart of the server would fail on it."""
 
 
+@click.command(
+    "dev",
+    epilog=examples(
+        "dev                on http://127.0.0.1:3000",
+        "dev --port 3001    beside something else",
+    ),
+)
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port on 127.0.0.1.")
 def command(port: int) -> int:
-    """End runs that a crash left behind, then become `dagster dev`; does not return."""
+    """Start Dagster's UI on this machine, with its daemon."""
     _check_port(port)
     settings = load_settings()
     keep_environment()

@@ -98,5 +98,5 @@ def test_a_killed_process_that_nobody_has_waited_for_is_dead() -> None:
 def test_a_run_that_waits_in_the_queue_is_left_alone(make_world: Callable[..., World]) -> None:
     world = make_world()
     world.publish("yellow", "2023-01")
-    world.queue(world.schedule("yellow_monthly", "2023-04-03T05:00"))
+    world.queue(world.schedule("yellow_missing_months", "2023-04-03T05:00"))
     assert end_dead_runs(world.instance) == []

@@ -1,7 +1,7 @@
-"""What a table in BigQuery looks like, made from the contract; and what may be different about one that exists.
+"""What a table in BigQuery looks like, derived from the contract; and what may differ in one that exists.
 
 Columns, types, modes and partitions are the contract's. Clustering, labels and everything else of an existing table
-are its owner's to tune.
+are its owner's to choose.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 def ensure_table(
     client: bigquery.Client, reference: bigquery.TableReference, dataset: Dataset, **request_options: Any
 ) -> bigquery.Table:
-    """Return the table; it is made if it is not there, and gains columns that are new.
+    """Return the table; creates it if it is missing, and adds the columns that are new.
 
     Args:
         client: The client.
         reference: The table's name.
         dataset: Its contract.
-        patience: `timeout` and `retry` of each request.
+        request_options: `timeout` and `retry` of each request.
 
     Raises:
-        PermanentError: The table differs otherwise; says in what.
+        PermanentError: The table differs in another way; says in which.
         google.api_core.exceptions.GoogleAPICallError: BigQuery refuses.
     """
     from google.api_core import exceptions as api
@@ -49,7 +49,7 @@ def ensure_table(
 
 
 def new_table(reference: bigquery.TableReference, dataset: Dataset) -> bigquery.Table:
-    """Return the table of a contract, not yet made."""
+    """Return the table of a contract, not yet created."""
     from google.cloud import bigquery
 
     fields = bigquery_fields(dataset.table_columns)
@@ -67,62 +67,80 @@ def new_table(reference: bigquery.TableReference, dataset: Dataset) -> bigquery.
 def clustering(dataset: Dataset) -> list[str]:
     """Return the columns by which rows are kept together within a month.
 
-    Questions about a place read one zone's blocks, and those about a day the day's within each zone. The other way
-    round, by pickup time first, the zones would be scattered over the month.
+    Queries for a place read one zone's blocks, and those for a day that day's within each zone. With the pickup time
+    first, a zone's trips would be scattered over the month.
     """
     columns = (dataset.one("pickup_zone"), dataset.one("pickup_time"))
     return [column.name for column in columns if column]
 
 
-def check_kept(table: bigquery.Table, month: Month) -> None:
-    """Refuse a month that BigQuery would drop as soon as it is loaded.
+def check_expiration(table: bigquery.Table, month: Month) -> None:
+    """Refuse a month that BigQuery would drop, with its partition or with the whole table.
 
-    A table takes its dataset's default partition expiration when it is made; in the BigQuery sandbox that is 60 days,
-    and every month that TLC publishes is older.
+    A table takes its dataset's default expirations when it is created. In the BigQuery sandbox they are 60 days, and
+    every month that TLC publishes is older.
 
     Raises:
-        PermanentError: The month is older than the table's partition expiration.
+        PermanentError: The table expires, or the month is older than its partition expiration.
     """
+    name = f"{table.project}.{table.dataset_id}.{table.table_id}"
+    if table.expires is not None:
+        raise PermanentError(
+            f"BigQuery deletes the table, with every month in it, on {table.expires:%Y-%m-%d}",
+            location=f"{name}, table expiration",
+            remedy=_keep(name, "expiration_timestamp", "default_table_expiration_days"),
+        )
     expiration = table.time_partitioning.expiration_ms if table.time_partitioning else None
     age = dt.datetime.now(dt.timezone.utc).date() - month.first_day
     if expiration is not None and age > dt.timedelta(milliseconds=expiration):
-        days, name = expiration / 86_400_000, f"{table.project}.{table.dataset_id}.{table.table_id}"
         raise PermanentError(
-            f"the table drops months that are older than {days:g} days, and {month} is",
+            f"the table drops months that are older than {expiration / 86_400_000:g} days, and {month} is",
             location=f"{name}, partition expiration",
-            remedy=f"ALTER TABLE `{name}` SET OPTIONS (partition_expiration_days = NULL), and the same with ALTER SCHEMA "
-            "and default_partition_expiration_days for its dataset; in the BigQuery sandbox, turn on billing first",
+            remedy=_keep(name, "partition_expiration_days", "default_partition_expiration_days"),
         )
+
+
+def _keep(name: str, option: str, default: str) -> str:
+    return (
+        f"ALTER TABLE `{name}` SET OPTIONS ({option} = NULL), and the same with ALTER SCHEMA and {default} for its "
+        "dataset; in the BigQuery sandbox, turn on billing first"
+    )
 
 
 def reconciled(table: bigquery.Table, dataset: Dataset) -> list[dict[str, Any]]:
-    """Return the fields that a table is to have: its own with the contract's descriptions, then new ones.
+    """Return the fields that a table should have: its own with the contract's descriptions, then new ones.
+
+    Its owner may have added columns that a load can leave empty, and may have relaxed REQUIRED ones.
 
     Raises:
-        PermanentError: Something else is different.
+        PermanentError: The table differs in another way.
     """
+    name = f"{table.project}.{table.dataset_id}.{table.table_id}"
     want = {field["name"].lower(): field for field in bigquery_fields(dataset.table_columns)}
     have = [field.to_api_repr() for field in table.schema]
-    wrong = []
+    wrong, extra = [], []
     for field in have:
         expected = want.pop(field["name"].lower(), None)
         if expected is None:
-            wrong.append(f"column {field['name']} is not in the contract")
+            extra += [field["name"]] if field["mode"] == "REQUIRED" else []
             continue
-        wrong += [
-            f"{what} of {field['name']} is {field[what]}, not {expected[what]}"
-            for what in ("type", "mode")
-            if field[what] != expected[what]
-        ]
+        if field["type"] != expected["type"]:
+            wrong.append(f"type of {field['name']} is {field['type']}, not {expected['type']}")
+        if field["mode"] not in (expected["mode"], "NULLABLE"):
+            wrong.append(f"mode of {field['name']} is {field['mode']}, not {expected['mode']}")
         field["description"] = expected["description"]
-    wrong += [f"REQUIRED column {field['name']} is missing" for field in want.values() if field["mode"] == "REQUIRED"]
+    if SOURCE_MONTH.name in want:
+        wrong.append(f"REQUIRED column {SOURCE_MONTH.name} is missing")
     partitioning = table.time_partitioning
     if partitioning is None or (partitioning.type_, partitioning.field) != ("MONTH", SOURCE_MONTH.name):
         wrong.append(f"it is not partitioned by MONTH on {SOURCE_MONTH.name}")
-    if wrong:
+    if wrong or extra:
+        drops = "; ".join(f"ALTER TABLE `{name}` DROP COLUMN {column}" for column in extra)
+        wrong += [f"REQUIRED column {column} is not in the contract" for column in extra]
         raise PermanentError(
             f"the table differs from the contract: {'; '.join(wrong)}",
-            location=f"{table.project}.{table.dataset_id}.{table.table_id}",
-            remedy="rename or delete the table, then materialise its months again",
+            location=name,
+            remedy=drops if len(wrong) == len(extra) else "rename or delete the table, then load its months again",
         )
-    return have + list(want.values())
+    # BigQuery adds no REQUIRED column to a table; the months that were there have NULL until they are loaded again
+    return have + [field | {"mode": "NULLABLE"} for field in want.values()]
