@@ -65,15 +65,17 @@ def _wide() -> Console:
 
 
 def print_ledger(rows: list[LedgerRow]) -> None:
-    """Print rows as a table, and what went wrong below it."""
+    """Print rows as a table with their totals, and what went wrong below it."""
     table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
     for name in ("dataset", "month", "status"):
         table.add_column(name, no_wrap=True)
     postgres = any(row.postgres_rows is not None for row in rows)
     more = ("postgres", "left out") if postgres else ()
-    for name in ("source", "cleaned", "dropped", "rejected", "object", "table", *more, "seconds"):
+    timed = ("seconds",) if any(row.seconds for row in rows) else ()
+    for name in ("source", "cleaned", "dropped", "rejected", "object", "table", *more, *timed):
         table.add_column(name, justify="right", no_wrap=True)
     colours = {"landed": "green", "unchanged": "cyan", "not_published": "yellow", "failed": "red"}
+    every = []
     for row in rows:
         counts = (
             row.source_rows,
@@ -84,8 +86,14 @@ def print_ledger(rows: list[LedgerRow]) -> None:
             row.table_rows,
             *((row.postgres_rows or 0, row.postgres_dropped_rows or 0) if postgres else ()),
         )
+        every.append(counts)
         status: Any = f"[{colours[row.status]}]{row.status}[/]"
-        table.add_row(row.dataset, row.month, status, *(f"{n:,}" for n in counts), f"{row.seconds:.1f}")
+        seconds = (f"{row.seconds:.1f}",) if timed else ()
+        table.add_row(row.dataset, row.month, status, *(f"{n:,}" for n in counts), *seconds)
+    if len(rows) > 1:
+        seconds = (f"{sum(row.seconds for row in rows):.1f}",) if timed else ()
+        totals = (f"{sum(column):,}" for column in zip(*every, strict=True))
+        table.add_row("total", f"{len(rows)} months", "", *totals, *seconds, style="bold")
     _wide().print(table)  # on a narrow terminal lines break; a count that is cut says nothing
     said = {""}
     for row in rows:

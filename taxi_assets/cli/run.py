@@ -16,8 +16,7 @@ from taxi_assets.cli.progress import show_progress
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.errors import TaxiError
 from taxi_assets.months import Month, parse_months
-from taxi_assets.reconciliation import LedgerRow, ledger_of
-from taxi_assets.records import CleanedFile, RawFile
+from taxi_assets.reconciliation import Ledger, LedgerRow
 from taxi_assets.settings import SettingError, Settings, dagster_postgres_url
 
 if TYPE_CHECKING:
@@ -79,26 +78,12 @@ def land(settings: Settings, dataset: Dataset, months: list[Month], *, verbose: 
     outcomes: dict[Month, Outcome] = {}
     with dagster_instance(settings) as instance, show_progress(err, dataset.name, months, len(keys)):
         # a killed run's slots would be waited for for ever; in Postgres, other machines' runs are recorded too
-        end_dead_runs(instance, [dg.DagsterRunStatus.STARTED], host if dagster_postgres_url() else None)
-        known = _Landed(settings, dataset, instance, keys)
-        for month in months:
-            start = time.monotonic()
-            if month > last:
-                text = (
-                    f"{dataset.name} {month} is not published: TLC's files come two months late, the last now is {last}"
-                )
-                outcomes[month] = Outcome("not_published", text)
-            elif known.unchanged(month):
-                outcomes[month] = Outcome("unchanged", "", time.monotonic() - start)
-            else:
-                job = f"{dataset.name}_{EVERYTHING}"
-                outcomes[month], _ = run_month(
-                    definitions, instance, job, dataset.name, month, tags=host, quiet=not verbose
-                )
-                continue
-            for _ in keys:
-                progress.notify(progress.Step(dataset.name, month, done=True))
-    found = ledger_of(settings, dataset, months)
+        ours = {HOST_TAG: socket.gethostname()} if dagster_postgres_url() else None
+        end_dead_runs(instance, [dg.DagsterRunStatus.STARTED], ours)
+        for group in ranges(month for month in months if month <= last):
+            run = run_months(definitions, instance, keys, group[0], group[-1], quiet=not verbose)
+            outcomes |= outcomes_of(instance, run, group, steps=len(steps))
+    found = Ledger(settings).rows(dataset, months)
     in_postgres = 0 if settings.postgres_url else None
     empty = LedgerRow(dataset.name, "", postgres_rows=in_postgres, postgres_dropped_rows=in_postgres)
     rows = []

@@ -69,18 +69,19 @@ def create_bucket(client: Any, name: str, setting: str, location: str, request_o
     """
     from google.api_core import exceptions as api
 
+    bucket = client.bucket(name)
+    bucket.iam_configuration.uniform_bucket_level_access_enabled = True
+    bucket.iam_configuration.public_access_prevention = "enforced"
+    bucket.labels = LABELS
     with mapped_errors(f"bucket {name} ({setting})"):
         try:
             if client.lookup_bucket(name, **request_options):
                 return False
-            bucket = client.bucket(name)
-            bucket.iam_configuration.uniform_bucket_level_access_enabled = True
-            bucket.iam_configuration.public_access_prevention = "enforced"
-            bucket.labels = LABELS
-            client.create_bucket(bucket, location=location, **request_options)
-        except api.Conflict:
-            # created meanwhile, or by our own first request whose answer was lost; or taken, which this request tells
-            client.get_bucket(name, **request_options)
+            try:
+                client.create_bucket(bucket, location=location, **request_options)
+            except api.Conflict:
+                # created meanwhile, or by our own first request whose answer was lost; or taken, which this one tells
+                client.get_bucket(name, **request_options)
         except api.Forbidden as error:
             if "storage.buckets.get" not in message_of(error):
                 raise

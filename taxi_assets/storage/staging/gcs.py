@@ -16,6 +16,7 @@ from taxi_assets.storage.files import sha256_of
 from taxi_assets.storage.google.access import GoogleAccess
 from taxi_assets.storage.google.errors import mapped_errors
 from taxi_assets.storage.google.upload import CHUNK, upload
+from taxi_assets.storage.staging.local import StagingArea
 
 
 class GcsStagingArea(StagingArea):

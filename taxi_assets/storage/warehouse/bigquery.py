@@ -175,14 +175,49 @@ class BigQueryWarehouse(BigQueryDataset):
         table = self._full_name(table_of(dataset))
         return self.query(f"SELECT * FROM {table} WHERE {SOURCE_MONTH.name} = ?", [month.first_day])
 
-    def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
-        """Return the result of a query; `nyc_tlc.yellow_trips` is a table of the project."""
+    def query(
+        self, sql: str, parameters: Sequence[Any] = (), *, max_bytes: int | None = None, limit: int | None = None
+    ) -> pa.Table:
+        """Return the result of a query; `nyc_tlc.yellow_trips` is a table of the project.
+
+        Args:
+            sql: The query.
+            parameters: Values of its `?`.
+            max_bytes: Bytes that it may scan; BigQuery refuses it, free of charge, if it would scan more.
+            limit: Rows to fetch at most.
+
+        Raises:
+            PermanentError: BigQuery refuses it.
+            TransientError: BigQuery is busy or the link broke.
+        """
         from google.cloud import bigquery
 
         types = {bool: "BOOL", int: "INT64", float: "FLOAT64", str: "STRING"}
         values = [bigquery.ScalarQueryParameter(None, types.get(type(v), "DATE"), v) for v in parameters]
-        with mapped_errors(sql, remedy="correct the query; tables are named as nyc_tlc.yellow_trips"):
-            return self._run_query(sql, values).to_arrow(create_bqstorage_client=False)
+        with mapped_errors(sql, remedy=_QUERY_REMEDY):
+            rows = self._run_query(sql, values, max_bytes=max_bytes, limit=limit)
+            return rows.to_arrow(create_bqstorage_client=False)
+
+    def dry_run_bytes(self, sql: str) -> int:
+        """Return how many bytes a query would scan, without running it.
+
+        Raises:
+            PermanentError: It is not a query: it would change something. Or BigQuery refuses it.
+        """
+        from google.cloud import bigquery
+
+        config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False, labels=LABELS)
+        with mapped_errors(sql, remedy=_QUERY_REMEDY):
+            job = self._client.query(
+                sql, job_config=config, location=self.location, retry=self.access.retry, job_retry=None
+            )
+        if job.statement_type != "SELECT":
+            raise PermanentError(
+                f"this is no query but {job.statement_type or 'something else'}; only a SELECT is run here",
+                location=sql,
+                remedy="write one SELECT. To change tables, use the console or `bq query`",
+            )
+        return int(job.total_bytes_processed or 0)
 
     def ensure_table(self, dataset: Dataset) -> bigquery.Table:
         """Return a dataset's table, created or widened if need be.
@@ -241,6 +276,9 @@ class BigQueryWarehouse(BigQueryDataset):
             job=job,
             numbers=numbers or {},
         )
+
+
+_QUERY_REMEDY = "correct the query; tables are named as nyc_tlc.yellow_trips"
 
 
 def partition_of(table: str, month: Month) -> str:

@@ -153,6 +153,10 @@ class BigQueryDataset:
                 time.sleep(wait)
 
 
+NOT_IN_EU = ("EUROPE-WEST2", "EUROPE-WEST6")
+"""London and Zurich: regions of Europe that the multi-region EU does not contain."""
+
+
 def _can_load(bucket: str, dataset: str, *, is_region: bool) -> bool:
     """Whether BigQuery loads from a bucket's location into a dataset's.
 
@@ -163,5 +167,5 @@ def _can_load(bucket: str, dataset: str, *, is_region: bool) -> bool:
     if not bucket or dataset in ("US", bucket):
         return True
     if dataset == "EU":
-        return bucket.startswith("EUR")
+        return bucket.startswith("EUR") and bucket not in NOT_IN_EU
     return not is_region
