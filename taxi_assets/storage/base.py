@@ -138,10 +138,23 @@ class Warehouse(Protocol):
         """
         ...
 
+    def verify_month(self, dataset: Dataset, stored: LakeObject) -> list[str]:
+        """Compare a month in the table with its object; return what does not hold, a sentence each."""
+        ...
+
     def read_month(self, dataset: str, month: Month) -> pa.Table:
         """Return a month's rows."""
         ...
 
-    def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
-        """Return the result of a query; tables are named as `nyc_tlc.yellow_trips`."""
+    def query(
+        self, sql: str, parameters: Sequence[Any] = (), *, max_bytes: int | None = None, limit: int | None = None
+    ) -> pa.Table:
+        """Return the result of one SELECT; tables are named as `nyc_tlc.yellow_trips`.
+
+        Args:
+            sql: The query.
+            parameters: Values of its `?`.
+            max_bytes: Bytes that it may scan, where scanning has a price.
+            limit: Rows to fetch at most.
+        """
         ...
