@@ -8,13 +8,14 @@ WORKDIR /src
 COPY requirements-deploy.txt .
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip --disable-pip-version-check --python /opt/taxi/bin/python install --quiet -r requirements-deploy.txt
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md dagster.yaml ./
+COPY deploy/dagster.yaml deploy/
 COPY taxi_assets taxi_assets
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip --disable-pip-version-check wheel --quiet --no-deps --wheel-dir /wheels . \
     && pip --disable-pip-version-check --python /opt/taxi/bin/python install --quiet --no-deps /wheels/*.whl
-COPY dagster.yaml deploy/compose/run_launcher.yaml /src/
-RUN cat dagster.yaml run_launcher.yaml > dagster.deployed.yaml
+COPY deploy/compose/run_launcher.yaml deploy/
+RUN cat dagster.yaml deploy/dagster.yaml deploy/run_launcher.yaml > dagster.deployed.yaml
 
 
 FROM python:${PYTHON}-slim-bookworm

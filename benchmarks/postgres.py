@@ -1,6 +1,6 @@
 """The ways into Postgres: this project's binary COPY, and the tutorial's pandas `to_sql`.
 
-Both are timed from a month that lies ready to the table's commit; reading the CSV and cleaning it are not counted.
+Both are timed from a month that is ready to the table's commit; reading the CSV and cleaning it are not counted.
 """
 
 from __future__ import annotations
@@ -56,15 +56,15 @@ def load_by_to_sql(source: Path, folder: Path) -> dict[str, Any]:  # noqa: ARG00
     import pandas as pd
     import sqlalchemy
 
-    limits = sqlalchemy.create_engine(os.environ[URL].replace("postgresql://", "postgresql+psycopg2://"))
+    engine = sqlalchemy.create_engine(os.environ[URL].replace("postgresql://", "postgresql+psycopg2://"))
     result: dict[str, Any] = {"rows": 0}
     for frame in pd.read_csv(source, iterator=True, chunksize=CHUNK, low_memory=False):
         for name in ("tpep_pickup_datetime", "tpep_dropoff_datetime"):
             frame[name] = pd.to_datetime(frame[name])
         with timed(result):
             if not result["rows"]:
-                frame.head(0).to_sql("yellow_taxi_trips", limits, if_exists="replace")
-            frame.to_sql("yellow_taxi_trips", limits, if_exists="append")
+                frame.head(0).to_sql("yellow_taxi_trips", engine, if_exists="replace")
+            frame.to_sql("yellow_taxi_trips", engine, if_exists="append")
         result["rows"] += len(frame)
     return result
 

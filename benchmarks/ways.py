@@ -1,4 +1,4 @@
-"""The ways that are compared on this machine alone: the tutorial's, other engines', this project's.
+"""The ways that are compared on this machine alone: the tutorial's, other libraries', this project's.
 
 A way takes a month's CSV and an empty folder, and returns `seconds`, the time of its work without imports and
 start-up, and `bytes` of the file it made. The tutorial's way is kept as the tutorial has it.
@@ -33,6 +33,7 @@ SCHEMA = {
     "congestion_surcharge": "DOUBLE",
 }
 MONTH = "2021-01"
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @contextlib.contextmanager
@@ -104,7 +105,7 @@ def pyarrow_stream(source: Path, folder: Path) -> dict[str, Any]:
 
 
 def cleaning(source: Path, folder: Path) -> dict[str, Any]:
-    """This project's cleaning step: contract, rejects, ledger, oddities, checksum, atomic publication."""
+    """This project's cleaning step: contract, rejects, ledger, anomalies, checksum, atomic publication."""
     from taxi_assets.contracts import DATASETS
     from taxi_assets.months import Month
     from taxi_assets.source.client import Source
@@ -135,11 +136,9 @@ def run_chain(source: Path, folder: Path, profile: dict[str, str]) -> dict[str, 
     import dagster as dg
 
     from taxi_assets.cli.common import use_dagster_home
-    from taxi_assets.cli.run import STEPS
     from taxi_assets.definitions import build_definitions
     from taxi_assets.demo.sample import write_month
     from taxi_assets.demo.server import serving
-    from taxi_assets.instance.launch import run_months, why
     from taxi_assets.months import Month
     from taxi_assets.settings import Settings
 
@@ -147,20 +146,17 @@ def run_chain(source: Path, folder: Path, profile: dict[str, str]) -> dict[str, 
     served = folder / "served"
     write_month(served / f"yellow_{month.plus(-1)}.csv.gz", "yellow", month.plus(-1), 100)
     (served / f"yellow_{month}.csv.gz").symlink_to(source)
-    keys = [dg.AssetKey(["yellow", station]) for station in STEPS]
     result: dict[str, Any] = {}
     with serving(served) as address:
         url = f"{address}/{{dataset}}_{{year}}-{{month:02}}.csv.gz"
         own = {"TAXI_CSV_URL": url, "TAXI_SOURCE": "csv", "TAXI_DATA_DIR": str(folder / "data")}
         settings = Settings.from_environment(own | profile)
         use_dagster_home(settings)
-        definitions = build_definitions(settings)
-        instance = dg.DagsterInstance.get()
-        run_months(definitions, instance, keys, month.plus(-1), month.plus(-1))
-        with timed(result):
-            run = run_months(definitions, instance, keys, month, month)
-        if not run.is_success:
-            raise SystemExit(why(instance, run))
+        job = build_definitions(settings).resolve_job_def("yellow_everything")
+        with dg.DagsterInstance.get() as instance:
+            job.execute_in_process(partition_key=f"{month.plus(-1)}-01", instance=instance, run_config=_QUIET)
+            with timed(result):
+                job.execute_in_process(partition_key=f"{month}-01", instance=instance, run_config=_QUIET)
     return result
 
 

@@ -25,7 +25,7 @@ from taxi_assets.contracts import DATASETS
 from taxi_assets.demo.sample import write_month
 from taxi_assets.months import Month, months_between
 from taxi_assets.partitions import last_month
-from taxi_assets_tests.servers.ui import PATIENCE_S, browser, dagster_ui
+from taxi_assets_tests.servers.ui import TIMEOUT_SECONDS, browser, dagster_ui
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -69,7 +69,7 @@ def main() -> None:
             report(chromium, folder / "data" / "lake" / "reports" / "yellow" / str(SUBJECT) / "report.html")
             with dagster_ui(settings, folder / "dev.log") as address:
                 page = chromium.new_page()
-                page.set_default_timeout(PATIENCE_S * 1000)
+                page.set_default_timeout(TIMEOUT_SECONDS * 1000)
                 what_landed(page, address)
                 write_month(folder / f"yellow_{LATEST}.csv.gz", "yellow", LATEST, 10_000)
                 (folder / f"yellow_{BROKEN}.csv.gz").write_bytes(_REFUSAL)
@@ -174,7 +174,7 @@ def wait(done: Any) -> None:
     Raises:
         TimeoutError: It took too long.
     """
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + TIMEOUT_SECONDS
     while not done():
         if time.monotonic() > until:
             raise TimeoutError
@@ -189,7 +189,7 @@ def shoot(page: Page, name: str, width: int = 1400, height: int = 900) -> None:
 
 
 def save(page: Page, name: str, *, whole: bool = False) -> None:
-    """Write a picture, in 256 colours: the pages have few."""
+    """Write a picture, in 256 colors: the pages have few."""
     with Image.open(io.BytesIO(page.screenshot(full_page=whole))) as image:
         path = IMAGES / f"{name}.png"
         image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)

@@ -64,15 +64,15 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=Path("data"), help="data folder (TAXI_DATA_DIR)")
     parser.add_argument("--dataset", choices=("yellow", "green"), default="yellow")
     parser.add_argument("--bigquery", metavar="PROJECT", help="ask BigQuery instead")
-    words = parser.parse_args()
-    if words.bigquery:
-        print(warehouse_in_bigquery(words.bigquery, words.dataset).to_string(index=False))
+    arguments = parser.parse_args()
+    if arguments.bigquery:
+        print(warehouse_in_bigquery(arguments.bigquery, arguments.dataset).to_string(index=False))
         return
-    if not list(words.folder.glob(f"lake/data/{words.dataset}/*.parquet")):
-        parser.error(f"no {words.dataset} month has landed in {words.folder}; land some with `make demo`")
-    print(lake_with_pandas(words.folder, words.dataset).to_string())
-    print(lake_with_duckdb(words.folder, words.dataset).to_string(index=False))
-    print(warehouse_in_duckdb(words.folder, words.dataset).to_string(index=False))
+    if not list(arguments.folder.glob(f"lake/data/{arguments.dataset}/*.parquet")):
+        parser.error(f"no {arguments.dataset} month has landed in {arguments.folder}; land some with `make demo`")
+    print(lake_with_pandas(arguments.folder, arguments.dataset).to_string())
+    print(lake_with_duckdb(arguments.folder, arguments.dataset).to_string(index=False))
+    print(warehouse_in_duckdb(arguments.folder, arguments.dataset).to_string(index=False))
 
 
 if __name__ == "__main__":

@@ -58,11 +58,18 @@ class PermanentError(TaxiError):
 
 
 class TransientError(TaxiError):
-    """A busy or broken link: trying again later may succeed.
+    """A busy source or broken connection: trying again later may succeed.
 
     Attributes:
         retry_after: Seconds the server asked us to wait, 0 if it did not say.
+        waits: Seconds to wait before each retry, where the retry policy's own waits would be too short.
     """
 
     kind = "transient"
     retry_after: float = 0.0
+    waits: tuple[float, ...] = ()
+
+    def wait_before(self, retry: int) -> float:
+        """Return the seconds to wait at least before a retry, counted from 1; 0 leaves it to the retry policy."""
+        longer = self.waits[min(retry, len(self.waits)) - 1] if self.waits else 0.0
+        return max(self.retry_after, longer)

@@ -1,48 +1,68 @@
-"""The jobs a learner looks for, under the tutorial's names, and how schedules and sensors request runs of them."""
+"""The jobs, under the tutorial's names, and how schedules and sensors request a run of one.
+
+See https://docs.dagster.io/guides/build/jobs/asset-jobs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import dagster as dg
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.months import Month
+from taxi_assets.names import BIGQUERY_TABLE, CLEANED_PARQUET, GCS_OBJECT, POSTGRES_TABLE, RAW_FILE, asset_key
+from taxi_assets.partitions import partition_key
 
 EVERYTHING, WEB_TO_GCS, GCS_TO_BIGQUERY = "everything", "web_to_gcs", "gcs_to_bigquery"
 
 
-def jobs_of(dataset: Dataset) -> list[dg.UnresolvedAssetJobDefinition]:
+def jobs_of(dataset: Dataset, *, postgres: bool = False) -> list[dg.UnresolvedAssetJobDefinition]:
     """Return a dataset's jobs."""
-    name = dataset.name
-    to_lake = dg.AssetSelection.assets([name, "raw_file"], [name, "cleaned_parquet"], [name, "gcs_object"])
-    to_table = dg.AssetSelection.assets([name, "bigquery_table"])
-    to_every_table = dg.AssetSelection.kind("table").upstream() & dg.AssetSelection.groups(name)
+    to_lake = (RAW_FILE, CLEANED_PARQUET, GCS_OBJECT)
     return [
-        dg.define_asset_job(f"{name}_{what}", selection, description=f"{dataset.title}: {text}")
-        for what, selection, text in (
+        dg.define_asset_job(
+            f"{dataset.name}_{job}",
+            dg.AssetSelection.assets(*(asset_key(dataset.name, name) for name in names)),
+            description=f"{dataset.title}: {text}",
+        )
+        for job, names, text in (
             (WEB_TO_GCS, to_lake, "from TLC's site to the lake."),
-            (GCS_TO_BIGQUERY, to_table, "from the lake to the warehouse."),
-            (EVERYTHING, to_every_table, "from TLC's site to every table."),
+            (GCS_TO_BIGQUERY, (BIGQUERY_TABLE,), "from the lake to the warehouse."),
+            (
+                EVERYTHING,
+                (*to_lake, BIGQUERY_TABLE, *([POSTGRES_TABLE] if postgres else [])),
+                "from TLC's site to every table.",
+            ),
         )
     ]
 
 
-def request(
-    dataset: str, months: Sequence[Month], job: str = EVERYTHING, *, run_key: str | None = None
+def request_month(
+    dataset: str,
+    month: Month,
+    job: str = EVERYTHING,
+    *,
+    run_key: str | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> dg.RunRequest:
-    """Return the run of a job that lands months.
+    """Return the run of a job that lands one month.
 
     Args:
         dataset: Name of the dataset.
-        months: A range without gaps.
+        month: The month.
         job: Which of the dataset's jobs.
-        run_key: Tells the runs of one tick of a schedule apart. A sensor gives none: Dagster would never again start
-            a run of the same key, and a month's file may come back to the same version.
+        run_key: Dagster starts one run per key and requester; `None` starts one each time.
+        tags: Further tags of the run.
     """
-    name, first, last = f"{dataset}_{job}", f"{months[0]}-01", f"{months[-1]}-01"
-    if first == last:
-        return dg.RunRequest(job_name=name, partition_key=first, run_key=run_key)
-    tags = {ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last}
-    return dg.RunRequest(job_name=name, tags=tags, run_key=run_key)
+    return dg.RunRequest(
+        job_name=f"{dataset}_{job}",
+        partition_key=partition_key(month),
+        run_key=run_key,
+        tags={**run_tags(dataset, month), **(tags or {})},
+    )
+
+
+def run_tags(dataset: str, month: Month) -> dict[str, str]:
+    """Return the tags by which the runs of a month are found in the UI."""
+    return {"dataset": dataset, "month": str(month)}

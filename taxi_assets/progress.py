@@ -1,4 +1,4 @@
-"""Who is told how far long work has come. By default no one; the command line listens while it runs."""
+"""Progress of long work. The command line listens while it runs; by default nobody does."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from taxi_assets.months import Month
 
 @dataclass(frozen=True)
 class Step:
-    """How far one month has come.
+    """Progress of one month.
 
     Attributes:
         dataset: Name of the dataset.
         month: The month.
-        done: Whether a station has made the month, or put it away: each tells twice.
-        bytes: Bytes received so far, while it is downloaded.
+        done: Whether an asset has computed the month, or stored it; each notifies twice.
+        bytes: Bytes received so far in the download.
         size: Bytes expected, 0 if unknown.
     """
 
@@ -34,7 +34,7 @@ _listeners: list[Listener] = []
 
 @contextlib.contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Call the listener for every step until the context ends."""
+    """Call a listener with every step until the context ends."""
     _listeners.append(listener)
     try:
         yield
@@ -43,6 +43,6 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 def notify(step: Step) -> None:
-    """Tell the listeners."""
+    """Call all listeners."""
     for listener in _listeners:
         listener(step)

@@ -15,7 +15,7 @@ from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, RawFile
 from taxi_assets.settings import Settings
 from taxi_assets.storage.factory import build_lake, build_staging, build_warehouse
-from taxi_assets.storage.staging.local import sha256_of
+from taxi_assets.storage.files import sha256_of
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
-"""The papers a month carries from room to room: small frozen records of what a file holds and where it lies.
+"""Records: what travels between assets, runs and machines instead of data. Small, frozen, stored as JSON.
 
-Papers travel between assets, runs and machines; data does not. They hold names relative to the work folder, so that
-they stay true when the folder is mounted elsewhere.
+Paths in a record are relative to the work folder, so that they hold when the folder is mounted elsewhere.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from taxi_assets.months import Month
 ZONES_STEM = "taxi_zones/taxi_zone_lookup"
 
 _STORED_NAMES = {"transform_version": "recipe", "anomalies": "oddities"}
-"""Fields whose name in the JSON files is older than their name here; files written by earlier releases stay readable."""
+"""Fields that are stored under an older name, so that releases can read each other's files."""
 
 
 @dataclass(frozen=True)
 class FileRecord:
-    """What the papers of any file say.
+    """A data file.
 
     Attributes:
         file: Path of the data file, relative to the work folder, or a URI in a store.
@@ -35,24 +34,24 @@ class FileRecord:
 
     @property
     def stem(self) -> str:
-        """Where the papers lie on a shelf, without their ending."""
+        """Path of the record within a stage of the staging area, without its extension."""
         raise NotImplementedError
 
     def to_json(self) -> str:
-        """Return the papers as a JSON object, one field a line."""
+        """Return the record as a JSON object, one field a line."""
         return json.dumps({_STORED_NAMES.get(k, k): v for k, v in vars(self).items()}, indent=1, default=str)
 
     @classmethod
-    def from_json(cls: type[P], text: str) -> P:  # noqa: PYI019 - typing.Self is not in Python 3.10
-        """Read papers that `to_json` wrote; fields of a later or earlier version are left out or take their default.
+    def from_json(cls: type[R], text: str) -> R:  # noqa: PYI019 - typing.Self is not in Python 3.10
+        """Read a record that `to_json` wrote; unknown fields are ignored, missing ones take their default.
 
         Raises:
-            ValueError: The text is not such papers.
+            ValueError: The text is not such a record.
         """
         plain: dict[str, Any] = json.loads(text)
         names = {f.name for f in dataclasses.fields(cls)}
         try:
-            # JSON knows no tuples, and papers that are read again must equal those that were written
+            # JSON has no tuples, and a record must equal itself after a round trip
             stored = {name: plain.get(_STORED_NAMES.get(name, name), plain.get(name)) for name in names}
             values: dict[str, Any] = {
                 name: tuple(value) if isinstance(value, list) else value
@@ -63,19 +62,19 @@ class FileRecord:
                 values["month"] = Month.parse(plain["month"])
             return cls(**values)
         except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"not the papers of a {cls.__name__}: {error}") from error
+            raise ValueError(f"not a {cls.__name__} record: {error}") from error
 
 
-P = TypeVar("P", bound=FileRecord)
+R = TypeVar("R", bound=FileRecord)
 
 
 @dataclass(frozen=True)
 class MonthRecord(FileRecord):
-    """What the papers of any month say.
+    """A data file of one month.
 
     Attributes:
         dataset: Name of the dataset.
-        month: The month whose file it is.
+        month: The month that the file was published for.
     """
 
     dataset: str
@@ -83,7 +82,7 @@ class MonthRecord(FileRecord):
 
     @property
     def stem(self) -> str:
-        """See `FilePapers.stem`."""
+        """See `FileRecord.stem`."""
         return f"{self.dataset}/{self.dataset}_tripdata_{self.month}"
 
 
@@ -94,11 +93,13 @@ class RawFile(MonthRecord):
     Attributes:
         format: `csv` or `parquet`, by content.
         compression: `gzip` or `none`, by content.
-        source_rows: Data lines (CSV: lines that are not blank, less the header) or rows (Parquet: by its footer),
-            counted at the door, before anything parses them.
+        source_rows: Data lines (CSV: lines that are not blank, less the header) or rows (Parquet: by the footer),
+            counted as the file streams in, before anything parses it.
         source_url: Where it came from.
         etag: The source's `ETag`, empty if it sent none.
         last_modified: The source's `Last-Modified`, empty if it sent none.
+        refetches: Downloads of these same bytes under new validators.
+        previous_rows: Data lines or rows of the file that this one replaced, None if there was none.
     """
 
     format: str
@@ -107,6 +108,8 @@ class RawFile(MonthRecord):
     source_url: str
     etag: str = ""
     last_modified: str = ""
+    refetches: int = 0
+    previous_rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -117,16 +120,17 @@ class CleanedFile(MonthRecord):
         source_url: Where the raw file came from.
         source_format: Format of the raw file.
         source_sha256: Checksum of the raw file.
-        source_rows: Rows counted at the door.
+        source_rows: Rows of the raw file.
         cleaned_rows: Rows in the data file.
-        dropped_rows: Rows left out by a cleaning rule.
-        rejected_rows: Rows that could not be read; they lie whole in `rejects_file`.
+        dropped_rows: Rows dropped by a cleaning rule.
+        rejected_rows: Rows that could not be read; `rejects_file` holds them whole.
         filled_passengers: Missing passenger counts that a rule filled with 0.
         rejects_file: Path relative to the work folder, empty if nothing was rejected.
-        recipe: Identifies contract, cleaning and rules; the same source and recipe give the same bytes.
+        transform_version: Identifies contract, parser and rules; the same source and version give the same bytes.
         unknown_columns: Columns of the source that the contract does not know, with the number of their values.
-        absent_columns: Columns expected in this month that the source does not have.
-        oddities: Rows that are strange and kept, counted by what is strange about them.
+        absent_columns: Columns expected in this month that the source lacks.
+        accepted_drift: Absent and unknown columns that look like a renamed one, and that somebody has accepted.
+        anomalies: Rows that look wrong and are kept, counted by kind.
         trips_per_day: Trips that began on each day of the month, the first of the month first.
     """
 
@@ -142,6 +146,7 @@ class CleanedFile(MonthRecord):
     rejects_file: str = ""
     unknown_columns: dict[str, int] = field(default_factory=dict, hash=False)
     absent_columns: tuple[str, ...] = ()
+    accepted_drift: tuple[str, ...] = ()
     anomalies: dict[str, int] = field(default_factory=dict, hash=False)
     trips_per_day: tuple[int, ...] = ()
 
@@ -157,9 +162,10 @@ class LakeObject(MonthRecord):
 
     Attributes:
         rows: Rows of the object, by its own footer.
-        source_sha256: Checksum of the raw file it was made of.
-        recipe: What it was made with.
+        source_sha256: Checksum of the raw file it was made from.
+        transform_version: That of the cleaned file.
         generation: The store's version of the object; a new one each time it is replaced.
+        crc32c: Checksum that the store itself keeps of the object, base64; empty where it keeps none.
         changed: Whether this materialization sent it, rather than found it there.
     """
 
@@ -168,6 +174,7 @@ class LakeObject(MonthRecord):
     transform_version: str = ""
     generation: str = ""
     changed: bool = True
+    crc32c: str = ""
 
 
 @dataclass(frozen=True)
@@ -177,14 +184,15 @@ class TableMonth(MonthRecord):
     Attributes:
         rows: Rows of the month, counted in the table after the load.
         changed: Whether this materialization loaded it, rather than found it there.
-        dropped_rows: Rows that the load itself left out by a rule (Postgres: trips without passengers).
+        dropped_rows: Rows dropped by a rule of the load itself (Postgres: trips without passengers).
         job: The load job's identifier, where the warehouse has one.
-        numbers: What the load cost, by the name under which the UI plots it.
+        numbers: Measurements of the load, by the name under which the UI plots them.
     """
 
     rows: int
     changed: bool = True
     dropped_rows: int = 0
+    unknown_columns: tuple[str, ...] = ()
     job: str = ""
     numbers: dict[str, float] = field(default_factory=dict, hash=False)
 
@@ -197,7 +205,7 @@ class ZonesFile(FileRecord):
         rows: Zones.
         source_url: Where the lookup came from.
         source_sha256: Checksum of the lookup as published.
-        contract: Identifies the contract it was read with.
+        contract: Identifies the contract and parser it was read with.
         etag: The source's `ETag`, empty if it sent none.
         last_modified: The source's `Last-Modified`, empty if it sent none.
         unknown_columns: Columns of the lookup that the contract does not know.
@@ -213,5 +221,5 @@ class ZonesFile(FileRecord):
 
     @property
     def stem(self) -> str:
-        """See `FilePapers.stem`."""
+        """See `FileRecord.stem`."""
         return ZONES_STEM

@@ -1,4 +1,4 @@
-"""A newcomer's first minutes, in a real browser: materialise a month by clicking, see its chart, open its report."""
+"""A newcomer's first minutes, in a real browser: materialize a month by clicking, see its chart, open its report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from taxi_assets.demo.sample import write_month
 from taxi_assets.months import Month
-from taxi_assets_tests.servers.ui import PATIENCE_S, browser, chromium, dagster_ui
+from taxi_assets_tests.servers.ui import TIMEOUT_SECONDS, browser, chromium, dagster_ui
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -26,11 +26,11 @@ pytestmark = [
 def page() -> Iterator[Page]:
     with browser() as running:
         page = running.new_page(viewport={"width": 1400, "height": 1000})
-        page.set_default_timeout(PATIENCE_S * 1000)
+        page.set_default_timeout(TIMEOUT_SECONDS * 1000)
         yield page
 
 
-def test_a_month_is_materialised_by_clicking_and_shows_its_chart_and_its_report(page: Page, tmp_path: Path) -> None:
+def test_a_month_is_materialized_by_clicking_and_shows_its_chart_and_its_report(page: Page, tmp_path: Path) -> None:
     write_month(tmp_path / "green_2021-01.csv.gz", "green", Month(2021, 1), 500, damaged=2)
     settings = {
         "TAXI_CSV_URL": f"file://{tmp_path}/{{dataset}}_{{year}}-{{month:02}}.csv.gz",
@@ -69,3 +69,12 @@ def test_a_month_is_materialised_by_clicking_and_shows_its_chart_and_its_report(
     assert page.get_by_role("heading", level=1).inner_text() == "Green taxi trips, January 2021"
     assert page.get_by_role("img", name="trips per day").is_visible()
     assert asked == [f"file://{report}"]
+
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390  # the page fits a phone,
+    chart_box = page.get_by_role("region", name="Trips per day")
+    assert chart_box.evaluate("box => box.scrollWidth > box.clientWidth")  # and its charts scroll within it
+    page.get_by_role("link", name="All months").click()
+    assert page.get_by_role("heading", level=1).inner_text() == "Green taxi trips: monthly reports"
+    page.get_by_role("link", name="January 2021").click()
+    assert page.url == f"file://{report}"

@@ -1,9 +1,14 @@
-"""Dagster's own storage: files by default, Postgres by one variable; told apart errors, and pools that bear a race."""
+"""Dagster's own storage: files by default, Postgres by one variable; clear errors, and pools that survive a race."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,11 +17,15 @@ from typing import Any
 import dagster as dg
 import psycopg
 import pytest
+from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
 
 from taxi_assets.cli.common import migrate
 from taxi_assets.cli.main import main
+from taxi_assets.definitions import build_definitions
 from taxi_assets.demo.sample import write_month
 from taxi_assets.errors import PermanentError, TaxiError, TransientError
+from taxi_assets.instance.home import _names_postgres, check_history
+from taxi_assets.instance.postgres import POOLS
 from taxi_assets.months import Month
 from taxi_assets.settings import SettingError, Settings
 from taxi_assets_tests.servers.deployment import PROJECT
@@ -37,6 +46,13 @@ def instance_of(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def tables(url: str) -> set[str]:
     with psycopg.connect(url) as connection:
         return {name for (name,) in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in an empty folder, where only the package's own dagster.yaml is at hand."""
+    (tmp_path / "working").mkdir()
+    monkeypatch.chdir(tmp_path / "working")
 
 
 def test_history_is_in_files_by_default_and_in_postgres_by_its_variable(
@@ -103,34 +119,72 @@ def test_what_keeps_dagster_from_its_database_is_told_apart(
 
 
 def test_runs_that_use_a_pool_first_at_the_same_moment_all_get_it_and_later_its_changed_limit(
-    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With dagster's own storage one of two fails here: issue 33552."""
+    """Pools that no migration created fail here in one of two runs: dagster issue 33552."""
 
     def limits(instance: Any) -> dict[str, tuple[int, bool, int]]:
         log = instance.event_log_storage
         info = {pool.name: pool for pool in log.get_pool_limits()}
         return {n: (p.limit, p.from_default, log.get_concurrency_info(n).slot_count) for n, p in info.items()}
 
+    def claim(instance: Any, number: int) -> bool:
+        context = InstanceConcurrencyContext(instance, dg.DagsterRun(f"job_{number}"))
+        with context:
+            return bool(context.claim("source", f"step_{number}"))
+
     with instance_of(postgres_url, monkeypatch) as instance:
         together = threading.Barrier(4)
 
-        def use(_: int) -> None:
+        def use(number: int) -> bool:
             together.wait()
-            instance.event_log_storage.initialize_concurrency_limit_to_default("source")
+            return claim(instance, number)
 
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(use, range(4)))
+            assert any(pool.map(use, range(4)))
         instance.event_log_storage.set_concurrency_slots("warehouse", 4)  # a person's choice
-        assert limits(instance) == {"source": (1, True, 1), "warehouse": (4, False, 4)}
-    home = tmp_path / "data" / "dagster"
-    (home / "dagster.yaml").write_text(
-        (home / "dagster.yaml").read_text().replace("default_limit: 1", "default_limit: 3")
-    )
-    with dg.DagsterInstance.get() as instance:
-        for name in ("source", "warehouse"):
-            instance.event_log_storage.initialize_concurrency_limit_to_default(name)
-        assert limits(instance) == {"source": (3, True, 3), "warehouse": (4, False, 4)}
+        default = (1, True, 1)
+        assert limits(instance) == {"source": default, "lake": default, "warehouse": (4, False, 4), "postgres": default}
+    changed = (PROJECT / "dagster.yaml").read_text().replace("default_limit: 1", "default_limit: 3")
+    Path("dagster.yaml").write_text(changed)
+    with instance_of(postgres_url, monkeypatch) as instance:
+        default = (3, True, 3)
+        assert limits(instance) == {"source": default, "lake": default, "warehouse": (4, False, 4), "postgres": default}
+        assert claim(instance, 5)
+
+
+def test_every_pool_of_the_assets_is_created_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAXI_POSTGRES_URL", "postgresql://nobody@localhost/x")
+    graph = build_definitions(Settings.from_environment()).get_repository_def().asset_graph
+    assert {pool for key in graph.get_all_asset_keys() for pool in graph.get(key).pools} == set(POOLS)
+
+
+@pytest.mark.parametrize("left_behind", ["of the other storage", "of a release whose class is gone"])
+def test_a_home_that_was_made_for_the_other_storage_is_made_to_fit(
+    left_behind: str, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "elsewhere"
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    with instance_of("", monkeypatch):
+        assert not _names_postgres((home / "dagster.yaml").read_text())
+    if left_behind == "of a release whose class is gone":
+        (home / "dagster.yaml").write_text("storage: {custom: {module: taxi_assets.x, class: SqliteOrPostgres}}")
+    with instance_of(postgres_url, monkeypatch):
+        assert _names_postgres((home / "dagster.yaml").read_text())
+
+
+def test_a_persons_own_dagster_yaml_stays_and_is_refused_if_it_keeps_another_storage(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "elsewhere"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("nux: {enabled: true}")
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    with instance_of("", monkeypatch):
+        assert (home / "dagster.yaml").read_text() == "nux: {enabled: true}"
+    with pytest.raises(SettingError) as caught, instance_of(postgres_url, monkeypatch):
+        pass
+    assert caught.value.location == str(home / "dagster.yaml")
 
 
 def test_a_month_can_be_landed_by_hand_in_the_code_locations_container(
@@ -139,7 +193,7 @@ def test_a_month_can_be_landed_by_hand_in_the_code_locations_container(
     """Runs are launched into containers there, by variables that only the services have that launch them."""
     home = tmp_path / "home"
     home.mkdir()
-    parts = (PROJECT / "dagster.yaml", PROJECT / "deploy/compose/run_launcher.yaml")
+    parts = (PROJECT / name for name in ("dagster.yaml", "deploy/dagster.yaml", "deploy/compose/run_launcher.yaml"))
     (home / "dagster.yaml").write_text("".join(part.read_text() for part in parts))
     write_month(tmp_path / "site" / "yellow_2021-01.csv.gz", "yellow", Month(2021, 1), 100)
     for name, value in {
@@ -153,32 +207,41 @@ def test_a_month_can_be_landed_by_hand_in_the_code_locations_container(
     assert main(["run", "yellow", "2021-01"]) == 0
 
 
-def test_events_are_stored_though_the_server_breaks_connections_and_restarts(
-    postgres: PostgresServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+_START_SIDE_BY_SIDE = """
+import sys, time
+from taxi_assets.cli.main import main
+import dagster, taxi_assets.definitions
+time.sleep(max(0, float(sys.argv[1]) - time.time()))
+raise SystemExit(main(["migrate"]))
+"""
+
+
+def test_two_first_starts_at_the_same_moment_make_one_history(tmp_path: Path) -> None:
+    for number in range(4):
+        home = tmp_path / f"home {number}"
+        moment = str(time.time() + 6)
+        command = [sys.executable, "-c", _START_SIDE_BY_SIDE, moment]
+        both = [subprocess.Popen(command, env=os.environ | {"DAGSTER_HOME": str(home)}) for _ in range(2)]
+        assert [process.wait() for process in both] == [0, 0]
+        check_history(home)
+        with sqlite3.connect(home / "history" / "runs.db") as database:
+            assert len(database.execute("SELECT * FROM alembic_version").fetchall()) == 1
+
+
+def test_a_history_with_two_schema_versions_is_refused_with_how_to_mend_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With dagster's own storage a step fails here, and with it a month that has landed."""
-    stored = threading.Event()
-
-    def disturb() -> None:
-        with psycopg.connect(postgres_url, autocommit=True) as admin:
-            for _ in range(30):
-                admin.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                )
-                stored.wait(0.02)
-        postgres.kill()
-        stored.wait(0.5)
-        postgres.start()
-
-    months = {f"month {number}" for number in range(40)}
-    with instance_of(postgres_url, monkeypatch) as instance, ThreadPoolExecutor(1) as beside:
-        trouble = beside.submit(disturb)
-        rounds = 0
-        while not trouble.done() or not rounds:
-            rounds += 1
-            for month in sorted(months):
-                instance.report_runless_asset_event(dg.AssetMaterialization(f"asset_{rounds}", partition=month))
-        trouble.result()
-        for number in range(1, rounds + 1):
-            assert set(instance.get_materialized_partitions(dg.AssetKey(f"asset_{number}"))) == months
+    with instance_of("", monkeypatch) as instance:
+        instance.add_dynamic_partitions("found", ["before"])
+    path = tmp_path / "data" / "dagster" / "history" / "runs.db"
+    with sqlite3.connect(path) as database:
+        ((newest,),) = database.execute("SELECT version_num FROM alembic_version").fetchall()
+        database.execute("INSERT INTO alembic_version VALUES ('5771160a95ad')")
+    with pytest.raises(PermanentError) as caught, instance_of("", monkeypatch):
+        pass
+    assert caught.value.location == str(path)
+    assert f"every row but {newest}" in caught.value.remedy
+    with sqlite3.connect(path) as database:
+        database.execute("DELETE FROM alembic_version WHERE version_num <> ?", (newest,))
+    with instance_of("", monkeypatch) as instance:
+        assert instance.get_dynamic_partitions("found") == ["before"]

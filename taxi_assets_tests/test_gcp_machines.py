@@ -59,8 +59,8 @@ def machines(
         settings["TAXI_SMTP_URL"] = "smtp://alerts:planted-password@mail.example.org:587"
         for name, value in (settings | {"HTTPS_PROXY": "http://127.0.0.1:9"}).items():
             patch.setenv(name, value)
-        build_lake(Settings.from_environment()).make("EU")
-        build_warehouse(Settings.from_environment()).make()
+        build_lake(Settings.from_environment()).create_bucket("EU")
+        build_warehouse(Settings.from_environment()).create_dataset()
         gcs_session.front.require_credentials = bigquery_session.front.require_credentials = True
         variables = dict(os.environ)
         processes = [
@@ -131,11 +131,11 @@ def test_a_secret_in_the_settings_is_in_nothing_that_the_ui_is_given(
     with dg.DagsterInstance.get() as instance, WorkspaceProcessContext(instance, target) as process:
         request = process.create_request_context()
         (run_id,) = instance.get_run_ids()
-        said = [_ask(query.replace("RUN", run_id), request) for query in UI]
-    resources, _, events, *_ = said
+        answers = [_ask(query.replace("RUN", run_id), request) for query in UI]
+    resources, _, events, *_ = answers
     assert "TAXI_GCP_CREDENTIALS" in resources, "the variable's name is shown, and its value is not"
     assert "yellow_tripdata_2021-01" in events
-    for text in said:
+    for text in answers:
         assert not [secret for secret in machines.secrets if secret in text]
 
 

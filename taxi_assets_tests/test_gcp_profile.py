@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,15 +11,12 @@ from pathlib import Path
 import dagster as dg
 import pyarrow as pa
 import pytest
-from dagster._core.storage.compute_log_manager import ComputeIOType
 
-from taxi_assets.cli.common import use_dagster_home
-from taxi_assets.cli.ledger import command as print_ledger
+from taxi_assets.cli.main import main
 from taxi_assets.cli.run import land
 from taxi_assets.contracts import DATASETS
 from taxi_assets.definitions import build_definitions
 from taxi_assets.demo.sample import write_month
-from taxi_assets.instance.launch import run_months
 from taxi_assets.months import Month, parse_months
 from taxi_assets.reconciliation import LedgerRow
 from taxi_assets.settings import Settings
@@ -123,7 +119,7 @@ def test_a_second_run_sends_and_loads_nothing(
     assert [row.status for row in again] == ["unchanged"]
     assert counts(again) == counts(first)
     assert sent(gcs, bigquery) == before
-    assert print_ledger(None, verified=True, as_json=False) == 0, capsys.readouterr().out
+    assert main(["ledger", "--verify"]) == 0, capsys.readouterr().out
 
 
 def test_a_reset_in_the_middle_of_an_upload_loses_nothing(
@@ -188,39 +184,6 @@ def test_a_month_that_someone_else_puts_into_the_bucket_is_loaded_and_our_own_is
         assert done.status == dg.DagsterRunStatus.SUCCESS
         assert build_warehouse(made).count_months("yellow_trips") == {JANUARY: 50}
         assert world.tick("lake", "2023-09-20T10:04").skipped == "nothing was put by others"
-
-
-# What steps print
-
-
-def test_what_steps_print_goes_into_the_bucket_if_it_is_to_and_is_read_from_there(
-    made: Settings, gcs: GcsServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TAXI_COMPUTE_LOGS", "gcs")
-    land(made, DATASETS["yellow"], [JANUARY], verbose=True)
-    gcs.front.require_credentials = False
-    names = [blob.name for blob in gcs.client().list_blobs(made.gcs_bucket, prefix="lake/dagster-logs/")]
-    assert {name.rpartition(".")[2] for name in names} == {"out", "err"}
-    gcs.front.require_credentials = True
-    name = next(name for name in names if name.endswith(".err"))
-    key = name.removeprefix("lake/dagster-logs/storage/").removesuffix(".err").split("/")
-    shutil.rmtree(made.data_dir / "dagster" / "storage" / key[0] / "compute_logs", ignore_errors=True)
-    with dg.DagsterInstance.get() as instance:
-        content, _ = instance.compute_log_manager.get_log_data_for_type(key, ComputeIOType.STDERR, 0, None)
-    assert content
-    assert b"yellow" in content
-
-
-def test_a_step_does_not_fail_for_what_it_printed(
-    made: Settings, gcs: GcsServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TAXI_COMPUTE_LOGS", "gcs")
-    gcs.front.deny("storage.objects.create")
-    use_dagster_home(made)
-    with dg.DagsterInstance.get() as instance:
-        keys = [dg.AssetKey(["yellow", "raw_file"])]
-        done = run_months(build_definitions(made), instance, keys, JANUARY, JANUARY)
-    assert done.status == dg.DagsterRunStatus.SUCCESS
 
 
 # The other profile

@@ -1,10 +1,10 @@
-"""The assets of one dataset, made from its contract; and nothing that is true of one dataset only.
+"""The assets of one dataset, made from its contract; nothing here is true of one dataset only.
 
-Annotations are evaluated (no `from __future__ import annotations`): Dagster reads them in functions defined here.
+See https://docs.dagster.io/guides/build/assets/defining-assets. Annotations are evaluated (there is no
+`from __future__ import annotations`), because Dagster reads them in functions that are defined inside a function.
 """
 
 import dataclasses
-import warnings
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -12,21 +12,21 @@ import dagster as dg
 from pydantic import Field
 
 from taxi_assets import progress
-from taxi_assets.assets.steps import hand_on, land_months
 from taxi_assets.automation import follows_its_upstream
-from taxi_assets.checks import specs_of
 from taxi_assets.contracts.model import Dataset
-from taxi_assets.io_managers.metadata import column_schema
+from taxi_assets.errors import NotPublishedError
+from taxi_assets.failures import reported_failures
+from taxi_assets.io_managers import metadata
+from taxi_assets.jobs import run_tags
 from taxi_assets.months import Month
-from taxi_assets.partitions import MONTHS_PER_RUN, months_of, partitions_of
-from taxi_assets.records import CleanedFile
+from taxi_assets.names import BIGQUERY_TABLE, CLEANED_PARQUET, GCS_OBJECT, POSTGRES_TABLE, RAW_FILE, asset_key
+from taxi_assets.partitions import partitions_of
+from taxi_assets.records import CleanedFile, LakeObject, RawFile
 from taxi_assets.resources import SourceResource, StagingResource
-from taxi_assets.transform import quality as results
 from taxi_assets.transform.clean import clean_month, transform_version
 from taxi_assets.transform.rules import CleaningRules
 
 OWNERS = ["team:data-engineering"]
-_MONTHS_BEFORE = 12
 
 
 class CleaningConfig(dg.Config):
@@ -42,166 +42,177 @@ class CleaningConfig(dg.Config):
         return CleaningRules(self.missing_passengers, self.drop_zero_passengers)
 
 
-def assets_of(dataset: Dataset, *, postgres: bool = False) -> list[dg.AssetsDefinition]:
+def assets_of(dataset: Dataset, retries: dg.RetryPolicy, *, postgres: bool = False) -> list[dg.AssetsDefinition]:
     """Return the assets of a dataset.
 
     Args:
         dataset: The contract.
+        retries: How a step is tried again after a transient failure.
         postgres: Whether there is a Postgres to load months into.
     """
     makers = [_raw_file, _cleaned_parquet, _gcs_object, _bigquery_table, *([_postgres_table] if postgres else [])]
-    with warnings.catch_warnings():
-        # backfill policies are beta and check partitions a preview in 1.13; both are pinned, and tested here
-        warnings.simplefilter("ignore", dg.BetaWarning)
-        warnings.simplefilter("ignore", dg.PreviewWarning)
-        return [make(dataset) for make in makers]
+    return [make(dataset, retries) for make in makers]
 
 
-def _common(dataset: Dataset, name: str, description: str, kinds: set[str], **more: Any) -> dict[str, Any]:
-    """Return what all assets say of themselves."""
-    key, partitions = dg.AssetKey([dataset.name, name]), partitions_of(dataset)
-    return {
-        "key": key,
-        "description": f"{description}\n\n{dataset.description}",
-        "group_name": dataset.name,
-        "kinds": kinds,
-        "owners": OWNERS,
-        "tags": {"dataset": dataset.name, "source": "tlc"},
-        "partitions_def": partitions,
-        "backfill_policy": dg.BackfillPolicy.multi_run(MONTHS_PER_RUN),
-        "check_specs": specs_of(key, partitions),
-        **more,
-    }
+def _raw_file(dataset: Dataset, retries: dg.RetryPolicy) -> Any:
+    key = asset_key(dataset.name, RAW_FILE)
 
-
-def _cleaned(dataset: Dataset, upstream: str) -> dict[str, Any]:
-    """Return what all assets that hold cleaned rows say of themselves."""
-    return {
-        "code_version": transform_version(dataset, CleaningRules()),
-        "metadata": {"dagster/column_schema": column_schema(dataset.table_columns), "dictionary": dataset.dictionary},
-        "ins": {"upstream": dg.AssetIn(dg.AssetKey([dataset.name, upstream]))},
-    }
-
-
-def _raw_file(dataset: Dataset) -> Any:
     @dg.asset(
-        **_common(
-            dataset,
-            "raw_file",
-            "One month as TLC published it, byte for byte, with its size, checksum and number of data lines.",
-            {"file", "csv", "parquet"},
-            io_manager_key="raw_io_manager",
-            code_version="1",
-            pool="source",
-        )
+        **_common(dataset, RAW_FILE, retries),
+        description="One month as TLC published it, byte for byte, with its size, checksum and number of data lines."
+        f"\n\n{dataset.description}",
+        kinds={"file", "csv", "parquet"},
+        io_manager_key="raw_io_manager",
+        code_version="1",
+        pool="source",
+        output_required=False,  # a month that is not published is skipped, and so is what is downstream of it
     )
-    def raw_file(context: dg.AssetExecutionContext, source: SourceResource, work: StagingResource) -> Iterator[Any]:
-        tlc, staging = source.source(), work.staging()
+    def raw_file(
+        context: dg.AssetExecutionContext, source: SourceResource, staging: StagingResource
+    ) -> Iterator[dg.MaterializeResult[RawFile]]:
+        month, area = _begin(context, dataset), staging.create()
 
-        def fetch(month: Month) -> Any:
-            def tell(received: int, size: int) -> None:
-                progress.notify(progress.Step(dataset.name, month, bytes=received, size=size))
+        def downloaded(received: int, size: int) -> None:
+            progress.notify(progress.Step(dataset.name, month, bytes=received, size=size))
 
-            raw, changed = tlc.fetch(dataset.name, month, staging, progress=tell)
-            return raw, changed, results.of_raw(raw)
-
-        months = months_of(list(context.partition_keys))
-        yield from land_months(context, dataset, months, fetch, at_once=work.limits().months_at_once)
+        try:
+            with reported_failures(key, month, retries=retries, retry_number=context.retry_number):
+                raw, changed = source.create().fetch(dataset.name, month, area, progress=downloaded)
+        except NotPublishedError as error:
+            context.log.warning(f"{dataset.name} {month} is skipped. {error}")
+            context.log_event(_not_published(context, error))
+            return
+        did = "fetched" if changed else "unchanged"
+        context.log.info(f"{dataset.name} {month}: {raw.source_rows:,} rows, {raw.bytes / 1e6:,.1f} MB {did}")
+        yield dg.MaterializeResult(
+            value=raw,
+            data_version=dg.DataVersion(raw.sha256),
+            metadata=metadata.of_raw(raw, area.location(raw.file), changed=changed),
+        )
 
     return raw_file
 
 
-def _cleaned_parquet(dataset: Dataset) -> Any:
+def _cleaned_parquet(dataset: Dataset, retries: dg.RetryPolicy) -> Any:
+    key = asset_key(dataset.name, CLEANED_PARQUET)
+
     @dg.asset(
-        **_common(
-            dataset,
-            "cleaned_parquet",
-            "The month in TLC's current names and types; every row of the file is here, or counted as dropped or "
-            "rejected.",
-            {"parquet"},
-            io_manager_key="cleaned_io_manager",
-            **_cleaned(dataset, "raw_file"),
-        )
+        **_common(dataset, CLEANED_PARQUET, retries, upstream=RAW_FILE),
+        description="The month in TLC's current names and types; every row of the file is here, or counted as dropped "
+        f"or rejected.\n\n{dataset.description}",
+        kinds={"parquet"},
+        io_manager_key="cleaned_io_manager",
     )
     def cleaned_parquet(
-        context: dg.AssetExecutionContext, config: CleaningConfig, work: StagingResource, upstream: dict
-    ) -> Iterator[Any]:
-        staging, rules = work.staging(), config.rules()
-
-        def clean(month: Month) -> Any:
-            return *clean_month(dataset, upstream[month], staging, rules=rules), []
-
-        def judge(month: Month, cleaned: CleanedFile) -> Any:
-            before = [
-                record
-                for back in range(1, _MONTHS_BEFORE + 1)
-                if (record := staging.find(CleanedFile, "cleaned", dataset.name, month.plus(-back)))
-            ]
-            path = staging.path(cleaned.file)
-            return results.of_cleaned(dataset, cleaned, path, before, work.rejected_share_limit)
-
-        at_once = work.limits().months_at_once
-        yield from land_months(context, dataset, upstream, clean, judge=judge, at_once=at_once)
+        context: dg.AssetExecutionContext, config: CleaningConfig, staging: StagingResource, record: RawFile
+    ) -> dg.MaterializeResult[CleanedFile]:
+        month, area = _begin(context, dataset), staging.create()
+        with reported_failures(key, month):
+            cleaned, changed = clean_month(dataset, record, area, rules=config.rules())
+        did = "cleaned" if changed else "cleaned before"
+        context.log.info(
+            f"{dataset.name} {month}: {cleaned.cleaned_rows:,} rows {did}, {cleaned.dropped_rows:,} dropped, "
+            f"{cleaned.rejected_rows:,} rejected, {cleaned.bytes / 1e6:,.1f} MB"
+        )
+        return dg.MaterializeResult(
+            value=cleaned,
+            data_version=dg.DataVersion(cleaned.sha256),
+            metadata=metadata.of_cleaned(cleaned, area, changed=changed),
+        )
 
     return cleaned_parquet
 
 
-def _gcs_object(dataset: Dataset) -> Any:
+def _gcs_object(dataset: Dataset, retries: dg.RetryPolicy) -> Any:
     @dg.asset(
-        **_common(
-            dataset,
-            "gcs_object",
-            "The cleaned month as an object in the lake, under the tutorial's name.",
-            {"gcs", "parquet"},
-            io_manager_key="lake_io_manager",
-            pool="lake",
-            **_cleaned(dataset, "cleaned_parquet"),
-        )
+        **_common(dataset, GCS_OBJECT, retries, upstream=CLEANED_PARQUET),
+        description=f"The cleaned month as an object in the lake, under the tutorial's name.\n\n{dataset.description}",
+        kinds={"gcs", "parquet"},
+        io_manager_key="lake_io_manager",
+        pool="lake",
     )
-    def gcs_object(context: dg.AssetExecutionContext, upstream: dict) -> Iterator[Any]:
-        yield from hand_on(context, dataset, upstream)
+    def gcs_object(context: dg.AssetExecutionContext, record: CleanedFile) -> dg.MaterializeResult[CleanedFile]:
+        _begin(context, dataset)
+        return dg.MaterializeResult(value=record, data_version=dg.DataVersion(record.sha256))
 
     return gcs_object
 
 
-def _bigquery_table(dataset: Dataset) -> Any:
+def _bigquery_table(dataset: Dataset, retries: dg.RetryPolicy) -> Any:
     @dg.asset(
-        **_common(
-            dataset,
-            "bigquery_table",
-            f"The month's rows in the table {dataset.table}, replaced as a whole.",
-            {"bigquery", "table"},
-            io_manager_key="warehouse_io_manager",
-            pool="warehouse",
-            automation_condition=follows_its_upstream(),
-            **_cleaned(dataset, "gcs_object"),
-        )
+        **_common(dataset, BIGQUERY_TABLE, retries, upstream=GCS_OBJECT),
+        description=f"The month's rows in the table {dataset.table}, replaced as a whole.\n\n{dataset.description}",
+        kinds={"bigquery", "table"},
+        io_manager_key="warehouse_io_manager",
+        pool="warehouse",
+        automation_condition=follows_its_upstream(),
     )
-    def bigquery_table(context: dg.AssetExecutionContext, upstream: dict) -> Iterator[Any]:
-        yield from hand_on(context, dataset, upstream)
+    def bigquery_table(context: dg.AssetExecutionContext, record: LakeObject) -> dg.MaterializeResult[LakeObject]:
+        _begin(context, dataset)
+        return dg.MaterializeResult(value=record, data_version=dg.DataVersion(record.sha256))
 
     return bigquery_table
 
 
-def _postgres_table(dataset: Dataset) -> Any:
-    cleaned = _cleaned(dataset, "cleaned_parquet")
+def _postgres_table(dataset: Dataset, retries: dg.RetryPolicy) -> Any:
+    common = _common(dataset, POSTGRES_TABLE, retries, upstream=CLEANED_PARQUET)
     folded = [dataclasses.replace(column, name=column.name.lower()) for column in dataset.table_columns]
-    cleaned["metadata"] |= {"dagster/column_schema": column_schema(folded)}
+    common["metadata"] |= {"dagster/column_schema": metadata.column_schema(folded)}
 
     @dg.asset(
-        **_common(
-            dataset,
-            "postgres_table",
-            f"The month's rows in Postgres, in a partition of {dataset.table}, replaced as a whole. Trips with zero "
-            "passengers are left out and counted, unless TAXI_POSTGRES_DROP_ZERO_PASSENGERS says otherwise.",
-            {"postgres", "table"},
-            io_manager_key="postgres_io_manager",
-            pool="postgres",
-            automation_condition=follows_its_upstream(),
-            **cleaned,
-        )
+        **common,
+        description=f"The month's rows in Postgres, in a partition of {dataset.table}, replaced as a whole. Trips with "
+        f"zero passengers are left out and counted if TAXI_POSTGRES_DROP_ZERO_PASSENGERS says so.\n\n"
+        f"{dataset.description}",
+        kinds={"postgres", "table"},
+        io_manager_key="postgres_io_manager",
+        pool="postgres",
+        automation_condition=follows_its_upstream(),
     )
-    def postgres_table(context: dg.AssetExecutionContext, upstream: dict) -> Iterator[Any]:
-        yield from hand_on(context, dataset, upstream)
+    def postgres_table(context: dg.AssetExecutionContext, record: CleanedFile) -> dg.MaterializeResult[CleanedFile]:
+        _begin(context, dataset)
+        return dg.MaterializeResult(value=record, data_version=dg.DataVersion(record.sha256))
 
     return postgres_table
+
+
+def _common(dataset: Dataset, name: str, retries: dg.RetryPolicy, *, upstream: str = "") -> dict[str, Any]:
+    """Return the arguments that all assets share; those downstream of `raw_file` hold the contract's columns."""
+    common: dict[str, Any] = {
+        "key": asset_key(dataset.name, name),
+        "group_name": dataset.name,
+        "owners": OWNERS,
+        "tags": {"dataset": dataset.name, "source": "tlc"},
+        "partitions_def": partitions_of(dataset),
+        "retry_policy": retries,
+    }
+    if upstream:
+        common |= {
+            "ins": {"record": dg.AssetIn(asset_key(dataset.name, upstream))},
+            "code_version": transform_version(dataset, CleaningRules()),
+            "metadata": {
+                "dagster/column_schema": metadata.column_schema(dataset.table_columns),
+                "dictionary": dataset.dictionary,
+            },
+        }
+    return common
+
+
+def _begin(context: dg.AssetExecutionContext, dataset: Dataset) -> Month:
+    """Return the month of a run, and tag the run with it: a backfill tags its runs with their partition keys only."""
+    month = Month.parse(context.partition_key)
+    upstream_did = context.asset_key != asset_key(dataset.name, RAW_FILE) and RAW_FILE in {
+        key.path[-1] for key in context.run.asset_selection or ()
+    }
+    if "month" not in context.run.tags and not upstream_did:
+        context.instance.add_run_tags(context.run.run_id, run_tags(dataset.name, month))
+    return month
+
+
+def _not_published(context: dg.AssetExecutionContext, error: NotPublishedError) -> dg.AssetObservation:
+    return dg.AssetObservation(
+        context.asset_key,
+        partition=context.partition_key,
+        description=error.message,
+        metadata={"status": "not_published", "error": str(error)},
+    )

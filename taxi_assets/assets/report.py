@@ -1,65 +1,57 @@
-"""The report of each month: a page and its images, counted in the warehouse.
+"""The report of each month: a page and its images, from numbers that the warehouse counts.
 
-It is not part of what `taxi-assets run` and the datasets' jobs land: a picture takes longer than a small month. It
-follows its table by itself where automation runs; else it is made on demand.
+It is not part of what `taxi-assets run` and the datasets' jobs land: drawing takes longer than landing a small month.
+Where automation runs, it follows its table by itself; else it is made on demand.
 
-Annotations are evaluated (no `from __future__ import annotations`): Dagster reads them in functions defined here.
+Annotations are evaluated (no `from __future__ import annotations`); see `taxi_assets.assets.monthly`.
 """
-
-import warnings
-from collections.abc import Iterator
-from typing import Any
 
 import dagster as dg
 
-from taxi_assets.assets.steps import land_months
+from taxi_assets.assets.monthly import OWNERS
 from taxi_assets.automation import follows_its_upstream
 from taxi_assets.contracts.model import Dataset
+from taxi_assets.failures import reported_failures
+from taxi_assets.io_managers import metadata
 from taxi_assets.months import Month
-from taxi_assets.partitions import MONTHS_PER_RUN, partitions_of
-from taxi_assets.resources import StagingResource
+from taxi_assets.names import BIGQUERY_TABLE, MONTHLY_REPORT, TAXI_ZONES, asset_key
+from taxi_assets.partitions import partitions_of
+from taxi_assets.records import TableMonth
+from taxi_assets.resources import LakeResource, StagingResource, WarehouseResource
 
-REPORT = "monthly_report"
 
-
-def report_asset(dataset: Dataset) -> dg.AssetsDefinition:
+def report_asset(dataset: Dataset, retries: dg.RetryPolicy) -> dg.AssetsDefinition:
     """Return the asset of a dataset's monthly reports."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dg.BetaWarning)  # backfill policies; pinned, and tested here
-        return _report_asset(dataset)
+    key = asset_key(dataset.name, MONTHLY_REPORT)
 
-
-def _report_asset(dataset: Dataset) -> dg.AssetsDefinition:
     @dg.asset(
-        key=[dataset.name, REPORT],
-        description=f"The month in pictures, as one HTML page and as images. {dataset.title}: trips per day and hour, "
-        "payments, distances, pick-up zones, and what is odd against the months before.",
+        key=key,
+        description=f"The month in charts, as one HTML page and as images. {dataset.title}: trips per day and hour, "
+        "payments, distances, pick-up zones, and what is unusual compared with the months before.",
         group_name=dataset.name,
         kinds={"html", "matplotlib"},
-        owners=["team:data-engineering"],
+        owners=OWNERS,
         tags={"dataset": dataset.name, "source": "tlc"},
         partitions_def=partitions_of(dataset),
-        backfill_policy=dg.BackfillPolicy.multi_run(MONTHS_PER_RUN),
-        ins={"upstream": dg.AssetIn(dg.AssetKey([dataset.name, "bigquery_table"]))},
-        io_manager_key="report_io_manager",
+        ins={"record": dg.AssetIn(asset_key(dataset.name, BIGQUERY_TABLE))},
+        deps=[TAXI_ZONES],  # the names of the pick-up zones
         code_version="1",
         pool="warehouse",
+        retry_policy=retries,
         automation_condition=follows_its_upstream(),
     )
     def monthly_report(
         context: dg.AssetExecutionContext,
-        work: StagingResource,
-        lake_io_manager: dg.ResourceParam[Any],
-        warehouse_io_manager: dg.ResourceParam[Any],
-        upstream: dict,
-    ) -> Iterator[Any]:
+        staging: StagingResource,
+        lake: LakeResource,
+        warehouse: WarehouseResource,
+        record: TableMonth,
+    ) -> dg.MaterializeResult:
         from taxi_assets.reports.report import make_report
 
-        warehouse, lake, staging = warehouse_io_manager.warehouse(), lake_io_manager.lake(), work.staging()
-
-        def make(month: Month) -> Any:
-            return make_report(dataset, month, warehouse, lake, staging), True, []
-
-        yield from land_months(context, dataset, upstream, make)
+        month = Month.parse(context.partition_key)
+        with reported_failures(key, month):
+            report = make_report(dataset, record.month, warehouse.create(), lake.create(), staging.create())
+        return dg.MaterializeResult(data_version=dg.DataVersion(report.sha256), metadata=metadata.of_report(report))
 
     return monthly_report

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from taxi_assets.cli import FAILED, LANDED
 from taxi_assets.cli.common import examples, load_settings, out
-from taxi_assets.cli.main import FAILED, LANDED
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.errors import PermanentError, TaxiError, TransientError
@@ -31,10 +31,10 @@ from taxi_assets.settings import (
     setting_variables,
     shown,
 )
-from taxi_assets.storage.factory import build_lake, build_warehouse, google_access
+from taxi_assets.storage.factory import build_bigquery, build_gcs_lake, build_warehouse, google_access
 
 if TYPE_CHECKING:
-    from taxi_assets.storage.lake.gcs import Bucket
+    from taxi_assets.storage.google.buckets import BucketInfo
     from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
 
 INDENT = 20 * " "
@@ -191,12 +191,12 @@ def _postgres(url: str, setting: str) -> str:
 def _source(settings: Settings) -> str:
     from taxi_assets.partitions import last_month
     from taxi_assets.resources import SourceResource
+    from taxi_assets.source.addresses import without_secrets
     from taxi_assets.source.availability import probe
-    from taxi_assets.source.client import without_secrets
 
     dataset = DATASETS["yellow"]
     month = last_month(dataset)
-    source = SourceResource.from_settings(settings).source()
+    source = SourceResource.from_settings(settings).create()
     availability = probe(source, dataset.name, month, None, date.today())  # noqa: DTZ011 - days, by this machine's calendar
     location = ", ".join(without_secrets(url) for url in source.urls(dataset.name, month))
     if availability.status in ("refused", "down"):
@@ -236,29 +236,29 @@ class _Seen:
     """What has been seen of bucket and dataset, for the checks that need both."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings, self.lake = settings, build_lake(settings)
-        self.warehouse: BigQueryWarehouse = build_warehouse(settings)
-        self.place: Bucket | Any = None
+        self.settings, self.lake = settings, build_gcs_lake(settings)
+        self.warehouse: BigQueryWarehouse = build_bigquery(settings)
+        self.place: BucketInfo | Any = None
 
     def bucket(self) -> str:
-        from taxi_assets.storage.google.errors import lacking
+        from taxi_assets.storage.google.errors import permission_error
 
         name = self.settings.gcs_bucket
-        self.place = self.lake.look()
-        if self.place.lacking:
-            raise lacking(self.place.lacking, f"bucket {name} (TAXI_GCS_BUCKET)")
+        self.place = self.lake.describe_bucket()
+        if self.place.missing_permissions:
+            raise permission_error(self.place.missing_permissions, f"bucket {name} (TAXI_GCS_BUCKET)")
         return f"gs://{name} in {self.place.location or 'a location that may not be looked at'}, all permissions"
 
     def dataset(self) -> str:
-        self.warehouse.look()
+        self.warehouse.check_access()
         return f"{self.settings.gcp_project}.{self.warehouse.schema} in {self.warehouse.location}, jobs may be started"
 
     def locations(self) -> str:
-        self.warehouse.check_bucket(self.settings.gcs_bucket, self.place.location, region=self.place.region)
+        self.warehouse.check_bucket(self.settings.gcs_bucket, self.place.location, is_region=self.place.is_region)
         return f"BigQuery in {self.warehouse.location} loads from this bucket"
 
     def table(self, dataset: Dataset) -> str:
-        if not self.warehouse.look_at_table(dataset):
+        if not self.warehouse.check_table(dataset):
             return "not there yet; `taxi-assets provision` or the first load makes it"
         return "as the contract says, all permissions"
 

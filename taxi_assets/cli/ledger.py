@@ -7,8 +7,8 @@ import json
 
 import click
 
+from taxi_assets.cli import FAILED, LANDED
 from taxi_assets.cli.common import dataset_named, examples, load_settings, out, print_ledger
-from taxi_assets.cli.main import FAILED, LANDED
 from taxi_assets.contracts import DATASETS
 from taxi_assets.reconciliation import ledger_of, verify
 

@@ -1,11 +1,11 @@
-"""`taxi-assets migrate`: Dagster's storage made ready, as each start does; a step of its own in deployments."""
+"""`taxi-assets migrate`: creates or upgrades Dagster's storage, as each `dev` does; deployments run it first."""
 
 from __future__ import annotations
 
 import click
 
+from taxi_assets.cli import LANDED
 from taxi_assets.cli.common import examples, load_settings, migrate, out
-from taxi_assets.cli.main import LANDED
 from taxi_assets.settings import dagster_postgres_url
 
 

@@ -24,9 +24,9 @@ def show_progress(console: Console, dataset: str, months: Sequence[Month], steps
         console: Where to show it.
         dataset: Name of the dataset.
         months: Its months.
-        stations: How many assets a month passes; each tells when it has made the month, and when it has put it away.
+        stations: How many assets a month passes; each tells when it is done.
     """
-    each = 2 * steps
+    each = steps
     if console.is_terminal:
         with _bar(console, dataset, months, each):
             yield

@@ -1,21 +1,21 @@
-"""`taxi-assets provision`: bucket, dataset and tables, made where they are missing; and the roles that runs need."""
+"""`taxi-assets provision`: creates the missing bucket, dataset and tables, and prints the roles that runs need."""
 
 from __future__ import annotations
 
 import click
 
+from taxi_assets.cli import LANDED
 from taxi_assets.cli.common import examples, load_settings, out
-from taxi_assets.cli.main import LANDED
 from taxi_assets.contracts import DATASETS
 from taxi_assets.settings import SettingError, Settings
-from taxi_assets.storage.factory import build_lake, build_warehouse, google_access
-from taxi_assets.storage.warehouse.bigquery_tables import check_kept
+from taxi_assets.storage.factory import build_bigquery, build_gcs_lake, google_access
+from taxi_assets.storage.warehouse.bigquery_tables import check_expiration
 
 ROLES = (
-    ("roles/storage.objectUser", "bucket", "months are put, replaced and read"),
-    ("roles/storage.legacyBucketReader", "bucket", "its location is compared with the dataset's"),
-    ("roles/bigquery.dataEditor", "dataset", "tables are made, widened, loaded and counted"),
-    ("roles/bigquery.jobUser", "project", "load jobs and queries are started"),
+    ("roles/storage.objectUser", "bucket", "puts, replaces and reads months"),
+    ("roles/storage.legacyBucketReader", "bucket", "compares its location with the dataset's"),
+    ("roles/bigquery.dataEditor", "dataset", "creates, widens, loads and counts tables"),
+    ("roles/bigquery.jobUser", "project", "starts load jobs and queries"),
 )
 """The least that the account of a running project needs; predefined roles, the narrowest that have each permission."""
 
@@ -29,26 +29,26 @@ def command() -> int:
     settings = load_settings()
     if settings.profile != "gcp":
         raise SettingError(
-            "there is nothing to provision in the local profile: it makes its folder and file by itself",
+            "the local profile needs no provisioning: it creates its folder and file by itself",
             location="TAXI_PROFILE",
             remedy="set TAXI_PROFILE=gcp, TAXI_GCP_PROJECT and TAXI_GCS_BUCKET",
         )
-    lake, warehouse = build_lake(settings), build_warehouse(settings)
-    made = lake.make(settings.bq_location)
-    place = lake.look()
-    _say("bucket", f"gs://{settings.gcs_bucket} in {place.location or 'a location that may not be looked at'}", made)
-    made = warehouse.make()
-    _say("dataset", f"{settings.gcp_project}.{settings.warehouse_schema} in {warehouse.location}", made)
-    warehouse.look()
-    warehouse.check_bucket(settings.gcs_bucket, place.location, region=place.region)
+    lake, warehouse = build_gcs_lake(settings), build_bigquery(settings)
+    created = lake.create_bucket(settings.bq_location)
+    bucket = lake.describe_bucket()
+    _print("bucket", f"gs://{settings.gcs_bucket} in {bucket.location or 'a location that it may not see'}", created)
+    created = warehouse.create_dataset()
+    _print("dataset", f"{settings.gcp_project}.{settings.warehouse_schema} in {warehouse.location}", created)
+    warehouse.check_access()
+    warehouse.check_bucket(settings.gcs_bucket, bucket.location, is_region=bucket.is_region)
     for dataset in DATASETS.values():
         missing = not warehouse.has_table(dataset.table)
-        check_kept(warehouse.ensure_table(dataset), dataset.first_month)
-        _say("table", f"{settings.warehouse_schema}.{dataset.table}", missing)
+        check_expiration(warehouse.ensure_table(dataset), dataset.first_month)
+        _print("table", f"{settings.warehouse_schema}.{dataset.table}", missing)
     out.print("\nThe account under which taxi-assets runs needs these roles, and no others:")
     for role, on, why in ROLES:
         out.print(f"  {role:34}on the {on:9}{why}")
-    out.print("\nGive them to it with:")
+    out.print("\nGrant them with:")
     for line in grants(settings):
         out.print(f"  {line}", markup=False)
     out.print("\nNext: taxi-assets doctor")
@@ -56,8 +56,10 @@ def command() -> int:
 
 
 def grants(settings: Settings) -> list[str]:
-    """Return the commands that give the roles to the account of TAXI_GCP_CREDENTIALS, or to one to be filled in."""
-    email = settings.gcp_credentials and getattr(google_access(settings).signed_in(), "service_account_email", "")
+    """Return the commands that grant the roles to the account of TAXI_GCP_CREDENTIALS, or to a placeholder."""
+    email = settings.gcp_credentials and getattr(
+        google_access(settings).load_credentials(), "service_account_email", ""
+    )
     who = f"serviceAccount:{email or 'NAME@' + settings.gcp_project + '.iam.gserviceaccount.com'}"
     project, schema = settings.gcp_project, settings.warehouse_schema
     lines = []
@@ -73,5 +75,5 @@ def grants(settings: Settings) -> list[str]:
     return lines
 
 
-def _say(what: str, which: str, made: bool) -> None:
-    out.print(f"{what:9}{which}: {'made' if made else 'was there'}", markup=False)
+def _print(what: str, which: str, created: bool) -> None:
+    out.print(f"{what:9}{which}: {'created' if created else 'was there'}", markup=False)

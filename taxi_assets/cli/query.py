@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from taxi_assets.cli import LANDED
 from taxi_assets.cli.common import examples, load_settings, out, print_table
-from taxi_assets.cli.main import LANDED
 from taxi_assets.contracts import DATASETS
 from taxi_assets.settings import SettingError
 from taxi_assets.storage.factory import build_warehouse

@@ -1,27 +1,31 @@
-"""`taxi-assets run`: land months of one dataset in this process, and say what became of each."""
+"""`taxi-assets run`: land months of one dataset in this process, one run after the other, and say what became of each."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import socket
+import time
+from datetime import date
 from typing import TYPE_CHECKING
 
 import click
 
+from taxi_assets import progress
+from taxi_assets.cli import FAILED, LANDED, NOT_PUBLISHED
 from taxi_assets.cli.common import dagster_instance, dataset_named, err, examples, load_settings, out, print_ledger
-from taxi_assets.cli.main import FAILED, LANDED, NOT_PUBLISHED
 from taxi_assets.cli.progress import show_progress
 from taxi_assets.contracts.model import Dataset
+from taxi_assets.errors import TaxiError
 from taxi_assets.months import Month, parse_months
 from taxi_assets.reconciliation import LedgerRow, ledger_of
+from taxi_assets.records import CleanedFile, RawFile
 from taxi_assets.settings import SettingError, Settings, dagster_postgres_url
 
 if TYPE_CHECKING:
-    from taxi_assets.instance.launch import Outcome
+    import dagster as dg
 
-STEPS = ("raw_file", "cleaned_parquet", "gcs_object", "bigquery_table")
-"""The assets that a month passes; where a Postgres is configured, `postgres_table` too."""
+    from taxi_assets.instance.runs import Outcome
 
 
 @click.command(
@@ -80,35 +84,100 @@ def land(settings: Settings, dataset: Dataset, months: list[Month], *, verbose: 
     import dagster as dg
 
     from taxi_assets.definitions import build_definitions
-    from taxi_assets.instance.launch import HOST_TAG, outcomes_of, run_months
     from taxi_assets.instance.recovery import end_dead_runs
-    from taxi_assets.partitions import last_month, ranges
+    from taxi_assets.instance.runs import HOST_TAG, Outcome, run_month
+    from taxi_assets.jobs import EVERYTHING
+    from taxi_assets.names import chain_of
+    from taxi_assets.partitions import last_month
 
     definitions = build_definitions(settings)
-    steps = (*STEPS, "postgres_table") if settings.postgres_url else STEPS
-    keys = [dg.AssetKey([dataset.name, station]) for station in steps]
-    last = last_month(dataset)
+    keys = chain_of(dataset.name, postgres=bool(settings.postgres_url))
+    last, host = last_month(dataset), {HOST_TAG: socket.gethostname()}
     outcomes: dict[Month, Outcome] = {}
-    with dagster_instance(settings) as instance, show_progress(err, dataset.name, months, len(steps)):
+    with dagster_instance(settings) as instance, show_progress(err, dataset.name, months, len(keys)):
         # a killed run's slots would be waited for for ever; in Postgres, other machines' runs are recorded too
-        ours = {HOST_TAG: socket.gethostname()} if dagster_postgres_url() else None
-        end_dead_runs(instance, [dg.DagsterRunStatus.STARTED], ours)
-        for group in ranges(month for month in months if month <= last):
-            run = run_months(definitions, instance, keys, group[0], group[-1], quiet=not verbose)
-            outcomes |= outcomes_of(instance, run, group, steps=len(steps))
+        end_dead_runs(instance, [dg.DagsterRunStatus.STARTED], host if dagster_postgres_url() else None)
+        known = _Landed(settings, dataset, instance, keys)
+        for month in months:
+            start = time.monotonic()
+            if month > last:
+                text = (
+                    f"{dataset.name} {month} is not published: TLC's files come two months late, the last now is {last}"
+                )
+                outcomes[month] = Outcome("not_published", text)
+            elif known.unchanged(month):
+                outcomes[month] = Outcome("unchanged", "", time.monotonic() - start)
+            else:
+                job = f"{dataset.name}_{EVERYTHING}"
+                outcomes[month], _ = run_month(
+                    definitions, instance, job, dataset.name, month, tags=host, quiet=not verbose
+                )
+                continue
+            for _ in keys:
+                progress.notify(progress.Step(dataset.name, month, done=True))
     found = ledger_of(settings, dataset, months)
     in_postgres = 0 if settings.postgres_url else None
     empty = LedgerRow(dataset.name, "", postgres_rows=in_postgres, postgres_dropped_rows=in_postgres)
-    return [
-        _row(dataclasses.replace(empty, month=str(month)), found.get(month), outcomes.get(month), last)
-        for month in months
-    ]
+    rows = []
+    for month, outcome in outcomes.items():
+        row = found.get(month) if outcome.status != "not_published" else None
+        row = row or dataclasses.replace(empty, month=str(month))
+        rows.append(dataclasses.replace(row, status=outcome.status, error=outcome.error, seconds=outcome.seconds))
+    return rows
 
 
-def _row(empty: LedgerRow, found: LedgerRow | None, outcome: Outcome | None, last: Month) -> LedgerRow:
-    if outcome is None:
-        month = f"{empty.dataset} {empty.month}"
-        text = f"{month} is not published: TLC's files come two months late, the last now is {last}"
-        return dataclasses.replace(empty, status="not_published", error=text)
-    row = empty if outcome.status == "not_published" else found or empty
-    return dataclasses.replace(row, status=outcome.status, error=outcome.error, seconds=outcome.seconds)
+class _Landed:
+    """What has landed so far, to tell which months need no run."""
+
+    def __init__(
+        self, settings: Settings, dataset: Dataset, instance: dg.DagsterInstance, keys: list[dg.AssetKey]
+    ) -> None:
+        from taxi_assets.resources import SourceResource
+        from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
+
+        self._settings, self._dataset = settings, dataset
+        self._staging, self._lake, self._warehouse = (
+            build_staging(settings),
+            build_lake(settings),
+            build_warehouse(settings),
+        )
+        self._postgres = build_postgres(settings) if settings.postgres_url else None
+        self._source = SourceResource.from_settings(settings).create()
+        self._recorded = set.intersection(*(instance.get_materialized_partitions(key) for key in keys))
+
+    def unchanged(self, month: Month) -> bool:
+        """Whether the month is in every store, as the source has it now; a run says why, if that cannot be found out."""
+        from taxi_assets.partitions import partition_key
+        from taxi_assets.source.availability import probe
+
+        if partition_key(month) not in self._recorded:
+            return False
+        try:
+            raw = self._staging.intact(self._staging.find(RawFile, "raw", self._dataset.name, month))
+            if raw is None or not self._is_stored(raw):
+                return False
+            today = date.today()  # noqa: DTZ011 - days, by this machine's calendar
+            return probe(self._source, self._dataset.name, month, raw, today).status == "unchanged"
+        except (TaxiError, OSError):
+            return False
+
+    def _is_stored(self, raw: RawFile) -> bool:
+        from taxi_assets.transform.clean import transform_version
+        from taxi_assets.transform.quality import require_ledger
+        from taxi_assets.transform.rules import CleaningRules
+
+        name, month = raw.dataset, raw.month
+        cleaned = self._staging.intact(self._staging.find(CleanedFile, "cleaned", name, month))
+        version = transform_version(self._dataset, CleaningRules())
+        if cleaned is None or (cleaned.source_sha256, cleaned.transform_version) != (raw.sha256, version):
+            return False
+        require_ledger(cleaned, self._settings.rejected_share_limit)
+        stored = self._lake.find(name, month)
+        if stored is None or (stored.sha256, stored.rows) != (cleaned.sha256, cleaned.cleaned_rows):
+            return False
+        loaded = self._warehouse.find_month(name, month, stored)
+        if loaded is None or (loaded.sha256, loaded.rows) != (stored.sha256, stored.rows):
+            return False
+        return self._postgres is None or self._postgres.holds(
+            cleaned, drop_zero_passengers=self._settings.postgres_drop_zero_passengers
+        )

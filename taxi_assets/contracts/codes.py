@@ -1,10 +1,16 @@
-"""Codes that several datasets share: their meaning today, and the texts that older files used for them.
+"""Codes: what they mean today, and the texts that older files and other editions use for them.
 
 Sources: TLC's data dictionaries for yellow and green trips (18 March 2025) for the labels; the values found in TLC's
 files of 2009-2014 for the texts.
 """
 
 from collections.abc import Mapping
+
+
+def _words(labels: Mapping[int, str]) -> Mapping[str, int | str]:
+    """Return a code's own labels as texts that stand for it."""
+    return {label.lower(): code for code, label in labels.items()}
+
 
 VENDORS: Mapping[int, str] = {
     1: "Creative Mobile Technologies, LLC",
@@ -34,8 +40,12 @@ PAYMENT_CODES: Mapping[str, int | str] = {
     **dict.fromkeys(("noc", "no charge", "no"), 3),
     **dict.fromkeys(("dis", "dispute"), 4),
     **dict.fromkeys(("unk", "unknown", "na", "n/a"), 5),
+    **_words(PAYMENTS),
+    "flex fare": 0,
+    "voided": 6,
 }
-"""Payment types as 2009-2014 spelled them (CASH, Cash, CSH, Credit, CRD, No Charge, NOC, Dispute, DIS, UNK, ...)."""
+"""Payment types as 2009-2014 spelled them (CASH, Cash, CSH, Credit, CRD, No Charge, NOC, Dispute, DIS, UNK, ...), and
+today's labels. NA is a payment type of 2010, not a missing value."""
 
 RATES: Mapping[int, str] = {
     1: "Standard rate",
@@ -46,15 +56,21 @@ RATES: Mapping[int, str] = {
     6: "Group ride",
     99: "Null or unknown",
 }
+RATE_CODES = _words(RATES)
 
 TRIP_TYPES: Mapping[int, str] = {1: "Street-hail", 2: "Dispatch"}
+TRIP_TYPE_CODES = _words(TRIP_TYPES)
 
 FLAG_CODES: Mapping[str, int | str] = {
-    **dict.fromkeys(("0", "0.0"), "N"),
-    **dict.fromkeys(("1", "1.0"), "Y"),
-    "y": "Y",
-    "n": "N",
+    **dict.fromkeys(("0", "0.0", "n", "no", "false", "f"), "N"),
+    **dict.fromkeys(("1", "1.0", "y", "yes", "true", "t"), "Y"),
 }
-"""Flags of 2009 and 2010, written as numbers, as today's Y and N."""
+"""Flags as today's Y and N: TLC wrote them as numbers in 2009 and 2010, other editions as booleans."""
+
+SHARED_CODES: Mapping[str, int | str] = {
+    **dict.fromkeys(("n", "no", "false", "f"), 0),
+    **dict.fromkeys(("y", "yes", "true", "t"), 1),
+}
+"""TLC's SR_Flag is 1 or empty; the public mirror writes Y and N, and N is kept as 0."""
 
 LICENSES = "HV0002 Juno, HV0003 Uber, HV0004 Via, HV0005 Lyft"

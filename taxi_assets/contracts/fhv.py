@@ -1,5 +1,6 @@
 """For-hire vehicles: trips dispatched by bases (community livery, black car, luxury limousine)."""
 
+from taxi_assets.contracts.codes import SHARED_CODES
 from taxi_assets.contracts.model import Column, Dataset
 from taxi_assets.months import Month
 
@@ -41,7 +42,7 @@ FHV = Dataset(
             "int64",
             "TLC taxi zone in which the trip began.",
             role="pickup_zone",
-            aliases=("locationid",),
+            aliases=("pickup_location_id", "location_id"),
         ),
         Column(
             "DOlocationID",
@@ -49,12 +50,14 @@ FHV = Dataset(
             "TLC taxi zone in which the trip ended; published since 2017.",
             role="dropoff_zone",
             since=Month(2017, 1),
+            aliases=("dropoff_location_id",),
         ),
         Column(
             "SR_Flag",
             "int64",
             "1 if the trip was part of a shared ride chain offered by a high-volume company, else empty.",
             since=Month(2017, 7),
+            codes=SHARED_CODES,
         ),
         Column(
             "Affiliated_base_number",

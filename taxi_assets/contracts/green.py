@@ -1,8 +1,8 @@
 """Green taxis: boro taxis, hailed outside Manhattan's core since August 2013, or dispatched."""
 
 from taxi_assets.contracts import metered
-from taxi_assets.contracts.codes import TRIP_TYPES
-from taxi_assets.contracts.model import Column, Dataset
+from taxi_assets.contracts.codes import TRIP_TYPE_CODES, TRIP_TYPES
+from taxi_assets.contracts.model import Column, Dataset, Span
 from taxi_assets.months import Month
 
 GREEN = Dataset(
@@ -20,6 +20,7 @@ GREEN = Dataset(
             role="pickup_time",
             required=True,
             nullable=False,
+            aliases=("pickup_datetime",),
         ),
         Column(
             "lpep_dropoff_datetime",
@@ -27,11 +28,11 @@ GREEN = Dataset(
             "Date and time when the meter was disengaged.",
             role="dropoff_time",
             required=True,
+            aliases=("dropoff_datetime",),
         ),
         metered.FLAG,
         metered.RATE,
-        metered.PICKUP_ZONE,
-        metered.DROPOFF_ZONE,
+        *metered.zones(in_parquet=Span()),
         metered.PASSENGERS,
         metered.DISTANCE,
         metered.FARE,
@@ -52,10 +53,12 @@ GREEN = Dataset(
             "trip_type",
             "int64",
             "Whether the trip was a street-hail or a dispatch, by the metered rate in use; the driver can alter it.",
+            codes=TRIP_TYPE_CODES,
             labels=TRIP_TYPES,
         ),
         metered.CONGESTION,
         metered.CBD_FEE,
-        *metered.coordinates(),
+        metered.REQUEST_SOURCE,
+        *metered.coordinates(in_parquet=None),
     ),
 )

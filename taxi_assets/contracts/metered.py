@@ -1,16 +1,31 @@
-"""Columns that yellow and green taxis have in common, because both have a meter.
+"""Columns that yellow and green taxis share, because both have a meter.
 
-A column belongs here if both dictionaries describe it in the same words; the datasets order them and add their own.
+A column belongs here if both dictionaries describe it alike; each dataset orders them and adds its own.
 """
 
 from __future__ import annotations
 
-from taxi_assets.contracts.codes import FLAG_CODES, PAYMENT_CODES, PAYMENTS, RATES, VENDOR_CODES, VENDORS
-from taxi_assets.contracts.model import Column
+from taxi_assets.contracts.codes import (
+    FLAG_CODES,
+    LICENSES,
+    PAYMENT_CODES,
+    PAYMENTS,
+    RATE_CODES,
+    RATES,
+    VENDOR_CODES,
+    VENDORS,
+)
+from taxi_assets.contracts.model import Column, Role, Span
 from taxi_assets.months import Month
 
 ZONES_SINCE = Month(2016, 7)
-"""TLC replaced coordinates by taxi zones with the file of July 2016."""
+"""TLC replaced coordinates by taxi zones with the CSV file of July 2016. Its Parquet files have coordinates only in
+yellow's months of 2009 and 2010, and zones in all others."""
+
+_ENDS: tuple[tuple[str, str, str, Role], ...] = (
+    ("PU", "pickup", "engaged", "pickup_zone"),
+    ("DO", "dropoff", "disengaged", "dropoff_zone"),
+)
 
 VENDOR = Column(
     "VendorID",
@@ -33,7 +48,12 @@ DISTANCE = Column(
     "trip_distance", "float64", "Trip distance in miles, by the taximeter.", role="distance", required=True
 )
 RATE = Column(
-    "RatecodeID", "int64", "The final rate code in effect at the end of the trip.", aliases=("rate_code",), labels=RATES
+    "RatecodeID",
+    "int64",
+    "The final rate code in effect at the end of the trip.",
+    aliases=("rate_code",),
+    codes=RATE_CODES,
+    labels=RATES,
 )
 FLAG = Column(
     "store_and_fwd_flag",
@@ -41,12 +61,6 @@ FLAG = Column(
     "Y if the record was held in the vehicle's memory before it was sent, because there was no connection; N if not.",
     aliases=("store_and_forward",),
     codes=FLAG_CODES,
-)
-PICKUP_ZONE = Column(
-    "PULocationID", "int64", "TLC taxi zone where the meter was engaged.", role="pickup_zone", since=ZONES_SINCE
-)
-DROPOFF_ZONE = Column(
-    "DOLocationID", "int64", "TLC taxi zone where the meter was disengaged.", role="dropoff_zone", since=ZONES_SINCE
 )
 PAYMENT = Column(
     "payment_type",
@@ -94,6 +108,7 @@ IMPROVEMENT = Column(
     "Improvement surcharge assessed at the flag drop, in US dollars; levied since 2015.",
     role="amount",
     since=Month(2015, 1),
+    aliases=("imp_surcharge",),
 )
 TOTAL = Column(
     "total_amount",
@@ -119,16 +134,53 @@ CBD_FEE = Column(
 )
 
 
-def coordinates() -> tuple[Column, ...]:
-    """Return the coordinates that files carried until June 2016, in degrees (WGS 84)."""
+REQUEST_SOURCE = Column(
+    "request_source",
+    "string",
+    "Where the trip was requested. TLC publishes it since June 2026, filled in a quarter of yellow's rows; no "
+    "dictionary of TLC's describes it yet. Values such as HV0003 and HV0005 are license numbers of high-volume "
+    f"services ({LICENSES}); others (A, CC, EH0901) are unexplained.",
+    since=Month(2026, 6),
+)
+
+
+def zones(in_parquet: Span) -> tuple[Column, ...]:
+    """Return the taxi zones of a trip's ends.
+
+    Args:
+        in_parquet: Months whose Parquet files have them.
+    """
+    return tuple(
+        Column(
+            f"{short}LocationID",
+            "int64",
+            f"TLC taxi zone where the meter was {engaged}.",
+            role=role,
+            since=ZONES_SINCE,
+            in_parquet=in_parquet,
+            replaced_by=f"{end}_longitude",
+            aliases=(f"{end}_location_id",),
+        )
+        for short, end, engaged, role in _ENDS
+    )
+
+
+def coordinates(in_parquet: Span | None) -> tuple[Column, ...]:
+    """Return the coordinates that CSV files carried until June 2016, in degrees (WGS 84).
+
+    Args:
+        in_parquet: Months whose Parquet files have them.
+    """
     return tuple(
         Column(
             f"{end}_{axis}",
             "float64",
             f"{axis.capitalize()} where the meter was {engaged}, in degrees; until June 2016.",
             until=ZONES_SINCE.plus(-1),
-            aliases=(f"{short}_{axis[:3]}",),
+            in_parquet=in_parquet,
+            replaced_by=f"{short}LocationID",
+            aliases=(f"{'start' if end == 'pickup' else 'end'}_{axis[:3]}",),
         )
-        for end, short, engaged in (("pickup", "start", "engaged"), ("dropoff", "end", "disengaged"))
+        for short, end, engaged, _ in _ENDS
         for axis in ("longitude", "latitude")
     )

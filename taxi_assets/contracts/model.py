@@ -1,13 +1,13 @@
-"""The words a contract is written in: `Column` and `Dataset`.
+"""What contracts are made of: `Column` and `Dataset`.
 
-Here belongs what is true of any published dataset. What a certain dataset contains stands in the module of its name;
-how a contract becomes SQL or a schema stands in `schemas` and in `taxi_assets.trips`.
+Each dataset's contract is in the module of its name; `schemas` turns a contract into each store's schema.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -31,19 +31,42 @@ Role = Literal[
 ]
 """What a column means to code that serves every dataset (checks, charts, cleaning rules)."""
 
-STRAY_NAMES = frozenset({"", "__index_level_0__", "unnamed: 0"})
-"""Header names that a program left behind, in folded form: TLC's yellow Parquet of 2010-02 and 2010-03 carries pandas'
-`__index_level_0__`. They hold row numbers, not facts of a trip, and are read past."""
-
 
 def fold(name: str) -> str:
-    """Return a header name as contracts compare it: without surrounding space or byte-order mark, in lower case."""
-    return name.strip().lstrip("\ufeff").strip().strip('"').strip().lower()
+    """Return a header name as contracts compare it: lower case, without space, underscores, quotes, byte-order mark.
+
+    So `PULocationID`, `pu_location_id` and ` "PULocationID"` are one name.
+    """
+    return re.sub(r'[\s_"\ufeff-]', "", name).lower()
+
+
+STRAY_NAMES = frozenset(
+    fold(name) for name in ("", "__index_level_0__", "unnamed: 0", "data_file_year", "data_file_month")
+)
+"""Folded header names that programs left behind, ignored because they say nothing about a trip: row numbers of pandas
+(TLC's yellow Parquet of 2010-02 and 2010-03 has `__index_level_0__`), the file's month in BigQuery's public tables."""
 
 
 def table_of(dataset: str) -> str:
     """Return the name of a dataset's table, without its schema."""
     return f"{dataset}_trips"
+
+
+@dataclass(frozen=True)
+class Span:
+    """Months in which files carry a column.
+
+    Attributes:
+        since: The first; None: the dataset's first.
+        until: The last; None: they still do.
+    """
+
+    since: Month | None = None
+    until: Month | None = None
+
+    def __contains__(self, month: Month) -> bool:
+        """Whether a month lies in the span."""
+        return (self.since is None or self.since <= month) and (self.until is None or month <= self.until)
 
 
 @dataclass(frozen=True)
@@ -57,10 +80,14 @@ class Column:
         role: What the column means to code that serves every dataset.
         required: No file lacks the column; a file without it is refused.
         nullable: A row without a value is kept. A row without a value in a column that is not nullable is rejected.
-        since: First month in which the column is expected; None: the dataset's first.
-        until: Last month in which the column is expected; None: it still is.
-        aliases: Names it had in earlier files, in the order of preference if several are in one file.
-            Case and surrounding space do not matter.
+        since: First month whose file is expected to carry the column; None: the dataset's first.
+        until: Last month whose file is expected to carry it; None: they still do.
+        in_parquet: The same for Parquet files, where it differs; None: they never carry it. (TLC re-issued all months
+            as Parquet in 2022, with other columns than its CSV files had.)
+        replaced_by: A column that editions of the file may carry instead; where it is, this one is not expected.
+        missing_words: Whether words such as NA and NULL stand for a missing value.
+        aliases: Names it had in earlier files and has in other editions, in the order of preference if several are in
+            one file. Case, space and underscores do not matter.
         codes: Earlier text codes and what they are today, keys in lower case. In an `int64` column every other text
             must be a whole number; in a `string` column other texts stay as they are.
         labels: Meaning of today's codes.
@@ -74,6 +101,9 @@ class Column:
     nullable: bool = True
     since: Month | None = None
     until: Month | None = None
+    in_parquet: Span | Literal["same"] | None = "same"
+    replaced_by: str = ""
+    missing_words: bool = True
     aliases: tuple[str, ...] = ()
     codes: Mapping[str, int | str] = field(default_factory=dict, hash=False)
     labels: Mapping[int, str] = field(default_factory=dict, hash=False)
@@ -83,9 +113,14 @@ class Column:
         """Folded names under which a file may carry the column, the preferred first."""
         return tuple(dict.fromkeys(fold(name) for name in (*self.aliases, self.name)))
 
-    def expected_in(self, month: Month) -> bool:
-        """Whether a file of `month` is expected to carry the column."""
-        return (self.since is None or self.since <= month) and (self.until is None or month <= self.until)
+    def span(self, source_format: str) -> Span | None:
+        """Return the months whose files in a format are expected to carry the column; None: none of them."""
+        return Span(self.since, self.until) if source_format == "csv" or self.in_parquet == "same" else self.in_parquet
+
+    def expected_in(self, month: Month, source_format: str = "csv") -> bool:
+        """Whether the file of `month` in a format is expected to carry the column."""
+        span = self.span(source_format)
+        return span is not None and month in span
 
 
 SOURCE_MONTH = Column(
@@ -93,6 +128,14 @@ SOURCE_MONTH = Column(
     "date",
     "First day of the month whose file the trip was published in. Tables are partitioned by it; the pickup may lie "
     "outside the month.",
+    nullable=False,
+)
+
+SOURCE_ROW = Column(
+    "source_row",
+    "int64",
+    "Number of the trip's row in its file, from 1 (CSV: lines that are not blank, after the header). TLC publishes no "
+    "key; `source_month` and `source_row` together are one. Rejected and dropped rows leave gaps.",
     nullable=False,
 )
 
@@ -106,8 +149,9 @@ class Dataset:
         title: As a person would call it.
         description: What its rows are.
         first_month: The first month TLC published.
-        columns: The columns of the table as TLC names them today, without `source_month`.
+        columns: The columns of the table as TLC names them today, without `source_row` and `source_month`.
         dictionary: TLC's data dictionary from which names and descriptions come.
+        preferred_format: The format that `TAXI_SOURCE=auto` asks for first, because it is the more complete one.
     """
 
     name: str
@@ -116,6 +160,7 @@ class Dataset:
     first_month: Month
     columns: tuple[Column, ...]
     dictionary: str
+    preferred_format: Literal["csv", "parquet"] = "csv"
 
     @property
     def table(self) -> str:
@@ -124,8 +169,8 @@ class Dataset:
 
     @property
     def table_columns(self) -> tuple[Column, ...]:
-        """The columns as they stand in Parquet and in every store: the contract's and, last, `source_month`."""
-        return (*self.columns, SOURCE_MONTH)
+        """The columns in Parquet and in every store: the contract's and, last, `source_row` and `source_month`."""
+        return (*self.columns, SOURCE_ROW, SOURCE_MONTH)
 
     def file_stem(self, month: Month) -> str:
         """Return a month's file name without its extension, as TLC and the tutorial spell it."""
@@ -143,6 +188,7 @@ class Dataset:
     def fingerprint(self) -> str:
         """12 hexadecimal digits that change when a file would be read differently; a description does not count."""
         parts = [
-            (c.name, c.kind, c.role, c.required, c.nullable, c.names, sorted(c.codes.items())) for c in self.columns
+            (c.name, c.kind, c.role, c.required, c.nullable, c.names, c.missing_words, sorted(c.codes.items()))
+            for c in self.table_columns
         ]
         return hashlib.sha256(json.dumps([self.name, parts]).encode()).hexdigest()[:12]

@@ -1,7 +1,4 @@
-"""A contract as each store's schema: Arrow, DuckDB, BigQuery and Postgres.
-
-A new kind of column is one line in `TYPES`. Statements that move data do not belong here.
-"""
+"""A contract as each store's schema: Arrow, DuckDB, BigQuery and Postgres. A new kind is one line in `TYPES`."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TypeNames:
-    """What one kind is called in each store."""
+    """Names of one kind of column in each store."""
 
     arrow: str
     duckdb: str

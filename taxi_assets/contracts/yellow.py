@@ -1,7 +1,7 @@
 """Yellow taxis: medallion cabs, the only ones that may be hailed everywhere in the city."""
 
 from taxi_assets.contracts import metered
-from taxi_assets.contracts.model import Column, Dataset
+from taxi_assets.contracts.model import Column, Dataset, Span
 from taxi_assets.months import Month
 
 YELLOW = Dataset(
@@ -33,8 +33,7 @@ YELLOW = Dataset(
         metered.DISTANCE,
         metered.RATE,
         metered.FLAG,
-        metered.PICKUP_ZONE,
-        metered.DROPOFF_ZONE,
+        *metered.zones(in_parquet=Span(since=Month(2011, 1))),
         metered.PAYMENT,
         metered.FARE,
         metered.EXTRA,
@@ -51,8 +50,10 @@ YELLOW = Dataset(
             "not have it.",
             role="amount",
             since=Month(2021, 8),
+            in_parquet=Span(since=Month(2021, 4)),
         ),
         metered.CBD_FEE,
-        *metered.coordinates(),
+        metered.REQUEST_SOURCE,
+        *metered.coordinates(in_parquet=Span(until=Month(2010, 12))),
     ),
 )

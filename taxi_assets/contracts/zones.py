@@ -12,7 +12,7 @@ ZONES = 265
 
 ZONES_TABLE = "taxi_zones"
 
-ZONE_COLUMNS = (
+ZONE_COLUMNS: tuple[Column, ...] = (
     Column(
         "LocationID",
         "int64",
@@ -25,13 +25,17 @@ ZONE_COLUMNS = (
         "string",
         "Borough of the zone; EWR is Newark Airport. N/A and Unknown are texts of TLC's, not missing values.",
         required=True,
+        missing_words=False,
     ),
-    Column("Zone", "string", "Name of the zone; some names stand for several zones.", required=True),
+    Column(
+        "Zone", "string", "Name of the zone; some names stand for several zones.", required=True, missing_words=False
+    ),
     Column(
         "service_zone",
         "string",
         "Where which taxis may be hailed: EWR, Airports, Yellow Zone, Boro Zone; N/A is a text. Some editions of the "
         "lookup lack it.",
+        missing_words=False,
     ),
 )
 """The columns of the zones' table, as TLC names them."""

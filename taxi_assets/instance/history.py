@@ -1,4 +1,4 @@
-"""What Dagster's instance knows of months: what landed, what is under way, what failed for good.
+"""What Dagster's instance knows about months: which landed, which are in progress, which failed and why.
 
 Only reading belongs here.
 """
@@ -6,113 +6,196 @@ Only reading belongs here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
-from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-    PARTITION_NAME_TAG,
-)
 
-from taxi_assets.months import Month, months_between
+from taxi_assets.months import Month
+from taxi_assets.names import BIGQUERY_TABLE, RAW_FILE, asset_key
 from taxi_assets.records import RawFile
+from taxi_assets.source.validators import version_of
 
-Key = tuple[str, Month]
+MonthKey = tuple[str, Month]
 """A dataset's name and a month."""
 
-TABLE = "bigquery_table"
-"""The table that every profile has."""
-_AT_A_TIME = 1000
+OPEN_STATUSES = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+PARTITION_TAG, RUN_KEY_TAG = "dagster/partition", "dagster/run_key"
+_PAGE = 1000
+_CHECK_FAILED = "DagsterAssetCheckFailedError"
+"""Fails the step of a blocking check; the check's own description says more."""
 
 
-def key_of(dataset: str, asset: str) -> dg.AssetKey:
-    """Return the key of a dataset's asset."""
-    return dg.AssetKey([dataset, asset])
+@dataclass(frozen=True)
+class KnownFile:
+    """The raw file of a month that landed last.
+
+    Attributes:
+        file: The file, as far as the source has to know it.
+        versions: Every version under which the source has served these bytes.
+        event: Storage id of the materialization.
+    """
+
+    file: RawFile
+    versions: frozenset[str]
+    event: int
 
 
-def landed(instance: dg.DagsterInstance, dataset: str, tables: Iterable[str] = (TABLE,)) -> set[Month]:
+@dataclass(frozen=True)
+class Failure:
+    """What failed in a run.
+
+    Attributes:
+        asset: Name of the asset, without its dataset; empty if the run's process died.
+        reason: The error, as a person should read it.
+        permanent: Whether trying again gives the same answer.
+    """
+
+    asset: str
+    reason: str
+    permanent: bool
+
+
+def landed(instance: dg.DagsterInstance, dataset: str, tables: Iterable[str] = (BIGQUERY_TABLE,)) -> set[Month]:
     """Return the months that are in every one of the tables."""
-    found = [instance.get_materialized_partitions(key_of(dataset, table)) for table in tables]
+    found = [instance.get_materialized_partitions(asset_key(dataset, table)) for table in tables]
     return {Month.parse(key) for key in set.intersection(*(set(keys) for keys in found))}
 
 
 def latest(
     instance: dg.DagsterInstance, dataset: str, asset: str, months: Iterable[Month]
 ) -> dict[Month, dg.EventLogRecord]:
-    """Return the last materialization of an asset for each of the months, where there is one."""
+    """Return the last materialization of an asset for each of the months that has one."""
     found: dict[Month, dg.EventLogRecord] = {}
-    for month, record in _records(instance.fetch_materializations, key_of(dataset, asset), months):
+    for month, record in _materializations(instance, dataset, asset, months):
         found.setdefault(month, record)
     return found
 
 
-def raw_files(instance: dg.DagsterInstance, dataset: str, months: Iterable[Month]) -> dict[Month, RawFile]:
-    """Return what is needed of the raw files that landed to ask the source whether it has others."""
-    files = {}
-    for month, record in latest(instance, dataset, "raw_file", months).items():
-        said = metadata_of(record)
-        if "etag" in said:  # a materialization that a person reported by hand has no validators
-            files[month] = RawFile(
-                dataset=dataset,
-                month=month,
-                file="",
-                bytes=int(said["bytes"]),
-                sha256=str(said["sha256"]),
-                format="",
-                compression="",
-                source_rows=int(said.get("dagster/partition_row_count", 0)),
-                source_url=str(said["source_url"]),
-                etag=str(said["etag"]),
-                last_modified=str(said["last_modified"]),
-            )
-    return files
+def known_files(instance: dg.DagsterInstance, dataset: str, months: Iterable[Month]) -> dict[Month, KnownFile]:
+    """Return the raw files that landed, to ask the source whether it has others."""
+    known: dict[Month, KnownFile] = {}
+    for month, record in _materializations(instance, dataset, RAW_FILE, months):
+        metadata = metadata_of(record)
+        if "etag" not in metadata:  # a person reported the materialization by hand
+            continue
+        file = RawFile(
+            dataset=dataset,
+            month=month,
+            file="",
+            bytes=int(metadata["bytes"]),
+            sha256=str(metadata["sha256"]),
+            format="",
+            compression="",
+            source_rows=int(metadata.get("dagster/partition_row_count", 0)),
+            source_url=str(metadata["source_url"]),
+            etag=str(metadata["etag"]),
+            last_modified=str(metadata["last_modified"]),
+        )
+        newest = known.get(month) or KnownFile(file, frozenset(), record.storage_id)
+        if newest.file.sha256 == file.sha256:
+            version = version_of(file.etag or file.last_modified, file.bytes)
+            known[month] = KnownFile(newest.file, newest.versions | {version}, newest.event)
+    return known
 
 
-def failed_for_good(
-    instance: dg.DagsterInstance, dataset: str, assets: Iterable[str], months: Iterable[Month]
-) -> dict[Month, str]:
-    """Return the months whose last note says that they failed in a way that trying again does not mend, and why."""
-    last: dict[Month, tuple[int, str, str]] = {}
-    for asset in assets:
-        for month, record in _records(instance.fetch_observations, key_of(dataset, asset), months):
-            said = metadata_of(record)
-            if "kind" in said:
-                note = (record.storage_id, str(said["kind"]), str(said["error"]))
-                last[month] = max(last.get(month, note), note)
-    return {month: error for month, (_, kind, error) in last.items() if kind == "permanent"}
-
-
-def metadata_of(record: dg.EventLogRecord) -> dict[str, Any]:
-    """Return the plain values of a materialization's or an observation's metadata."""
-    event = record.asset_materialization or record.asset_observation
-    return {name: value.value for name, value in event.metadata.items()} if event else {}
-
-
-def under_way(instance: dg.DagsterInstance) -> tuple[int, set[Key]]:
+def open_runs(instance: dg.DagsterInstance) -> tuple[int, set[MonthKey]]:
     """Return how many runs have not ended, and their months."""
-    runs = instance.get_runs(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES))
+    runs = instance.get_runs(dg.RunsFilter(statuses=OPEN_STATUSES))
     return len(runs), {key for run in runs for key in months_of_run(run)}
 
 
-def months_of_run(run: dg.DagsterRun) -> list[Key]:
-    """Return the months that a run is about, as its tags have them."""
-    first = run.tags.get(ASSET_PARTITION_RANGE_START_TAG) or run.tags.get(PARTITION_NAME_TAG)
-    last = run.tags.get(ASSET_PARTITION_RANGE_END_TAG) or first
-    if not first or not last:
-        return []
-    months = list(months_between(Month.parse(first), Month.parse(last)))
-    return [(name, month) for name in _datasets_of(run) for month in months]
+def requested(instance: dg.DagsterInstance, run_keys: Iterable[str]) -> set[str]:
+    """Return those of the run keys that a run was requested for, whether by a sensor or by a schedule."""
+    keys = list(run_keys)
+    runs = instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: keys})) if keys else []
+    return {run.tags[RUN_KEY_TAG] for run in runs}
+
+
+def permanent_failures(instance: dg.DagsterInstance, dataset: str, months: Iterable[Month]) -> dict[Month, str]:
+    """Return the months whose last run failed in a way that trying again does not mend, and why."""
+    keys = [f"{month}-01" for month in months]
+    runs = instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: keys})) if keys else []
+    last: dict[Month, dg.DagsterRun] = {}
+    for run in runs:  # the newest first
+        for name, month in months_of_run(run):
+            if name == dataset:
+                last.setdefault(month, run)
+    found = {}
+    for month, run in last.items():
+        failed = failures_of(instance, run) if run.status == dg.DagsterRunStatus.FAILURE else []
+        if any(failure.permanent for failure in failed):
+            found[month] = failed[0].reason
+    return found
+
+
+def failures_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[Failure]:
+    """Return what failed in a run that failed: blocking checks, then steps; or else why the run ended."""
+    kinds = {
+        dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+        dg.DagsterEventType.STEP_FAILURE,
+        dg.DagsterEventType.RUN_FAILURE,
+        dg.DagsterEventType.ENGINE_EVENT,
+    }
+    checks, steps, ends = [], [], []
+    for record in instance.get_records_for_run(run.run_id, of_type=kinds).records:
+        event = record.event_log_entry.dagster_event
+        if event is None:
+            continue
+        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR:
+                reason = f"check {check.check_name}: {check.description or 'failed'}"
+                checks.append(Failure(check.asset_key.path[-1], reason, permanent=True))
+            continue
+        error = _innermost(getattr(event.event_specific_data, "error", None))
+        if event.event_type == dg.DagsterEventType.STEP_FAILURE:
+            raised = event.step_failure_data.user_failure_data
+            if raised or (error and error.cls_name != _CHECK_FAILED):
+                reason = (raised and raised.description) or _message(error)
+                kind = raised.metadata.get("kind") if raised else None
+                permanent = bool(raised) and (kind is None or kind.value != "transient")
+                steps.append(Failure((event.step_key or "").rpartition("__")[2], reason, permanent))
+        elif error:
+            ends.append(Failure("", _message(error), permanent=False))
+        elif event.event_type == dg.DagsterEventType.RUN_FAILURE:
+            ends.append(Failure("", event.message or "its log says why", permanent=False))
+    return [*checks, *steps] or ends[:1]
+
+
+def assets_made(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[str]:
+    """Return the names of the assets that a run has materialized, without their dataset."""
+    records = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records
+    return {record.asset_key.path[-1] for record in records if record.asset_key}
+
+
+def will_retry(run: dg.DagsterRun) -> bool:
+    """Return whether the daemon runs a failed run again by itself; it needs to know where the run's code is."""
+    return run.tags.get("dagster/will_retry") == "true" and run.remote_job_origin is not None
+
+
+def metadata_of(record: dg.EventLogRecord) -> dict[str, Any]:
+    """Return the plain values of a materialization's metadata."""
+    event = record.asset_materialization
+    return {name: value.value for name, value in event.metadata.items()} if event else {}
+
+
+def months_of_run(run: dg.DagsterRun) -> list[MonthKey]:
+    """Return the months that a run is about: its partition, for each dataset of its assets."""
+    key = run.tags.get(PARTITION_TAG)
+    return [(name, Month.parse(key)) for name in _datasets_of(run)] if key else []
 
 
 def describe_run(run: dg.DagsterRun) -> str:
-    """Return what a run is about, for a person: its months, or its job."""
-    months = months_of_run(run)
-    if not months:
-        return run.job_name
-    (name, first), (_, last) = months[0], months[-1]
-    return f"{name} {first}" if first == last else f"{name} {first} to {last}"
+    """Return what a run is about, for a person: its month, its assets, or its job."""
+    assets = sorted(key.to_user_string() for key in run.asset_selection or ())
+    return ", ".join(f"{name} {month}" for name, month in months_of_run(run)) or ", ".join(assets) or run.job_name
 
 
 def _datasets_of(run: dg.DagsterRun) -> list[str]:
@@ -122,15 +205,29 @@ def _datasets_of(run: dg.DagsterRun) -> list[str]:
     return [run.job_name.partition("_")[0]]
 
 
-def _records(
-    fetch: Callable[..., Any], key: dg.AssetKey, months: Iterable[Month]
+def _innermost(error: Any) -> Any:
+    while error and error.cause:
+        error = error.cause
+    return error
+
+
+def _message(error: Any) -> str:
+    """Return an error's message without the class that Python puts before it."""
+    first, colon, rest = str(error.message).strip().partition(": ")
+    return rest if colon and first.rpartition(".")[2] == error.cls_name else str(error.message).strip()
+
+
+def _materializations(
+    instance: dg.DagsterInstance, dataset: str, asset: str, months: Iterable[Month]
 ) -> Iterator[tuple[Month, dg.EventLogRecord]]:
-    """Yield an asset's events of months, the newest first."""
+    """Yield an asset's materializations of months, the newest first."""
+    fetch: Callable[..., Any] = instance.fetch_materializations
     keys = [f"{month}-01" for month in months]
-    batch, cursor = None, None
-    while keys and (batch is None or batch.has_more):
-        batch = fetch(dg.AssetRecordsFilter(asset_key=key, asset_partitions=keys), limit=_AT_A_TIME, cursor=cursor)
-        cursor = batch.cursor
-        for record in batch.records:
+    page, cursor = None, None
+    while keys and (page is None or page.has_more):
+        which = dg.AssetRecordsFilter(asset_key=asset_key(dataset, asset), asset_partitions=keys)
+        page = fetch(which, limit=_PAGE, cursor=cursor)
+        cursor = page.cursor
+        for record in page.records:
             if record.partition_key:
                 yield Month.parse(record.partition_key), record

@@ -1,38 +1,37 @@
-"""What is done after a power cut: runs that Dagster believes to be running, and are not, are ended.
+"""Ends runs that Dagster records as running although their process died, as after a power cut.
 
-Dagster's monitoring asks containers and pods whether they live, but not a process on this machine. So `taxi-assets dev`
-calls this before it starts. Ended as failed by a crash, the runs are what `run_retries` in dagster.yaml is for: the
-daemon requests what they left undone again. A worker that outlived its parents is left to finish.
+Dagster's run monitoring checks containers and pods, but not the processes of `DefaultRunLauncher`: such a run would
+stay STARTED for a day and keep its pool slots. `taxi-assets dev` and `run` call `end_dead_runs` before they start; the
+daemon then retries the runs (`run_retries` in dagster.yaml). Delete this module when `DefaultRunLauncher` supports
+`check_run_worker_health` (dagster 1.13 does not).
 """
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import dagster as dg
-from dagster._core.launcher import DefaultRunLauncher
-from dagster._core.storage.dagster_run import ACTIVE_RUN_STATUSES
-from dagster._core.storage.tags import WILL_RETRY_TAG
+import psutil
 
 from taxi_assets.instance import history
 
-_SLACK = 5.0
-"""Seconds that clocks of processes and events may differ by."""
+_BEGUN = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
+_WILL_RETRY_TAG = "dagster/will_retry"
+_WORKERS = ("dagster", "taxi_assets", "taxi-assets", "multiprocessing")
+"""One of these is in the command line of every process that executes runs."""
 
 
 @dataclass(frozen=True)
 class Recovered:
-    """A run that was dead.
+    """A dead run that was ended.
 
     Attributes:
         run_id: The run.
-        about: Its months, or its job.
-        again: Whether the daemon runs it again: not if it was being cancelled, has been tried again often enough, or
-            was started by `dg launch`, whose runs do not say where their code is.
+        describe_run: Its months, or its job.
+        again: Whether the daemon retries it: not if it was being canceled, has no retries left, or was started by
+            `dg launch`, whose runs do not record where their code is.
     """
 
     run_id: str
@@ -42,26 +41,26 @@ class Recovered:
 
 def end_dead_runs(
     instance: dg.DagsterInstance,
-    statuses: Sequence[dg.DagsterRunStatus] = ACTIVE_RUN_STATUSES,
+    statuses: Sequence[dg.DagsterRunStatus] = _BEGUN,
     tags: Mapping[str, str] | None = None,
 ) -> list[Recovered]:
-    """End runs that are recorded as begun and have no living process on this machine; free their pools' slots.
+    """End runs that have begun and have no living process on this machine; free their pool slots.
 
-    Nothing is done where runs are launched into containers or pods, unless tags name those of this machine.
+    Does nothing where containers or pods execute the runs, unless tags select those of this machine.
 
     Args:
         instance: Where the runs are recorded.
-        statuses: Runs to look at. While a daemon runs, only those that are STARTED: the others may have no process yet.
-        tags: Tags of the runs to look at, where runs of other machines are recorded too.
+        statuses: Runs to check. While a daemon works, only STARTED: the others may not have a process yet.
+        tags: Tags of the runs to check, where runs of other machines are recorded too.
     """
-    if not tags and not isinstance(instance.run_launcher, DefaultRunLauncher):
+    if not tags and not isinstance(instance.run_launcher, dg.DefaultRunLauncher):
         return []
     recovered = []
     for run in instance.get_runs(dg.RunsFilter(statuses=list(statuses), tags=tags)):
-        if _lives(instance, run.run_id):
+        if _is_alive(_worker_of(instance, run.run_id)):
             continue
         if run.status == dg.DagsterRunStatus.CANCELING:
-            instance.report_run_canceled(run, "The run was being cancelled when its process died.")
+            instance.report_run_canceled(run, "The run was being canceled when its process died.")
         else:
             instance.report_run_failed(run, "The run's process is gone: a crash, a kill or a power cut.")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
@@ -72,31 +71,31 @@ def end_dead_runs(
 
 
 def will_run_again(run: dg.DagsterRun) -> bool:
-    """Whether the daemon runs a failed run again by itself."""
-    return run.tags.get(WILL_RETRY_TAG) == "true" and run.remote_job_origin is not None
+    """Return whether the daemon retries a failed run."""
+    return run.tags.get(_WILL_RETRY_TAG) == "true" and run.remote_job_origin is not None
 
 
-def _lives(instance: dg.DagsterInstance, run_id: str) -> bool:
-    """Whether the process that last reported an event of a run is still there, and is not another with its number."""
+def _worker_of(instance: dg.DagsterInstance, run_id: str) -> int:
+    """Return the process that last reported a step or the start of a run; 0 if none did."""
     for entry in reversed(instance.all_logs(run_id)):
         event = entry.dagster_event
-        # other events of a run are written by the daemon or the code server
+        # the daemon and the code server report the other events
         if event and event.pid and (event.step_key or event.event_type == dg.DagsterEventType.RUN_START):
-            return _is_process(event.pid, entry.timestamp)
-    return False
+            return int(event.pid)
+    return 0
 
 
-def _is_process(pid: int, seen: float) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, PermissionError):
-        return False  # gone, or of another user and so not ours
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        up = float(Path("/proc/uptime").read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return True  # the system does not say more
-    if state[0] == "Z":  # killed, and its parent, killed too, has not taken note of it
+def _is_alive(pid: int) -> bool:
+    """Return whether a process executes runs, and is not another one that got the number of a dead one.
+
+    No clock is compared: times in the event log are of the clock as it was set then, and a clock may be set forward.
+    This process has not begun a run yet, so a run of its number is a predecessor's, as in a container that restarts.
+    """
+    if pid in (0, os.getpid()):
         return False
-    started = time.time() - up + int(state[19]) / os.sysconf("SC_CLK_TCK")
-    return started < seen + _SLACK
+    try:
+        process = psutil.Process(pid)
+        words = " ".join(process.cmdline())
+        return process.status() != psutil.STATUS_ZOMBIE and any(word in words for word in _WORKERS)
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False  # gone, or another user's

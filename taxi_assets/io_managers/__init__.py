@@ -1,1 +1,1 @@
-"""How papers travel between assets, and how a month is put into a lake or a warehouse on the way."""
+"""The IO managers: raw and cleaned files, the lake, the warehouse, Postgres."""

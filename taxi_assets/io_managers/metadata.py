@@ -11,8 +11,8 @@ import dagster as dg
 from taxi_assets.contracts.model import Column
 from taxi_assets.contracts.schemas import TYPES
 from taxi_assets.records import CleanedFile, LakeObject, RawFile, TableMonth
-from taxi_assets.reports import sparkline as daily
-from taxi_assets.storage.staging.local import StagingArea
+from taxi_assets.reports import sparkline
+from taxi_assets.storage.base import Staging
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,15 +37,12 @@ def of_raw(raw: RawFile, location: str, *, changed: bool) -> dict[str, Any]:
     }
 
 
-def of_cleaned(
-    cleaned: CleanedFile, staging: StagingArea, earlier: Sequence[CleanedFile | None], *, changed: bool
-) -> dict[str, Any]:
+def of_cleaned(cleaned: CleanedFile, staging: Staging, *, changed: bool) -> dict[str, Any]:
     """Return the metadata of a cleaned month: the chart, the ledger, the rules' effects, the oddities, a preview.
 
     Args:
         cleaned: The month's papers.
         room: Where its files lie.
-        earlier: Papers of the months that the chart compares it with, where they landed.
         changed: Whether it is new.
     """
     import pyarrow.parquet as pq
@@ -59,26 +56,26 @@ def of_cleaned(
     }
     return {
         "dagster/partition_row_count": cleaned.cleaned_rows,
-        **_chart(cleaned, earlier),
+        **_chart(cleaned, staging),
         "ledger": dg.MetadataValue.md(_two_columns(("rows", "count"), counts)),
-        "oddities": dg.MetadataValue.md(_two_columns(("oddity", "rows"), cleaned.anomalies)),
+        "anomalies": dg.MetadataValue.md(_two_columns(("anomaly", "rows"), cleaned.anomalies)),
         "preview": dg.MetadataValue.md(preview(pq.ParquetFile(staging.path(cleaned.file)).iter_batches(PREVIEW_ROWS))),
         "path": dg.MetadataValue.path(staging.location(cleaned.file)),
         "bytes": cleaned.bytes,
         "sha256": cleaned.sha256,
-        "recipe": cleaned.transform_version,
+        "transform_version": cleaned.transform_version,
         "source_rows": cleaned.source_rows,
         "dropped_rows": cleaned.dropped_rows,
         "rejected_rows": cleaned.rejected_rows,
         "rejected_share": cleaned.rejected_share,
         "filled_passengers": cleaned.filled_passengers,
-        **{f"oddity/{name}": count for name, count in cleaned.anomalies.items()},
+        **{f"anomaly/{name}": count for name, count in cleaned.anomalies.items()},
         **({"rejects": dg.MetadataValue.path(staging.location(cleaned.rejects_file))} if cleaned.rejects_file else {}),
         "changed": changed,
     }
 
 
-def of_object(stored: LakeObject, *, changed: bool) -> dict[str, Any]:
+def of_object(stored: LakeObject) -> dict[str, Any]:
     """Return the metadata of an object in the lake."""
     return {
         "dagster/uri": dg.MetadataValue.url(stored.file),
@@ -86,11 +83,11 @@ def of_object(stored: LakeObject, *, changed: bool) -> dict[str, Any]:
         "bytes": stored.bytes,
         "sha256": stored.sha256,
         "generation": stored.generation,
-        "changed": changed,
+        "changed": stored.changed,
     }
 
 
-def of_table(loaded: TableMonth, *, changed: bool) -> dict[str, Any]:
+def of_table(loaded: TableMonth) -> dict[str, Any]:
     """Return the metadata of a month in a table."""
     return {
         "dagster/table_name": loaded.file,
@@ -98,25 +95,24 @@ def of_table(loaded: TableMonth, *, changed: bool) -> dict[str, Any]:
         "dropped_rows": loaded.dropped_rows,
         "bytes": loaded.bytes,
         "sha256": loaded.sha256,
-        "changed": changed,
+        "changed": loaded.changed,
         **({"job": loaded.job} if loaded.job else {}),
         **loaded.numbers,
     }
 
 
-def of_report(report: ReportFile, *, changed: bool) -> dict[str, Any]:
+def of_report(report: ReportFile) -> dict[str, Any]:
     """Return the metadata of a month's report: where to open it, its first chart, figures that plot over the months."""
-    days = daily.days_of(report.month, report.days)
+    days = sparkline.days_of(report.month, report.days)
     before = {day: trips for day, trips in zip(days, report.before, strict=True) if trips is not None}
     return {
         "report": _opened(report.file),
         "dagster/uri": dg.MetadataValue.url(report.file),
         "dagster/partition_row_count": report.rows,
-        "trips_per_day": dg.MetadataValue.md(daily.markdown(report.month, days, before)),
+        "trips_per_day": dg.MetadataValue.md(sparkline.markdown(report.month, days, before)),
         **report.numbers,
         "bytes": report.bytes,
         "sha256": report.sha256,
-        "changed": changed,
     }
 
 
@@ -135,14 +131,20 @@ def column_schema(columns: Sequence[Column]) -> dg.TableSchema:
     )
 
 
-def _chart(cleaned: CleanedFile, earlier: Sequence[CleanedFile | None]) -> dict[str, Any]:
-    days = daily.days_of(cleaned.month, cleaned.trips_per_day)
-    if not days:  # papers from before trips were counted by day
+def _chart(cleaned: CleanedFile, staging: Staging) -> dict[str, Any]:
+    days = sparkline.days_of(cleaned.month, cleaned.trips_per_day)
+    if not days:  # a record from before trips were counted by day
         return {}
+    # 52 weeks back is in the same month of the year before, but for its last day or two
+    earlier = [staging.find(CleanedFile, "cleaned", cleaned.dataset, cleaned.month.plus(-back)) for back in (12, 11)]
     known = {
-        day: trips for each in earlier if each for day, trips in daily.days_of(each.month, each.trips_per_day).items()
+        day: trips
+        for record in earlier
+        if record
+        for day, trips in sparkline.days_of(record.month, record.trips_per_day).items()
     }
-    return {"trips_per_day": dg.MetadataValue.md(daily.markdown(cleaned.month, days, daily.year_before(days, known)))}
+    before = sparkline.year_before(days, known)
+    return {"trips_per_day": dg.MetadataValue.md(sparkline.markdown(cleaned.month, days, before))}
 
 
 def _opened(uri: str) -> dg.MetadataValue:

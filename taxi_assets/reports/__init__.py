@@ -1,5 +1,5 @@
-"""Pictures of a month: the small chart in the UI, and the report as a page and as images. Knows no Dagster.
+"""What a month looks like: the chart in Dagster's UI, and the report as a page and as images. Knows no Dagster.
 
-Here belongs what turns counted numbers into something to look at. How trips are counted while they are cleaned stands
-in `taxi_assets.trips`; what Dagster shows where, in `taxi_assets.assets.reports` and `taxi_assets.io_managers`.
+`metrics` counts (in the warehouse, by the SQL in `queries`), `charts` and `sparkline` draw, `html` renders the page,
+and `report` puts it into the lake.
 """

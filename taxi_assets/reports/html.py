@@ -1,200 +1,169 @@
-"""A month's report as one HTML page: it asks for nothing from anywhere, and shows itself light or dark as one prefers.
+"""Renders a report as one HTML page that loads nothing else, and an index page for each dataset.
 
-The same numbers give the same bytes. What the numbers are does not belong here.
+The same metrics give the same bytes. Layout and style live in `templates/`; see https://jinja.palletsprojects.com.
 """
 
 from __future__ import annotations
 
+import functools
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import astuple, fields
-from html import escape
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from taxi_assets.contracts.model import Dataset
+from taxi_assets.months import Month
 from taxi_assets.reports.charts import THEMES, Chart, Theme
-from taxi_assets.reports.labels import label_of, source_line
+from taxi_assets.reports.labels import is_local, label_of, origin, source_line
 from taxi_assets.reports.metrics import MILE_BINS, Anomaly, Metrics
 from taxi_assets.reports.sparkline import change, compared
+from taxi_assets.transform.anomalies import MIN_EARLIER_MONTHS, MIN_ROWS, UNUSUAL_FACTOR, UNUSUAL_SHARE, is_unusual
 
-_STYLE = """
-body { margin: 0 auto; padding: 1.5rem 1rem 3rem; max-width: 60rem; background: var(--paper); color: var(--ink);
-  font: 16px/1.5 system-ui, sans-serif; }
-h1 { margin: 0; font-size: 1.8rem; line-height: 1.2; }
-h2 { margin: 2.5rem 0 .25rem; font-size: 1.2rem; }
-p { margin: .25rem 0 .75rem; max-width: 46rem; }
-dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(10.5rem, 1fr)); gap: .75rem; margin: 1.5rem 0; }
-dl div { padding: .6rem .8rem; border: 1px solid var(--faint); border-radius: .5rem; }
-dt { font-size: .8rem; }
-dd { margin: 0; font-size: 1.2rem; font-weight: 600; }
-dd small { display: block; font-size: .8rem; font-weight: 400; }
-figure { margin: 0; overflow-x: auto; }
-svg { display: block; width: 100%; min-width: 36rem; height: auto; font-family: "DejaVu Sans", Verdana, sans-serif; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--faint); text-align: right; font-weight: 400; }
-thead th { font-size: .8rem; vertical-align: bottom; }
-th:first-child, td:first-child { text-align: left; }
-.scroll { overflow-x: auto; }
-.unusual { font-weight: 700; }
-footer { margin-top: 2.5rem; padding-top: .75rem; border-top: 1px solid var(--faint); font-size: .85rem; }
-code { overflow-wrap: anywhere; }
-"""
+PAGE, INDEX = "report.html", "index.html"
 
 _CAPTIONS = {
-    "trips_per_day": "By the day of pick-up.",
-    "trips_per_hour": "Mean of the month's working days and of its weekend days.",
-    "payments": "As recorded by the taximeter. Tips in cash are not part of TLC's records.",
-    "pickup_zones": "By TLC's taxi zones; a zone is about a neighbourhood.",
+    "trips_per_day": "By pickup date.",
+    "trips_per_hour": "Mean over the month's working days and over its weekend days.",
+    "payments": "As the taximeter recorded them. TLC's records do not include cash tips.",
+    "pickup_zones": "By TLC taxi zone; a zone is about a neighborhood.",
+    "oddities": f"Odd rows are kept, not lost; a row may count more than once. With {MIN_EARLIER_MONTHS} earlier "
+    f"months to compare and {MIN_ROWS:,} rows, a share is unusual when it is over {UNUSUAL_SHARE:.1%} and over "
+    f"{UNUSUAL_FACTOR:g} times the median of the earlier months.",
 }
 
 
-def render_page(dataset: Dataset, numbers: Metrics, charts: Sequence[Chart]) -> str:
-    """Return the report.
+class KeyFigure(NamedTuple):
+    """A figure at the top of the page."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+def render_page(dataset: Dataset, metrics: Metrics, charts: Sequence[Chart], nav: str) -> str:
+    """Return a month's report.
 
     Args:
         dataset: The contract.
-        numbers: The month's numbers.
-        charts: The charts to show, in this order; the one of oddities comes with its table.
+        metrics: The month's metrics.
+        charts: The charts to show, in this order; the anomalies' chart comes with its table.
+        nav: Links to other months, from `render_nav`.
     """
-    title = f"{dataset.title}, {numbers.month.first_day:%B %Y}"
-    shown = "".join(_section(chart, numbers) for chart in charts)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{escape(title)}</title>
-<style>
-:root {{ {_colours(THEMES["light"])} }}
-@media (prefers-color-scheme: dark) {{ :root {{ {_colours(THEMES["dark"])} }} }}
-{_STYLE.strip()}
-</style>
-</head>
-<body>
-<header>
-<h1>{escape(title)}</h1>
-<p>{escape(dataset.description)}</p>
-</header>
-<dl>{"".join(_figure(*each) for each in _key_figures(numbers))}</dl>
-{shown}{_ledger(numbers)}{_footer(dataset, numbers)}
-</body>
-</html>
-"""
+    return _render(
+        "report.html.jinja",
+        title=f"{dataset.title}, {_name(metrics.month)}",
+        dataset=dataset,
+        metrics=metrics,
+        cleaned=metrics.cleaned,
+        nav=Markup(nav),  # noqa: S704 - rendered by a template of ours
+        local=is_local(metrics),
+        origin=origin(metrics),
+        source=source_line(dataset, metrics),
+        figures=list(_key_figures(metrics)),
+        sections=[_section(chart, metrics) for chart in charts],
+        anomalies=[_anomaly_row(each, metrics.rows) for each in metrics.anomalies],
+        earlier_months=max((len(each.earlier_shares) for each in metrics.anomalies), default=0),
+    )
 
 
-def _colours(theme: Theme) -> str:
-    names = (f"--{field.name}: {value};" for field, value in zip(fields(theme), astuple(theme), strict=True))
-    return " ".join(names)
+def render_nav(month: Month, reports: Collection[Month]) -> str:
+    """Return links to the previous and the next month, if they have reports, and to the index."""
+    before, after = month.plus(-1), month.plus(1)
+    return _render(
+        "nav.html.jinja",
+        previous=before if before in reports else None,
+        next=after if after in reports else None,
+        index=INDEX,
+    )
 
 
-def _key_figures(numbers: Metrics) -> Iterable[tuple[str, str, str]]:
-    """Yield name, value and remark of the figures on top."""
-    share = change(numbers.days, numbers.before)
-    before = compared(share) if share is not None else ""
-    yield "Trips", f"{numbers.rows:,}", before
-    best = max(numbers.days, key=lambda day: numbers.days[day])
-    yield "Busiest day", f"{best:%a} {best.day}", f"{numbers.days[best]:,} trips"
-    working = numbers.hours[0]
+def render_index(dataset: Dataset, reports: Collection[Month]) -> str:
+    """Return the page that links to a dataset's reports, the newest year first."""
+    months = sorted(reports, reverse=True)
+    years = [(year, sorted(group)) for year, group in groupby(months, lambda month: month.year)]
+    return _render("index.html.jinja", title=f"{dataset.title}: monthly reports", dataset=dataset, years=years)
+
+
+@functools.cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(themes=THEMES, colors=_colors, name=_name, page=PAGE)
+    return environment
+
+
+def _render(template: str, **values: object) -> str:
+    return _templates().get_template(template).render(values)
+
+
+def _colors(theme: Theme) -> str:
+    return " ".join(f"--{name}: {value};" for name, value in asdict(theme).items())
+
+
+def _name(month: Month) -> str:
+    return f"{month.first_day:%B %Y}"
+
+
+def _key_figures(metrics: Metrics) -> Iterator[KeyFigure]:
+    share = change(metrics.days, metrics.year_before)
+    yield KeyFigure("Trips", f"{metrics.rows:,}", compared(share) if share is not None else "")
+    best = max(metrics.days, key=lambda day: metrics.days[day])
+    yield KeyFigure("Busiest day", f"{best:%a} {best.day}", f"{metrics.days[best]:,} trips")
+    working = metrics.hours[0]
     hour = max(range(24), key=lambda hour: working[hour])
-    yield "Busiest hour, Monday to Friday", f"{hour} to {hour + 1} h", f"{working[hour]:,.0f} trips"
-    if numbers.payments:
-        name, trips = numbers.payments[0]
-        yield "Most usual payment", name, f"{trips / numbers.rows:.1%} of trips"
-    if numbers.miles:
-        yield "Median distance", f"{numbers.miles.median:.2f} miles", ""
-    if numbers.dollars:
-        dollars = numbers.dollars
+    yield KeyFigure("Busiest hour, Monday to Friday", f"{hour}:00 to {hour + 1}:00", f"{working[hour]:,.0f} trips")
+    if metrics.payments:
+        name, trips = metrics.payments[0]
+        yield KeyFigure("Most common payment", name, f"{trips / metrics.rows:.1%} of trips")
+    if metrics.miles:
+        yield KeyFigure("Median distance", f"{metrics.miles.median:.2f} miles")
+    if dollars := metrics.dollars:
         low, high = dollars.quantile(0.25), dollars.quantile(0.75)
-        yield "Median total", f"${dollars.median:,.2f}", f"half between ${low:,.2f} and ${high:,.2f}"
-    if numbers.zones:
-        zone = numbers.zones[0]
-        yield "Busiest pick-up zone", zone.name, f"{zone.trips / numbers.zone_trips:.1%} of pick-ups"
+        yield KeyFigure("Median total", f"${dollars.median:,.2f}", f"half between ${low:,.2f} and ${high:,.2f}")
+    if metrics.zones:
+        zone = metrics.zones[0]
+        yield KeyFigure("Busiest pickup zone", zone.name, f"{zone.trips / metrics.zone_trips:.1%} of pickups")
 
 
-def _figure(name: str, value: str, remark: str) -> str:
-    small = f"<small>{escape(remark)}</small>" if remark else ""
-    return f"<div><dt>{escape(name)}</dt><dd>{escape(value)}{small}</dd></div>"
-
-
-def _section(chart: Chart, numbers: Metrics) -> str:
+def _section(chart: Chart, metrics: Metrics) -> dict[str, object]:
     heading = chart.title.partition(": ")[2]
-    after = ""
     caption = _CAPTIONS.get(chart.name, "")
-    if chart.name == "trips_per_day" and numbers.outside:
-        caption += f" {numbers.outside:,} trips of the month's file are dated outside of the month and not shown."
-    elif chart.name == "distances" and numbers.miles:
+    if chart.name == "trips_per_day" and metrics.outside:
+        caption += f" {metrics.outside:,} trips in the month's file are dated outside the month and not shown."
+    elif chart.name == "distances" and metrics.miles:
         end = MILE_BINS[1]
-        inside = sum(numbers.miles.bins(*MILE_BINS))
-        caption = f"{numbers.miles.trips - inside:,} trips are below 0 or of {end:g} miles and more, and not shown."
-    elif chart.name == "oddities":
-        caption = (
-            "Strange rows that are kept, not lost. A row may be odd in more than one way. <b>Unusual</b> is what lies "
-            "outside of the range of the months before by more than half of it, and 0.01% of the rows at least."
-        )
-        after = _anomalies(numbers.anomalies)
-    return (
-        f'<section id="{chart.name}">\n<h2>{escape(heading[0].upper() + heading[1:])}</h2>\n<p>{caption}</p>\n'
-        f"<figure>{chart.svg()}</figure>\n{after}</section>\n"
-    )
+        hidden = metrics.miles.trips - sum(metrics.miles.bins(*MILE_BINS))
+        caption = f"{hidden:,} trips below 0 or of {end:g} miles and more are not shown."
+    return {
+        "chart": chart,
+        "heading": heading[0].upper() + heading[1:],
+        "caption": caption,
+        "svg": Markup(chart.svg()),  # noqa: S704 - Matplotlib escapes the text in it
+    }
 
 
-def unusual(anomaly: Anomaly) -> bool:
-    """Whether an oddity's share lies clearly outside of those of the months before."""
-    if not anomaly.before:
-        return False
-    low, high = min(anomaly.before), max(anomaly.before)
-    slack = max((high - low) / 2, 0.0001)
-    return not low - slack <= anomaly.share <= high + slack
+def _anomaly_row(anomaly: Anomaly, rows: int) -> dict[str, object]:
+    earlier = anomaly.earlier_shares
+    return {
+        "label": label_of(anomaly.name),
+        "rows": f"{anomaly.rows:,}",
+        "share": _percent(anomaly.share),
+        "median": _percent(statistics.median(earlier)) if earlier else "",
+        "lowest": _percent(min(earlier)) if earlier else "",
+        "highest": _percent(max(earlier)) if earlier else "",
+        "unusual": is_unusual(anomaly.share, earlier, rows),
+    }
 
 
-def _anomalies(anomalies: Sequence[Anomaly]) -> str:
-    months = max((len(each.before) for each in anomalies), default=0)
-    before = f"{months} month{'s' if months != 1 else ''} before"
-    head = ("Oddity", "Rows", "Share", *((f"Median of<br>{before}", "Lowest", "Highest", "") if months else ()))
-    rows = []
-    for each in anomalies:
-        cells = [escape(label_of(each.name)), f"{each.rows:,}", _share(each.share)]
-        if months:
-            cells += [_share(share) for share in (statistics.median(each.before), min(each.before), max(each.before))]
-            cells.append('<span class="unusual">Unusual</span>' if unusual(each) else "")
-        rows.append(cells)
-    return _table(head, rows)
-
-
-def _ledger(numbers: Metrics) -> str:
-    cleaned = numbers.cleaned
-    if cleaned is None:
-        return ""
-    rows = [
-        ("Rows of the file as published", cleaned.source_rows),
-        ("Kept", cleaned.cleaned_rows),
-        ("Left out by a cleaning rule", cleaned.dropped_rows),
-        ("Rejected because they cannot be read", cleaned.rejected_rows),
-        ("Rows of the month in the warehouse", numbers.rows),
-    ]
-    return (
-        '<section id="ledger">\n<h2>What became of each row</h2>\n'
-        f"{_table(('', 'Rows'), [(name, f'{count:,}') for name, count in rows])}</section>\n"
-    )
-
-
-def _footer(dataset: Dataset, numbers: Metrics) -> str:
-    parts = [f"{source_line(dataset, numbers)}. Columns after {dataset.dictionary}."]
-    if cleaned := numbers.cleaned:
-        parts.append(f"File: <code>{escape(cleaned.source_url)}</code>, SHA-256 <code>{cleaned.source_sha256}</code>.")
-    parts.append("A month is the file that TLC published under its name. Times are New York's, amounts US dollars.")
-    return "<footer>\n" + "".join(f"<p>{part}</p>\n" for part in parts) + "</footer>"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table of cells that are HTML."""
-    top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
-    body = "".join(
-        f'<tr><th scope="row">{name}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>\n'
-        for name, *cells in rows
-    )
-    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead>\n<tbody>\n{body}</tbody></table></div>\n'
-
-
-def _share(share: float) -> str:
+def _percent(share: float) -> str:
     return f"{share:.3%}" if 0 < share < 0.001 else f"{share:.2%}"

@@ -1,28 +1,47 @@
-"""What a report says in words: names of oddities, where the numbers come from."""
+"""What a report calls things: anomalies by name, and where the numbers come from."""
 
 from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
 
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.reports.metrics import Metrics
 
-_WORDS = {
-    "pickup_before_month": "Picked up before the month",
-    "pickup_after_month": "Picked up after the month",
-    "dropoff_before_pickup": "Dropped off before picked up",
-    "negative_amount": "A negative amount",
+_ANOMALIES = {
+    "pickup_before_month": "Pickup before the month",
+    "pickup_after_month": "Pickup after the month",
+    "dropoff_before_pickup": "Dropoff earlier than pickup",
+    "negative_amount": "Amount below zero",
     "zero_passengers": "No passengers",
-    "absurd_distance": "Below 0 or above 1,000 miles",
-    "unknown_zone": "A zone that does not exist",
-    "unknown_vendor": "A vendor without a name",
-    "null_block": "Rate and flag missing",
+    "absurd_distance": "Distance below 0 or above 1,000 miles",
+    "unknown_zone": "Zone that does not exist",
+    "unknown_vendor": "Vendor not on TLC's list",
+    "null_block": "Rate code and flag missing",
 }
 
 
 def label_of(anomaly: str) -> str:
-    """Return an oddity's name for people; `taxi_assets.transform.anomalies` says exactly what is counted."""
-    return _WORDS.get(anomaly, anomaly.replace("_", " ").capitalize())
+    """Return an anomaly's name for people; `taxi_assets.transform.anomalies` says exactly what it counts."""
+    return _ANOMALIES.get(anomaly, anomaly.replace("_", " ").capitalize())
 
 
-def source_line(dataset: Dataset, numbers: Metrics) -> str:
-    """Return the source of a chart in one line."""
-    return f"Source: NYC TLC Trip Record Data, {dataset.file_stem(numbers.month)}, {numbers.rows:,} rows"
+def is_local(metrics: Metrics) -> bool:
+    """Whether the month came from this machine: the demo's made-up trips, or a local copy."""
+    if metrics.cleaned is None:
+        return False
+    url = urlsplit(metrics.cleaned.source_url)
+    try:
+        return url.scheme == "file" or ipaddress.ip_address(url.hostname or "").is_loopback
+    except ValueError:
+        return url.hostname == "localhost"
+
+
+def origin(metrics: Metrics) -> str:
+    """Return where the numbers come from."""
+    return "Made-up or local data, not downloaded from TLC" if is_local(metrics) else "NYC TLC Trip Record Data"
+
+
+def source_line(dataset: Dataset, metrics: Metrics) -> str:
+    """Return a chart's source in one line."""
+    return f"Source: {origin(metrics)}, {dataset.file_stem(metrics.month)}, {metrics.rows:,} rows"

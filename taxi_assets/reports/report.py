@@ -1,8 +1,12 @@
-"""Makes a month's report and puts it into the lake: the page, and each chart as an image."""
+"""Makes a month's report and puts it into the lake: the page, each chart as an image, and the dataset's index page.
+
+Reports link to the months next to them. A month that gets its report later than its neighbor adds the link there.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,34 +14,49 @@ from typing import Protocol
 
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.months import Month
-from taxi_assets.records import CleanedFile, MonthRecord
+from taxi_assets.records import CleanedFile, MonthRecord, R
 from taxi_assets.reports.charts import charts_of, write_pngs
-from taxi_assets.reports.html import render_page
+from taxi_assets.reports.html import INDEX, PAGE, render_index, render_nav, render_page
 from taxi_assets.reports.metrics import Metrics, Warehouse, collect_metrics
-from taxi_assets.storage.staging.local import StagingArea
 
-PAGE = "report.html"
+_EARLIER_MONTHS = 12
+"""Months that anomalies are compared with."""
 
-_MONTHS_BEFORE = 12
-"""Months that odd rows are compared with, as the check `oddities` does."""
+_NAV = re.compile("<nav>.*?</nav>", re.DOTALL)
 
 
-class FileStore(Protocol):
+class Lake(Protocol):
     """What a report needs of a lake."""
 
     def put_file(self, name: str, path: Path) -> str:
         """Put a file and return its URI."""
         ...
 
+    def read_file(self, name: str) -> bytes:
+        """Return a file's bytes."""
+        ...
+
+    def list_files(self, folder: str) -> list[str]:
+        """Return the names of all files below a folder."""
+        ...
+
+
+class Staging(Protocol):
+    """What a report needs of the staging area."""
+
+    def find(self, kind: type[R], stage: str, dataset: str, month: Month) -> R | None:
+        """Return a month's record, if the month is there."""
+        ...
+
 
 @dataclass(frozen=True)
 class ReportFile(MonthRecord):
-    """A month's report; `file` is the URI of its page.
+    """A month's report; `file` is the URI of its page, `bytes` and `sha256` are the page's as first put.
 
     Attributes:
         rows: Rows of the month.
         days: Trips on each day of the month.
-        before: The same for the day 52 weeks before, None where it is not known.
+        before: Trips 52 weeks before each of those days, None where unknown.
         numbers: Figures that the UI plots over the months.
     """
 
@@ -47,58 +66,80 @@ class ReportFile(MonthRecord):
     numbers: dict[str, float] = field(default_factory=dict, hash=False)
 
 
-def folder_of(dataset: str, month: Month) -> str:
-    """Return where in the lake a month's report lies."""
+def report_folder(dataset: str, month: Month) -> str:
+    """Return the folder of a month's report in the lake."""
     return f"reports/{dataset}/{month}"
 
 
-def make_report(
-    dataset: Dataset, month: Month, warehouse: Warehouse, lake: FileStore, staging: StagingArea
-) -> ReportFile:
-    """Make the report of a month that is in the warehouse; the same rows and papers give the same bytes.
+def make_report(dataset: Dataset, month: Month, warehouse: Warehouse, lake: Lake, staging: Staging) -> ReportFile:
+    """Make the report of a month that is in the warehouse; the same rows and records give the same bytes.
 
     Args:
         dataset: The contract.
         month: The month.
         warehouse: Where to count.
         lake: Where the report goes.
-        room: Where the papers of this month and of those before are.
+        staging: Where this month's and earlier months' records are.
     """
 
     def record(of: Month) -> CleanedFile | None:
         return staging.find(CleanedFile, "cleaned", dataset.name, of)
 
-    earlier = [found for back in range(1, _MONTHS_BEFORE + 1) if (found := record(month.plus(-back)))]
-    numbers = collect_metrics(dataset, month, warehouse, record(month), earlier)
-    charts = list(charts_of(dataset, numbers))
-    page = render_page(dataset, numbers, charts).encode()
-    folder = folder_of(dataset.name, month)
+    earlier = [found for back in range(1, _EARLIER_MONTHS + 1) if (found := record(month.plus(-back)))]
+    metrics = collect_metrics(dataset, month, warehouse, record(month), earlier)
+    charts = list(charts_of(dataset, metrics))
+    folder = report_folder(dataset.name, month)
     with tempfile.TemporaryDirectory() as drafts:
-        for image in write_pngs(dataset, numbers, charts, Path(drafts)):
+        for image in write_pngs(dataset, metrics, charts, Path(drafts)):
             lake.put_file(f"{folder}/{image.name}", image)
-        draft = Path(drafts, PAGE)
-        draft.write_bytes(page)
-        uri = lake.put_file(f"{folder}/{PAGE}", draft)
+    nav = render_nav(month, _reports(lake, dataset))
+    page = render_page(dataset, metrics, charts, nav).encode()
+    uri = _put(lake, f"{folder}/{PAGE}", page)
+    _link(lake, dataset, month)
     return ReportFile(
         dataset=dataset.name,
         month=month,
         file=uri,
         bytes=len(page),
         sha256=hashlib.sha256(page).hexdigest(),
-        rows=numbers.rows,
-        days=tuple(numbers.days.values()),
-        before=tuple(numbers.before.get(day) for day in numbers.days),
-        numbers=_plotted(numbers),
+        rows=metrics.rows,
+        days=tuple(metrics.days.values()),
+        before=tuple(metrics.year_before.get(day) for day in metrics.days),
+        numbers=_plotted(metrics),
     )
 
 
-def _plotted(numbers: Metrics) -> dict[str, float]:
-    found = {"trips_per_day_mean": sum(numbers.days.values()) / len(numbers.days)}
-    if numbers.miles:
-        found["median_miles"] = numbers.miles.median
-    if numbers.dollars:
-        found["median_total_dollars"] = numbers.dollars.median
-    for name, trips in numbers.payments:
+def _reports(lake: Lake, dataset: Dataset) -> set[Month]:
+    names = lake.list_files(f"reports/{dataset.name}")
+    return {Month.parse(name.split("/")[-2]) for name in names if name.endswith(f"/{PAGE}")}
+
+
+def _link(lake: Lake, dataset: Dataset, month: Month) -> None:
+    """Renew the links of a report and its neighbors, and the index; several reports may be made at once."""
+    reports = _reports(lake, dataset)
+    for each in {month.plus(-1), month, month.plus(1)} & reports:
+        name = f"{report_folder(dataset.name, each)}/{PAGE}"
+        page = lake.read_file(name).decode()
+        linked = _NAV.sub(render_nav(each, reports), page, count=1)
+        if linked != page:
+            _put(lake, name, linked.encode())
+    _put(lake, f"reports/{dataset.name}/{INDEX}", render_index(dataset, reports).encode())
+
+
+def _put(lake: Lake, name: str, content: bytes) -> str:
+    with tempfile.TemporaryDirectory() as drafts:
+        draft = Path(drafts, Path(name).name)
+        draft.write_bytes(content)
+        return lake.put_file(name, draft)
+
+
+def _plotted(metrics: Metrics) -> dict[str, float]:
+    found = {"trips_per_day_mean": sum(metrics.days.values()) / len(metrics.days)}
+    if metrics.miles:
+        found["median_miles"] = metrics.miles.median
+    if metrics.dollars:
+        found["median_total_dollars"] = metrics.dollars.median
+    for name, trips in metrics.payments:
         if name in ("Credit card", "Cash"):
-            found[f"share_{name.lower().replace(' ', '_')}"] = trips / numbers.rows
+            found[f"share_{name.lower().replace(' ', '_')}"] = trips / metrics.rows
     return found

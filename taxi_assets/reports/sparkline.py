@@ -1,9 +1,9 @@
-"""The small chart of a month in the UI: trips per day, with the year before. Text only, no plotting library.
+"""The small chart of a month in the UI: trips per day, with the year before. Plain text, no plotting library.
 
-Dagster shows Markdown of less than 1,000 characters where it stands, and longer Markdown behind a click, so the chart
-carries no words: they stand below it. It is shown on a light and on a dark page and does not know which, so it has no
-background, and colours that stand out from both (contrast at least 3 : 1). Blue and vermilion are of Okabe and Ito's
-palette, which people with any colour vision can tell apart; and the year before is a line, not bars.
+Dagster shows Markdown of fewer than 1,000 characters in place, and longer Markdown behind a click, so the chart has no
+text; it stands below. The UI may be light or dark, so the chart has no background, and its colors stand out from both
+(contrast at least 3 : 1). Blue and vermilion are from Okabe and Ito's palette, which people with any color vision can
+tell apart; and the year before is a line, not bars.
 """
 
 from __future__ import annotations
@@ -14,13 +14,10 @@ from datetime import date, timedelta
 from taxi_assets.months import Month
 
 YEAR = timedelta(weeks=52)
-"""How far back the year before lies: the same day of the week, because weekdays differ more than dates do."""
-
-INLINE = 1000
-"""Characters of Markdown below which Dagster 1.13 shows it without a click."""
+"""From a day to its day of the year before: the same weekday, because weekdays differ more than dates do."""
 
 _SLOT, _HIGH = 10, 70
-"""Units from bar to bar, and of the highest bar."""
+"""SVG units from bar to bar, and of the tallest bar."""
 
 
 def days_of(month: Month, trips: Sequence[int]) -> dict[date, int]:
@@ -29,34 +26,34 @@ def days_of(month: Month, trips: Sequence[int]) -> dict[date, int]:
 
 
 def year_before(days: Iterable[date], earlier: Mapping[date, int]) -> dict[date, int]:
-    """Return, for each day of which it is known, the trips of the same weekday 52 weeks before."""
+    """Return the trips on the same weekday 52 weeks before each day, where they are known."""
     return {day: earlier[day - YEAR] for day in days if day - YEAR in earlier}
 
 
 def change(days: Mapping[date, int], before: Mapping[date, int]) -> float | None:
-    """Return by which share there are more trips than the year before, on the days of which both are known."""
+    """Return the change in trips against the year before, as a share, over the days known in both years."""
     was = sum(before.values())
     return sum(days[day] for day in before) / was - 1 if was else None
 
 
 def compared(share: float) -> str:
-    """Return a change in words: `12% more than 52 weeks before`, `as many as 52 weeks before`."""
+    """Describe a change: `12% more than 52 weeks before`, `as many as 52 weeks before`."""
     percent = f"{abs(share):.0%}"
     many = "as many as" if percent == "0%" else f"{percent} {'more' if share > 0 else 'fewer'} than"
     return f"{many} {YEAR.days // 7} weeks before"
 
 
 def svg(days: Mapping[date, int], before: Mapping[date, int]) -> str:
-    """Draw a month: a bar for each day, pale at weekends, and a line for the year before."""
+    """Draw a month: a bar for each day, pale on weekends, and a line for the year before."""
     unit = _HIGH / max(*days.values(), *before.values(), 1)
-    places = {day: _SLOT // 2 + _SLOT * place for place, day in enumerate(days)}
+    x = {day: _SLOT // 2 + _SLOT * index for index, day in enumerate(days)}
     bars = {
         weekend: "".join(
-            f"M{places[day]} 0V{count * unit:.0f}" for day, count in days.items() if (day.weekday() >= 5) == weekend
+            f"M{x[day]} 0V{count * unit:.0f}" for day, count in days.items() if (day.weekday() >= 5) == weekend
         )
         for weekend in (False, True)
     }
-    points = " ".join(f"{places[day]} {count * unit:.0f}" for day, count in before.items())
+    points = " ".join(f"{x[day]} {count * unit:.0f}" for day, count in before.items())
     line = f"<path d='M{points}' stroke='#d55e00' stroke-width='2'/>" if points else ""
     width, height = _SLOT * len(days), _HIGH + 2
     return (
@@ -68,7 +65,7 @@ def svg(days: Mapping[date, int], before: Mapping[date, int]) -> str:
 
 
 def markdown(month: Month, days: Mapping[date, int], before: Mapping[date, int]) -> str:
-    """Return the chart and what it shows as Markdown; the image carries its own data.
+    """Return the chart and its description as Markdown; the image is a data URL.
 
     Args:
         month: The month.
@@ -77,11 +74,11 @@ def markdown(month: Month, days: Mapping[date, int], before: Mapping[date, int])
     """
     data = svg(days, before).replace("#", "%23").replace("<", "%3C").replace(">", "%3E")
     best = max(days, key=lambda day: days[day])
-    words = (
+    text = (
         f"{sum(days.values()):,} trips in {month.first_day:%B %Y}, weekends pale; "
         f"most on {best:%a} {best.day}: {days[best]:,}"
     )
     share = change(days, before)
     if share is not None:
-        words += f". That is {compared(share)} (line)"
-    return f"![Trips per day](<data:image/svg+xml,{data}>)\n\n{words}"
+        text += f". That is {compared(share)} (line)"
+    return f"![Trips per day](<data:image/svg+xml,{data}>)\n\n{text}"

@@ -1,97 +1,121 @@
-"""What assets are given to work with, in place of Prefect's blocks: the source and the work room.
+"""What assets, IO managers and sensors work with, in place of Prefect's blocks: source, staging area, lake, warehouses.
 
-Thin wrappers: they show their configuration in the UI and make the plain objects of `taxi_assets.trips`.
+Each resource has the settings that it needs as fields, so that the UI shows them, and `create` builds the domain's
+object. See https://docs.dagster.io/guides/build/external-resources/defining-resources.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from pydantic import Field
 
 from taxi_assets.settings import Settings, variable
-from taxi_assets.source.client import Source, without_secrets
-from taxi_assets.storage.limits import ResourceLimits
-from taxi_assets.storage.staging.local import StagingArea
+from taxi_assets.source.addresses import without_secrets
+from taxi_assets.source.client import Source
+from taxi_assets.storage.base import Lake, Staging, Warehouse
+from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
+
+if TYPE_CHECKING:
+    from taxi_assets.storage.warehouse.postgres import PostgresStore
+
+_SECRETS = ("gcp_credentials", "postgres_url")
 
 
-class SourceResource(dg.ConfigurableResource):
-    """Where months and zones come from; the fields are those of `taxi_assets.source.client.Source`."""
-
-    csv_url: str
-    parquet_url: str
-    zones_url: str
-    prefer: str
-    connect_timeout: float
-    read_timeout: float
-    attempts: int
-    first_wait: float
+class SettingsResource(dg.ConfigurableResource):
+    """A resource whose fields are settings of the same names."""
 
     @classmethod
-    def from_settings(cls, settings: Settings, *, shown: bool = False) -> SourceResource:
-        """Make the resource that the settings describe.
+    def from_settings(cls, settings: Settings) -> Any:
+        """Return the resource that the settings describe.
 
-        Args:
-            settings: The settings.
-            shown: Whether the UI shows it: an address that holds a password or token is then taken from its variable
-                when it is used, and the UI shows the variable's name.
+        A secret stays in its variable: it is read when the resource is used, and the UI shows the variable's name.
         """
+        return cls(**{name: _shown(settings, name) for name in cls.model_fields if hasattr(settings, name)})
 
-        def address(name: str) -> str:
-            url: str = getattr(settings, name)
-            return dg.EnvVar(variable(name)) if shown and without_secrets(url) != url else url
+    def settings(self) -> Settings:
+        """Return the settings that are fields; the others have their defaults."""
+        names = {field.name for field in dataclasses.fields(Settings)} & set(type(self).model_fields)
+        values = {name: value for name in names if (value := getattr(self, name)) is not None}
+        return Settings(**values | {"data_dir": Path(values.get("data_dir", ""))})
 
-        return cls(
-            csv_url=address("csv_url"),
-            parquet_url=address("parquet_url"),
-            zones_url=address("zones_url"),
-            prefer=settings.source,
-            connect_timeout=settings.connect_timeout,
-            read_timeout=settings.read_timeout,
-            attempts=settings.attempts,
-            first_wait=settings.first_wait,
-        )
 
-    def source(self) -> Source:
+class SourceResource(SettingsResource):
+    """TLC's site and the CSV mirror, or other addresses of the same files."""
+
+    csv_url: str = Field(description="Address of a month's CSV.")
+    parquet_url: str = Field(description="Address of a month's Parquet.")
+    zones_url: str = Field(description="Address of the taxi zone lookup.")
+    source: str = Field(description="`csv`, `parquet` or `auto`.")
+    connect_timeout: float
+    read_timeout: float
+
+    def create(self) -> Source:
         """Return the source."""
         return Source(
             csv_url=self.csv_url,
             parquet_url=self.parquet_url,
-            prefer=self.prefer,
+            prefer=self.source,
             connect_timeout=self.connect_timeout,
             read_timeout=self.read_timeout,
-            attempts=self.attempts,
-            first_wait=self.first_wait,
         )
 
 
-class StagingResource(dg.ConfigurableResource):
-    """The folder of raw and cleaned months, and how much of the machine working on them may use."""
+class StagingResource(SettingsResource):
+    """Where raw and cleaned files are between the steps."""
 
-    root: str
-    memory: int
-    threads: int
-    rejected_share_limit: float
+    profile: str
+    data_dir: str
+    work_url: str
+    rejected_share_limit: float = Field(description="Share of rejected rows above which a month does not go on.")
 
-    @classmethod
-    def from_settings(cls, settings: Settings, **more: Any) -> StagingResource:
-        """Make the resource that the settings describe."""
-        from taxi_assets.storage.factory import resource_limits
+    def create(self) -> Staging:
+        """Return the staging area."""
+        return build_staging(self.settings())
 
-        limits = resource_limits(settings)
-        return cls(
-            root=str(settings.work_dir),
-            memory=limits.memory,
-            threads=limits.threads,
-            rejected_share_limit=settings.rejected_share_limit,
-            **more,
-        )
 
-    def staging(self) -> StagingArea:
-        """Return the work room."""
-        return StagingArea(Path(self.root))
+class LakeResource(SettingsResource):
+    """The folder that stands for the bucket, or Cloud Storage."""
 
-    def limits(self) -> ResourceLimits:
-        """Return the engine."""
-        return ResourceLimits(self.memory, self.threads)
+    profile: str
+    data_dir: str
+
+    def create(self) -> Lake:
+        """Return the lake."""
+        return build_lake(self.settings())
+
+
+class WarehouseResource(SettingsResource):
+    """The DuckDB file, or BigQuery."""
+
+    profile: str
+    data_dir: str
+    warehouse_schema: str
+    memory_limit: int = Field(description="MiB of one process; 0: a quarter of the machine's memory.")
+    threads: int = Field(description="Processor cores of one process; 0: all.")
+
+    def create(self) -> Warehouse:
+        """Return the warehouse."""
+        return build_warehouse(self.settings())
+
+
+class PostgresResource(SettingsResource):
+    """The Postgres that gets every month too."""
+
+    postgres_url: str = Field(repr=False, description="Address of the database; the UI shows its variable.")
+    warehouse_schema: str
+    postgres_drop_zero_passengers: bool = Field(description="Leave out trips with zero passengers; they are counted.")
+
+    def create(self) -> PostgresStore:
+        """Return the store."""
+        return build_postgres(self.settings())
+
+
+def _shown(settings: Settings, name: str) -> Any:
+    value = getattr(settings, name)
+    if value and (name in _SECRETS or (name.endswith("_url") and without_secrets(str(value)) != value)):
+        return dg.EnvVar(variable(name))
+    return value if isinstance(value, (bool, int, float, str)) else str(value)

@@ -1,201 +1,150 @@
-"""The alerts sensor: tells of runs that failed, recovered or are stuck, and of a month that should have landed.
+"""Alerts on runs: one message for all runs that failed since the last tick, and one for a month that lands after that.
 
-One sensor looks at everything, and its cursor remembers what was told, so each thing is told once. What could not be
-delivered waits in the cursor for the next tick. How a text is sent stands in `delivery`.
+A run's tags say whether people were told of it, so no run is told of twice, and a message that did not arrive is not
+lost: the `watchdog` sensor sends it again. https://docs.dagster.io/guides/automate/run-status-sensors
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from collections.abc import Sequence
+from datetime import datetime, timezone
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
-from dagster._time import get_current_datetime
 
-from taxi_assets.contracts.model import Dataset
 from taxi_assets.instance import history
-from taxi_assets.instance.launch import failure_reason
-from taxi_assets.instance.recovery import will_run_again
-from taxi_assets.months import Month
-from taxi_assets.sensors.delivery import UndeliveredError, channels, deliver
-from taxi_assets.sensors.polling import poll
+from taxi_assets.sensors.delivery import channels, cut, send
 from taxi_assets.settings import Settings
 
-INTERVAL = 30
-LATE = timedelta(days=75)
-"""TLC publishes 47-62 days after a month's end, once after 93. A dataset's month that has not landed by then is told
-of; so is one that TLC does have, because every schedule and sensor should have loaded it two weeks before."""
-_MAX_LINES = 5
-_MAX_OUTBOX = 100
-_SECONDS = 15.0
-"""No text is sent after so many seconds of a tick's sending; Dagster ends a tick after 60 s."""
+INTERVAL_SECONDS = 30
+MAX_RUNS_NAMED, MAX_REASON = 5, 500
+"""Runs of one message with their reasons, and characters of a reason."""
+
+ALERTED_TAG, RECOVERED_TAG = "taxi_assets/alerted", "taxi_assets/recovered"
+"""Tags of a run that people were told of, and of one whose month has landed since. Their value is the run's own id,
+because a re-execution copies its parent's tags."""
+OWED_TAG = "taxi_assets/alert_owed"
+"""Tag of a run that people were told of: the channels that did not take the message."""
 
 
-@dataclass
-class Memory:
-    """What the sensor remembers from tick to tick.
+def failure_alerts(settings: Settings, status: Any) -> dg.SensorDefinition:
+    """Return the sensor that tells of failed runs."""
 
-    Attributes:
-        until: Runs that ended by then (seconds since 1970) have been looked at.
-        told: Those of them that ended at that very moment, or are being told of as stuck.
-        failing: Months that were told of as failed, with the asset and the time.
-        late: Months that were told of as late.
-        outbox: Texts that have not arrived, each with the channels that still owe it.
-    """
-
-    until: float = 0.0
-    notified: list[str] = field(default_factory=list)
-    failing: dict[str, tuple[str, float]] = field(default_factory=dict)
-    late: list[str] = field(default_factory=list)
-    outbox: list[tuple[str, list[str]]] = field(default_factory=list)
-
-
-def alerts_sensor(settings: Settings, datasets: Mapping[str, Dataset], status: Any) -> dg.SensorDefinition:
-    """Return the sensor."""
-    places = " and ".join([*channels(settings), "the log"])
-
-    @dg.sensor(
-        name="alerts",
-        description="Tells of failed, recovered and stuck runs, failed checks, and a month that has not landed in "
-        f"time. Alerts go to {places} (TAXI_ALERT_WEBHOOK, TAXI_ALERT_EMAIL).",
-        target=None,
-        minimum_interval_seconds=INTERVAL,
+    @dg.run_failure_sensor(
+        name="failure_alerts",
+        description=f"Tells of runs that failed and are not retried. {_destinations(settings)}",
+        minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=status,
-        required_resource_keys={"source"},
+        monitor_all_code_locations=True,  # a run of `dg launch` does not say where its code is
     )
-    def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        now = get_current_datetime()
-        memory = Memory(**json.loads(context.cursor)) if context.cursor else Memory(until=now.timestamp())
-        texts = [
-            *_ended(context.instance, settings, memory),
-            *_recovered(context.instance, memory),
-            *_stuck(context.instance, settings, memory, now),
-            *_late(context, datasets, memory, now),
-        ]
-        for text in texts:
-            context.log.warning(text)
-        memory.outbox += [(text, channels(settings)) for text in texts]
-        lost = _send(settings, memory)
-        for reason in lost:
-            context.log.error(reason)
-        said = f"{len(texts)} alerts" + (f"; {len(memory.outbox)} wait: {'; '.join(lost)}" if lost else "")
-        return dg.SensorResult(skip_reason=said, cursor=json.dumps(dataclasses.asdict(memory)))
+    def failure_alerts(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
+        runs = _failed_since(context.instance, context.dagster_run)
+        return _tell(context, settings, runs) if runs else None
 
-    return alerts
+    return failure_alerts
 
 
-def _send(settings: Settings, memory: Memory) -> list[str]:
-    """Send what is in the outbox; keep what does not arrive; return why, each reason once."""
-    waiting: list[tuple[str, list[str]]] = []
-    down: dict[str, str] = {}
-    until = time.monotonic() + _SECONDS
-    for text, owed in memory.outbox:
-        still = []
-        for channel in owed:
-            try:
-                if time.monotonic() > until:
-                    down.setdefault(channel, f"the {channel} is slow; the rest is sent at the next tick")
-                if channel not in down:
-                    deliver(settings, channel, text)
-            except UndeliveredError as error:
-                down[channel] = str(error)
-            if channel in down:
-                still.append(channel)
-        if still:
-            waiting.append((text, still))
-    memory.outbox = waiting[-_MAX_OUTBOX:]
-    forgotten = len(waiting) - len(memory.outbox)
-    return [*down.values(), *([f"{forgotten} alerts are too old to be kept"] if forgotten else [])]
+def recovery_alerts(settings: Settings, status: Any) -> dg.SensorDefinition:
+    """Return the sensor that tells of months that land after people were told that they failed."""
 
-
-def _ended(instance: dg.DagsterInstance, settings: Settings, memory: Memory) -> Iterator[str]:
-    after = datetime.fromtimestamp(memory.until - 1, timezone.utc)
-    records = instance.get_run_records(
-        dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=after),
-        order_by="update_timestamp",
-        ascending=True,
+    @dg.run_status_sensor(
+        dg.DagsterRunStatus.SUCCESS,
+        name="recovery_alerts",
+        description=f"Tells of a month that lands after an alert said that it failed. {_destinations(settings)}",
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=status,
+        monitor_all_code_locations=True,
     )
-    for record in records:
-        run, ended = record.dagster_run, record.update_timestamp.timestamp()
-        notified = f"failed {run.run_id}"
-        if notified in memory.notified or will_run_again(run):
-            continue
-        memory.notified = [*memory.notified[-_MAX_OUTBOX:], notified]
-        memory.until = max(memory.until, ended)
-        yield _failure(instance, settings, run, ended, memory)
+    def recovery_alerts(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
+        mended = _mended_by(context.instance, context.dagster_run)
+        told = _tell(context, settings, [context.dagster_run]) if mended else None
+        for run in mended:
+            context.instance.add_run_tags(run.run_id, {RECOVERED_TAG: run.run_id})
+        return told
+
+    return recovery_alerts
 
 
-def _failure(instance: dg.DagsterInstance, settings: Settings, run: dg.DagsterRun, ended: float, memory: Memory) -> str:
-    records = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.ASSET_OBSERVATION).records
-    lines = []
-    for record in records:
-        said = history.metadata_of(record)
-        if said.get("status") == "failed" and record.asset_key and record.partition_key:
-            name, asset = record.asset_key.path
-            month = record.partition_key[:7]
-            lines.append(f"{name} {month} failed in {asset}: {said['error']}")
-            memory.failing[f"{name} {month}"] = (asset, record.timestamp)
-    if not lines:  # the run ended for another reason than its months
-        memory.failing |= {f"{name} {month}": (history.TABLE, ended) for name, month in history.months_of_run(run)}
-        lines = [f"{history.describe_run(run)} failed: {failure_reason(instance, run)}"]
-    more = [f"... and {len(lines) - _MAX_LINES} more"] if len(lines) > _MAX_LINES else []
-    return "\n".join([*lines[:_MAX_LINES], *more, _link(settings, run.run_id)])
+def message(instance: dg.DagsterInstance, settings: Settings, runs: Sequence[dg.DagsterRun]) -> str:
+    """Return the text about runs that all failed, or that all mended what had failed."""
+    if runs[0].status == dg.DagsterRunStatus.SUCCESS:
+        return "\n".join(f"{history.describe_run(run)} has recovered\n{run_link(settings, run)}" for run in runs)
+    lines = [f"{len(runs)} runs failed"] if len(runs) > 1 else []
+    for run in runs[:MAX_RUNS_NAMED]:
+        subject = history.describe_run(run)
+        for failure in history.failures_of(instance, run)[:2]:
+            failed = f"failed in {failure.asset}" if failure.asset else "failed"
+            lines.append(f"{subject} {failed}: {cut(failure.reason, MAX_REASON)}")
+        lines.append(run_link(settings, run))
+    if len(runs) > MAX_RUNS_NAMED:
+        link = f"{settings.ui_url.rstrip('/')}/runs?q%5B0%5D=status%3AFAILURE"
+        lines.append(f"... and {len(runs) - MAX_RUNS_NAMED} more: {link}")
+    return "\n".join(lines)
 
 
-def _link(settings: Settings, run_id: str) -> str:
-    return f"{settings.ui_url.rstrip('/')}/runs/{run_id}"
+def owed_runs(instance: dg.DagsterInstance, channel: str) -> list[dg.DagsterRun]:
+    """Return the runs whose message a channel has not taken."""
+    runs = instance.get_runs(dg.RunsFilter(tags={OWED_TAG: [channel, "webhook, e-mail"]}))
+    return [run for run in runs if run.tags.get(ALERTED_TAG) == run.run_id]
 
 
-def _recovered(instance: dg.DagsterInstance, memory: Memory) -> Iterator[str]:
-    for key, (asset, since) in list(memory.failing.items()):
-        name, month = key.split()
-        record = history.latest(instance, name, asset, [Month.parse(month)]).get(Month.parse(month))
-        if record and record.timestamp > since:
-            del memory.failing[key]
-            yield f"{key} has recovered: {asset} has landed"
+def mark(instance: dg.DagsterInstance, runs: Sequence[dg.DagsterRun], owed: Sequence[str]) -> None:
+    """Tag runs that people were told of, except over the channels that still owe them the message."""
+    for run in runs:
+        instance.add_run_tags(run.run_id, {ALERTED_TAG: run.run_id, OWED_TAG: ", ".join(owed)})
 
 
-def _stuck(instance: dg.DagsterInstance, settings: Settings, memory: Memory, now: datetime) -> Iterator[str]:
-    records = instance.get_run_records(dg.RunsFilter(statuses=NOT_FINISHED_STATUSES))
-    running = any(record.dagster_run.status == dg.DagsterRunStatus.STARTED for record in records)
-    for record in records:
-        run = record.dagster_run
-        queued = run.status == dg.DagsterRunStatus.QUEUED
-        begun = record.start_time or record.create_timestamp.timestamp()
-        hours = (now.timestamp() - begun) / 3600
-        notified = f"stuck {run.run_id}"
-        if hours < settings.stuck_after_hours or notified in memory.notified or (queued and running):
-            continue
-        memory.notified = [*memory.notified[-_MAX_OUTBOX:], notified]
-        state = "waits" if queued else f"is {run.status.value.lower()}"
-        yield f"{history.describe_run(run)} is stuck: its run {state} since {hours:.1f} hours\n{_link(settings, run.run_id)}"
+def run_link(settings: Settings, run: dg.DagsterRun) -> str:
+    """Return the address of a run in Dagster's UI."""
+    return f"{settings.ui_url.rstrip('/')}/runs/{run.run_id}"
 
 
-def _late(
-    context: dg.SensorEvaluationContext, datasets: Mapping[str, Dataset], memory: Memory, now: datetime
-) -> Iterator[str]:
-    month = Month.of((now - LATE).date()).plus(-1)
-    last = {name: max(history.landed(context.instance, name), default=None) for name in datasets}
-    # of a dataset that is not in use, nothing has landed
-    late = {name: newest for name, newest in last.items() if newest and newest < month}
-    for key in memory.late:
-        name, notified = key.split()
-        if notified == str(month) and name not in late:
-            yield f"{key} has recovered: it has landed"
-    unnotified = [(name, month) for name in late if f"{name} {month}" not in memory.late]
-    memory.late = [f"{name} {month}" for name in late]
-    if unnotified:
-        availability = poll(context.instance, context.resources.source.source(), unnotified, now.date()).availability
-        for name, month in unnotified:
-            said = (
-                availability[name, month].reason or "the source has it"
-                if (name, month) in availability
-                else "the source is down"
-            )
-            yield f"{name} {month} has not landed {LATE.days} days after its end; the last is {late[name]}. {said}"
+def _tell(context: dg.RunStatusSensorContext, settings: Settings, runs: Sequence[dg.DagsterRun]) -> dg.SkipReason:
+    """Log and send the message about runs; it is the text of the tick."""
+    text = message(context.instance, settings, runs)
+    context.log.warning(text)
+    refused = {channel: reason for channel in channels(settings) if (reason := send(settings, channel, text))}
+    mark(context.instance, runs, list(refused))
+    return dg.SkipReason("\n".join([text, *refused.values()]))
+
+
+def _failed_since(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[dg.DagsterRun]:
+    """Return a run and those that failed after it, the first first; without those told of, and those to be retried."""
+    first = instance.get_run_record_by_id(run.run_id)
+    since = (first and first.end_time) or 0.0
+    updated = datetime.fromtimestamp(since - 1, timezone.utc)
+    failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=updated)
+    records = instance.get_run_records(failed, order_by="update_timestamp", ascending=True)
+    if instance.run_retries_enabled and any("dagster/will_retry" not in record.dagster_run.tags for record in records):
+        time.sleep(1)  # Dagster decides on a retry just after it has recorded the failure
+        records = instance.get_run_records(failed, order_by="update_timestamp", ascending=True)
+    runs = [record.dagster_run for record in records if (record.end_time or 0.0) >= since]
+    return [run for run in runs if run.tags.get(ALERTED_TAG) != run.run_id and not history.will_retry(run)]
+
+
+def _mended_by(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[dg.DagsterRun]:
+    """Return the runs that people were told of as failed and that a later run of their month made up for."""
+    months = set(history.months_of_run(run))
+    if not months:
+        return []
+    tags = {history.PARTITION_TAG: run.tags[history.PARTITION_TAG]}
+    failed = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags=tags))
+    told = [
+        other
+        for other in failed
+        if other.tags.get(ALERTED_TAG) == other.run_id
+        and other.tags.get(RECOVERED_TAG) != other.run_id
+        and months.intersection(history.months_of_run(other))
+    ]
+    made = history.assets_made(instance, run) if told else set()
+    return [other for other in told if made.intersection(_failed_assets(instance, other) or made)]
+
+
+def _failed_assets(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[str]:
+    """Return the assets that failed in a run; none if its process died."""
+    return {failure.asset for failure in history.failures_of(instance, run) if failure.asset}
+
+
+def _destinations(settings: Settings) -> str:
+    return f"Sends to {' and '.join([*channels(settings), 'the log'])} (TAXI_ALERT_WEBHOOK, TAXI_ALERT_EMAIL)."

@@ -1,8 +1,9 @@
-"""How a text reaches people: a webhook that takes what Slack takes, e-mail, the log. Knows no Dagster."""
+"""How a text reaches people: a webhook that takes what Slack takes, and e-mail. Knows no Dagster."""
 
 from __future__ import annotations
 
 import smtplib
+import ssl
 from email.message import EmailMessage
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -10,11 +11,9 @@ from urllib.parse import unquote, urlsplit
 if TYPE_CHECKING:
     from taxi_assets.settings import Settings
 
-TIMEOUT = 10.0
-
-
-class UndeliveredError(Exception):
-    """A text did not arrive; says why without the address, which may hold a token."""
+TIMEOUT_SECONDS = 5.0
+MAX_TEXT, MAX_SUBJECT = 10_000, 200
+"""Characters of a message and of a mail's subject; the rest is cut."""
 
 
 def channels(settings: Settings) -> list[str]:
@@ -23,36 +22,45 @@ def channels(settings: Settings) -> list[str]:
     return [name for name, wanted in (("webhook", settings.alert_webhook), ("e-mail", mail)) if wanted]
 
 
-def deliver(settings: Settings, channel: str, text: str) -> None:
-    """Send a text.
-
-    Raises:
-        UndeliveredError: It did not arrive.
-    """
+def send(settings: Settings, channel: str, text: str) -> str:
+    """Send a text; return why it did not arrive, without the address, which may hold a token; empty if it did."""
     try:
-        (_post if channel == "webhook" else _mail)(settings, text)
-    except (OSError, ValueError) as error:  # the exceptions of requests and smtplib are kinds of OSError
-        raise UndeliveredError(f"the {channel} could not be reached ({type(error).__name__})") from None
+        refused = (_post if channel == "webhook" else _mail)(settings, cut(text, MAX_TEXT))
+    except (OSError, ValueError) as error:  # the exceptions of requests, smtplib and ssl are kinds of OSError
+        refused = f"the {channel} could not be reached ({type(error).__name__})"
+    return f"not delivered, will be sent again: {refused}" if refused else ""
 
 
-def _post(settings: Settings, text: str) -> None:
+def cut(text: str, limit: int) -> str:
+    """Return a text, shortened if it has more characters than the limit."""
+    return text if len(text) <= limit else f"{text[: limit - 4]} ..."
+
+
+def _post(settings: Settings, text: str) -> str:
     import requests
 
-    response = requests.post(settings.alert_webhook, json={"text": text}, timeout=TIMEOUT)
-    if not response.ok:
-        raise UndeliveredError(f"the webhook answers {response.status_code}")
+    # what files and sources say must not become a mention or a link
+    # https://docs.slack.dev/messaging/formatting-message-text
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    response = requests.post(settings.alert_webhook, json={"text": escaped}, timeout=TIMEOUT_SECONDS)
+    return "" if response.ok else f"the webhook answers {response.status_code}"
 
 
-def _mail(settings: Settings, text: str) -> None:
+def _mail(settings: Settings, text: str) -> str:
     server = urlsplit(settings.smtp_url)
     message = EmailMessage()
-    message["Subject"] = text.splitlines()[0]
+    message["Subject"] = cut(text.splitlines()[0], MAX_SUBJECT)
     message["From"] = message["To"] = settings.alert_email
     message.set_content(text)
-    kind = smtplib.SMTP_SSL if server.scheme == "smtps" else smtplib.SMTP
-    with kind(server.hostname or "", server.port or 0, timeout=TIMEOUT) as link:
+    host, port, trusted = server.hostname or "", server.port or 0, ssl.create_default_context()
+    with (
+        smtplib.SMTP_SSL(host, port, timeout=TIMEOUT_SECONDS, context=trusted)
+        if server.scheme == "smtps"
+        else smtplib.SMTP(host, port, timeout=TIMEOUT_SECONDS)
+    ) as link:
         if server.username:
             if server.scheme == "smtp":
-                link.starttls()
+                link.starttls(context=trusted)  # raises if the server does not offer it
             link.login(unquote(server.username), unquote(server.password or ""))
         link.send_message(message)
+    return ""

@@ -1,38 +1,40 @@
-"""How schedules and the publication sensor ask the source: in bounded work, and never for what is under way.
+"""How schedules and the publication sensor ask the source: within a budget, and never for what is in progress.
 
-What a source's answer means stands in `taxi_assets.source.availability`.
+What a source's answer means is in `taxi_assets.source.availability`.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.instance import history
-from taxi_assets.instance.history import Key
+from taxi_assets.instance.history import KnownFile, MonthKey
 from taxi_assets.months import Month
 from taxi_assets.partitions import partitions_of
 from taxi_assets.source.availability import Availability, probe
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from taxi_assets.source.client import Source
 
-MAX_OPEN_RUNS = 12
-"""Runs that may be waiting or under way before nothing more is asked for: four datasets' history from 2009 on is some
-55 runs, which come in as many portions as the machine takes."""
+MAX_OPEN_RUNS = 100
+"""Runs that may be waiting or under way before nothing more is requested. A hundred small months take the daemon less
+than the hour between two ticks of the publication sensor."""
 
-POLL_BUDGET_SECONDS, PROBE_TIMEOUT_SECONDS = 20.0, 5.0
-"""A tick of Dagster's ends after 60 s. No question is put later than 20 s into it, and the last one may take three
-silences (to connect, to answer, to send) of 5 s at each of two addresses."""
+POLL_BUDGET_SECONDS, PROBE_SECONDS, PROBE_TIMEOUT_SECONDS = 20.0, 10.0, 5.0
+"""Dagster ends a tick after 60 s. No question is put later than 20 s into it, and none takes longer than 10 s, however
+slowly its answer drips in. A source that sends nothing for 5 s is down."""
 
 
 @dataclass
@@ -40,23 +42,23 @@ class PollResult:
     """What the source said in one round of questions.
 
     Attributes:
-        news: Its answers, in the order of the questions.
-        left: Months that were not asked for, in order.
-        why: Why not all were.
+        availability: Its answers, in the order of the questions.
+        run_keys: For each answer, the key of the run that would fetch this version of the month.
+        left: Months that it was not asked for, in order.
+        reason: Why it was not asked for all.
     """
 
-    availability: dict[Key, Availability] = field(default_factory=dict)
-    left: list[Key] = field(default_factory=list)
+    availability: dict[MonthKey, Availability] = field(default_factory=dict)
+    run_keys: dict[MonthKey, str] = field(default_factory=dict)
+    left: list[MonthKey] = field(default_factory=list)
     reason: str = ""
 
-    def sentence(self) -> str:
+    def summary(self) -> str:
         """Say what came of it, for the tick."""
-        counts = Counter(availability.status for availability in self.availability.values())
+        counts = Counter(answer.status for answer in self.availability.values())
         parts = [f"{count} {status.replace('_', ' ')}" for status, count in counts.most_common()]
         reasons = [
-            f"{name} {month}: {availability.reason}"
-            for (name, month), availability in self.availability.items()
-            if availability.reason
+            f"{name} {month}: {answer.reason}" for (name, month), answer in self.availability.items() if answer.reason
         ]
         more = f", and {len(reasons) - 4} more" if len(reasons) > 4 else ""
         text = f"asked the source for {len(self.availability)} months: {', '.join(parts) or 'none'}"
@@ -64,13 +66,13 @@ class PollResult:
         return f"{text}{details}{f'; {self.reason}' if self.reason else ''}"
 
 
-def poll(instance: dg.DagsterInstance, source: Source, questions: Iterable[Key], today: date) -> PollResult:
-    """Ask the source for months, until the time is over or it stops answering.
+def poll(instance: dg.DagsterInstance, source: Source, questions: Iterable[MonthKey], today: date) -> PollResult:
+    """Ask the source for months until the budget is spent or the source stops answering.
 
     Args:
         instance: Knows what landed.
         source: The source.
-        questions: Datasets and months, in the order of importance.
+        questions: Datasets and months, the most important first.
         today: The day, which may be another than the clock's in a test.
     """
     quick = replace(
@@ -79,25 +81,78 @@ def poll(instance: dg.DagsterInstance, source: Source, questions: Iterable[Key],
         read_timeout=min(source.read_timeout, PROBE_TIMEOUT_SECONDS),
     )
     asked = list(questions)
-    by_dataset: dict[str, list[Month]] = {}
-    for name, month in asked:
-        by_dataset.setdefault(name, []).append(month)
-    known = {name: history.raw_files(instance, name, months) for name, months in by_dataset.items()}
+    known = _known_files(instance, asked)
     until = time.monotonic() + POLL_BUDGET_SECONDS
-    done = PollResult()
-    for position, (name, month) in enumerate(asked):
+    result = PollResult()
+    for position, key in enumerate(asked):
         if time.monotonic() > until:
-            done.reason = f"{len(asked) - position} more are for another time"
-        elif any(availability.status == "down" for availability in done.availability.values()):
-            done.reason = f"the source does not answer, so it was not asked for {len(asked) - position} more"
-        if done.reason:
-            done.left = asked[position:]
+            result.reason = f"{len(asked) - position} more are asked for at the next tick"
+        elif any(answer.status == "down" for answer in result.availability.values()):
+            result.reason = f"the source does not answer, so it was not asked for {len(asked) - position} more"
+        if result.reason:
+            result.left = asked[position:]
             break
-        done.availability[name, month] = probe(quick, name, month, known[name].get(month), today)
-    return done
+        file = known.get(key)
+        answer = _within(PROBE_SECONDS, partial(probe, quick, *key, file.file if file else None, today))
+        result.availability[key] = _trusted(answer, file)
+        result.run_keys[key] = _run_key(key, answer.version, file)
+    return result
 
 
 def months_at(dataset: Dataset, now: datetime, since: Month) -> list[Month]:
     """Return a dataset's months at a moment, the newest first."""
     months = [Month.parse(key) for key in partitions_of(dataset).get_partition_keys(current_time=now)]
     return [month for month in reversed(months) if month >= since]
+
+
+def utc_now() -> datetime:
+    """Return the time; tests put another in its place."""
+    return datetime.now(timezone.utc)
+
+
+def _known_files(instance: dg.DagsterInstance, keys: Iterable[MonthKey]) -> dict[MonthKey, KnownFile]:
+    by_dataset: dict[str, list[Month]] = {}
+    for name, month in keys:
+        by_dataset.setdefault(name, []).append(month)
+    return {
+        (name, month): file
+        for name, months in by_dataset.items()
+        for month, file in history.known_files(instance, name, months).items()
+    }
+
+
+def _within(seconds: float, ask: Callable[[], Availability]) -> Availability:
+    """Ask, and stop waiting after so many seconds.
+
+    Timeouts of a connection count from its last byte, so they do not end a source that drips. The thread that listens
+    to it is left behind, and ends when the source does.
+    """
+    future: Future[Availability] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(ask())
+        except Exception as error:  # noqa: BLE001 - the caller raises it
+            future.set_exception(error)
+
+    threading.Thread(target=work, name="probe", daemon=True).start()
+    try:
+        return future.result(timeout=seconds)
+    except FutureTimeoutError:
+        return Availability("refused", reason=f"the source was still sending after {seconds:g} seconds")
+
+
+def _trusted(answer: Availability, known: KnownFile | None) -> Availability:
+    """Take a file for unchanged if its bytes have landed under this version before; servers may disagree on ETags."""
+    if answer.status == "changed" and known and answer.version in known.versions:
+        return replace(answer, status="unchanged")
+    return answer
+
+
+def _run_key(key: MonthKey, version: str, known: KnownFile | None) -> str:
+    """Return the key of the run that fetches a version of a month.
+
+    It differs once another file has landed, because a source may go back to a version that it had before.
+    """
+    name, month = key
+    return f"{name}/{month}/{version}" + (f"/after-{known.event}" if known else "")

@@ -1,7 +1,8 @@
 """The publication sensor: loads a month when the source has it, and again when the source has another file.
 
-The newest months are asked for at every tick, older ones in turn. Its cursor holds the version of each file that a run
-was requested for, so a month that failed is not requested again until its file changes.
+Every tick asks for the newest months, and for older ones in turn; the cursor says where the next tick goes on. A run's
+key is the dataset, the month and the file's version, so a month that failed is not requested again until its file
+changes.
 """
 
 from __future__ import annotations
@@ -12,22 +13,21 @@ from datetime import datetime
 from typing import Any
 
 import dagster as dg
-from dagster._time import get_current_datetime
 
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.instance import history
-from taxi_assets.instance.history import Key
-from taxi_assets.jobs import request
+from taxi_assets.instance.history import MonthKey
+from taxi_assets.jobs import request_month
 from taxi_assets.months import Month
-from taxi_assets.partitions import ranges
+from taxi_assets.sensors import polling
 from taxi_assets.sensors.polling import MAX_OPEN_RUNS, months_at, poll
 from taxi_assets.settings import Settings
 
-INTERVAL = 3600
-"""Seconds between ticks; TLC publishes once a month."""
+INTERVAL_SECONDS = 3600
+"""TLC publishes once a month."""
 MAX_QUESTIONS = 80
 """Questions of one tick, out of politeness: every month since 2009 is asked for within ten hours all the same."""
-NEWEST = 3
+NEWEST_MONTHS = 3
 """Months of each dataset that every tick asks for."""
 
 
@@ -38,14 +38,16 @@ def publication_sensor(
 
     @dg.sensor(
         name="publication",
-        description="Asks TLC for every month: loads what is new, and again what was published anew.",
+        description="Asks TLC for every month; loads what is new, and reloads what TLC published again. Once switched "
+        f"on, it fetches everything since {settings.automation_since} (up to 0.7 TB from 2009 on); "
+        "TAXI_AUTOMATION_SINCE names the first month to fetch.",
         jobs=jobs,
-        minimum_interval_seconds=INTERVAL,
+        minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=status,
         required_resource_keys={"source"},
     )
     def publication(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        return _tick(context, settings, datasets, get_current_datetime())
+        return _tick(context, settings, datasets, polling.utc_now())
 
     return publication
 
@@ -53,43 +55,52 @@ def publication_sensor(
 def _tick(
     context: dg.SensorEvaluationContext, settings: Settings, datasets: Mapping[str, Dataset], now: datetime
 ) -> dg.SensorResult:
-    cursor = json.loads(context.cursor or "{}")
-    requested: dict[str, str] = cursor.get("requested", {})
-    runs, under_way = history.under_way(context.instance)
+    runs, in_progress = history.open_runs(context.instance)
     if runs >= MAX_OPEN_RUNS:
-        return dg.SensorResult(skip_reason=f"{runs} runs have not ended; the source is asked when there are fewer")
+        return dg.SensorResult(
+            skip_reason=f"{runs} runs have not ended; the source is asked when there are fewer", cursor=context.cursor
+        )
+    starts = _starts(context.cursor)
     newest, older = _months(datasets, now, settings.automation_since)
-    start = next((place for place, (name, month) in enumerate(older) if f"{name} {month}" == cursor.get("turn")), 0)
-    questions = [key for key in [*newest, *older[start:]] if key not in under_way]
-    source = context.resources.source.source()
-    answers = poll(context.instance, source, questions[:MAX_QUESTIONS], now.date())
-    wanted = {
-        (name, month): availability.version
-        for (name, month), availability in answers.availability.items()
-        if availability.worth_fetching and requested.get(f"{name} {month}") != availability.version
-    }
-    requests: list[dg.RunRequest] = []
-    for name in datasets:
-        for months in ranges(month for dataset, month in wanted if dataset == name):
-            if len(requests) + runs < MAX_OPEN_RUNS:
-                requests.append(request(name, months))
-                requested |= {f"{name} {month}": wanted.pop((name, month)) for month in months}
-    # the next tick goes on with the first month that this one did not come to, or had no run to spare for
-    undone = {*wanted, *answers.left, *questions[MAX_QUESTIONS:]}.intersection(older)
-    turn = next((f"{name} {month}" for name, month in questions if (name, month) in undone), "")
+    newest, older = _rotate(newest, starts.get("newest")), _rotate(older, starts.get("older"))
+    questions = [key for key in [*newest, *older] if key not in in_progress]
+    result = poll(context.instance, context.resources.source.create(), questions[:MAX_QUESTIONS], now.date())
+    keys = {key: result.run_keys[key] for key, answer in result.availability.items() if answer.worth_fetching}
+    requested = history.requested(context.instance, keys.values())
+    wanted = [key for key, run_key in keys.items() if run_key not in requested]
+    room = MAX_OPEN_RUNS - runs
+    requests = [request_month(*key, run_key=keys[key]) for key in wanted[:room]]
+    # the next tick goes on with the first month that this one did not get to, or had no room to request
+    undone = {*wanted[room:], *result.left, *questions[MAX_QUESTIONS:]}
+    starts = {name: _first(keys, undone) for name, keys in (("newest", newest), ("older", older))}
     return dg.SensorResult(
         run_requests=requests or None,
-        skip_reason=None if requests else answers.sentence(),
-        cursor=json.dumps({"requested": requested, "turn": turn}),
+        skip_reason=None if requests else result.summary(),
+        cursor=json.dumps(starts),
     )
 
 
-def _months(datasets: Mapping[str, Dataset], now: datetime, since: Month) -> tuple[list[Key], list[Key]]:
+def _starts(cursor: str | None) -> dict[str, str]:
+    starts = json.loads(cursor or "{}")
+    return {name: starts[name] for name in ("newest", "older") if name in starts}
+
+
+def _months(datasets: Mapping[str, Dataset], now: datetime, since: Month) -> tuple[list[MonthKey], list[MonthKey]]:
     """Return the newest months of each dataset, and the older ones; the newest first."""
-    newest: list[Key] = []
-    older: list[Key] = []
+    newest: list[MonthKey] = []
+    older: list[MonthKey] = []
     for name, dataset in datasets.items():
         months = [(name, month) for month in months_at(dataset, now, since)]
-        newest += months[:NEWEST]
-        older += months[NEWEST:]
+        newest += months[:NEWEST_MONTHS]
+        older += months[NEWEST_MONTHS:]
     return newest, sorted(older, key=lambda key: key[1], reverse=True)
+
+
+def _rotate(keys: list[MonthKey], start: str | None) -> list[MonthKey]:
+    """Return the months beginning with the one named `start`, if it is among them."""
+    place = next((place for place, (name, month) in enumerate(keys) if f"{name} {month}" == start), 0)
+    return [*keys[place:], *keys[:place]]
+
+
+def _first(keys: list[MonthKey], undone: set[MonthKey]) -> str:
+    return next((f"{name} {month}" for name, month in keys if (name, month) in undone), "")

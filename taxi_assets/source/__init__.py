@@ -1,1 +1,1 @@
-"""Where months come from: the client, the inspection of bytes as they stream in, and the availability probe. No Dagster."""
+"""Where months come from: the HTTP and file client, inspection of byte streams, the availability probe. No Dagster."""

@@ -1,46 +1,72 @@
-"""The stores that the settings choose, for those who look at them without Dagster."""
+"""Builds source, staging area, lake and warehouses from the settings; nothing else does."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING
 
 from taxi_assets.settings import MIN_MEMORY_MIB, Settings, google_emulators
-from taxi_assets.storage.google.access import GoogleAccess
-from taxi_assets.storage.lake.folder import FolderLake
+from taxi_assets.storage.base import Lake, Staging, Warehouse
 from taxi_assets.storage.limits import ResourceLimits, machine_memory
-from taxi_assets.storage.staging.local import StagingArea
-from taxi_assets.storage.warehouse.duckdb import DuckDBWarehouse
+
+if TYPE_CHECKING:
+    from taxi_assets.storage.google.access import GoogleAccess
+    from taxi_assets.storage.lake.gcs import GcsLake
+    from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
+    from taxi_assets.storage.warehouse.postgres import PostgresStore
 
 
-def build_staging(settings: Settings) -> StagingArea:
-    """Return where raw and cleaned months lie."""
+def build_staging(settings: Settings) -> Staging:
+    """Return the staging area of raw and cleaned files: a folder, or a bucket (TAXI_WORK_URL)."""
     if settings.work_in_bucket:
         from taxi_assets.storage.staging.gcs import GcsStagingArea
 
         settings.check_profile()
         return GcsStagingArea(settings.work_dir, google_access(settings), settings.work_url)
+    from taxi_assets.storage.staging.local import StagingArea
+
     return StagingArea(settings.work_dir)
 
 
-def build_lake(settings: Settings) -> Any:
+def build_lake(settings: Settings) -> Lake:
     """Return the profile's lake."""
     if settings.profile == "gcp":
-        from taxi_assets.storage.lake.gcs import GcsLake
+        return build_gcs_lake(settings)
+    from taxi_assets.storage.lake.folder import FolderLake
 
-        settings.check_profile()
-        return GcsLake(google_access(settings), settings.gcs_bucket, settings.gcs_prefix)
     return FolderLake(settings.lake_dir)
 
 
-def build_warehouse(settings: Settings) -> Any:
+def build_warehouse(settings: Settings) -> Warehouse:
     """Return the profile's warehouse."""
     if settings.profile == "gcp":
-        from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
+        return build_bigquery(settings)
+    from taxi_assets.storage.warehouse.duckdb import DuckDBWarehouse
 
-        settings.check_profile()
-        return BigQueryWarehouse(google_access(settings), settings.warehouse_schema)
     return DuckDBWarehouse(settings.duckdb_path, settings.warehouse_schema, resource_limits(settings))
+
+
+def build_gcs_lake(settings: Settings) -> GcsLake:
+    """Return the lake of the gcp profile."""
+    from taxi_assets.storage.lake.gcs import GcsLake
+
+    settings.check_profile()
+    return GcsLake(google_access(settings), settings.gcs_bucket, settings.gcs_prefix)
+
+
+def build_bigquery(settings: Settings) -> BigQueryWarehouse:
+    """Return the warehouse of the gcp profile."""
+    from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
+
+    settings.check_profile()
+    return BigQueryWarehouse(google_access(settings), settings.warehouse_schema)
+
+
+def build_postgres(settings: Settings) -> PostgresStore:
+    """Return the Postgres that gets every month too; only where TAXI_POSTGRES_URL is set."""
+    from taxi_assets.storage.warehouse.postgres import PostgresStore
+
+    return PostgresStore(settings.postgres_url, settings.warehouse_schema)
 
 
 def resource_limits(settings: Settings) -> ResourceLimits:
@@ -50,7 +76,9 @@ def resource_limits(settings: Settings) -> ResourceLimits:
 
 
 def google_access(settings: Settings) -> GoogleAccess:
-    """Return how Google is reached."""
+    """Return how Google's services are reached."""
+    from taxi_assets.storage.google.access import GoogleAccess
+
     return GoogleAccess(
         project=settings.gcp_project,
         credentials=settings.gcp_credentials,

@@ -1,1 +1,1 @@
-"""How one month of trips is fetched, recognised, cleaned and counted: functions from files to files. No Dagster."""
+"""Clean one month of trips: functions from files to files. They know no Dagster."""

@@ -1,12 +1,13 @@
-"""What is strange about a month's rows and kept: counted, shown, never lost.
+"""Anomalies: rows that look wrong but are TLC's. They are kept, counted and shown.
 
-Each oddity is a name and a condition on the cleaned columns, made from the columns' roles.
+Each anomaly is a name and a condition on the cleaned columns, built from the columns' roles.
 """
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from functools import reduce
 
@@ -16,19 +17,27 @@ import pyarrow.compute as pc
 from taxi_assets.contracts.model import Column, Dataset
 from taxi_assets.contracts.zones import ZONES
 from taxi_assets.months import Month
-from taxi_assets.transform.values import MICROSECONDS, constants
+from taxi_assets.records import CleanedFile
+from taxi_assets.transform.arrays import MICROSECONDS, constants
 
 ABSURD_MILES = 1000
-"""Miles that no taxi trip has; TLC's files hold trips of 100,000 and more."""
+"""No taxi trip has this many miles; TLC's files hold trips of 100,000 and more."""
+
+UNUSUAL_FACTOR = 3.0
+UNUSUAL_SHARE = 0.002
+MIN_EARLIER_MONTHS = 6
+MIN_ROWS = 50_000
+"""A share is unusual above 0.2% and above three times the earlier months' median; see `is_unusual`. In TLC's files the
+shares of one dataset vary by less than a factor of two from month to month."""
 
 Condition = Callable[[pa.RecordBatch], pa.Array]
-"""Gives, for each row, whether it is odd; null counts as no."""
+"""Returns a mask of the anomalous rows; null counts as no."""
 
 
 def conditions(dataset: Dataset, month: Month) -> dict[str, Condition]:
-    """Return the condition of each oddity by its name."""
+    """Return each anomaly's condition by its name."""
     found: dict[str, Condition] = {}
-    nobody, first_zone, last_zone = constants([0, 1, ZONES], pa.int64())
+    no_passengers, first_zone, last_zone = constants([0, 1, ZONES], pa.int64())
     zero, absurd = constants([0, ABSURD_MILES], pa.float64())
     pickup, dropoff = dataset.one("pickup_time"), dataset.one("dropoff_time")
     if pickup:
@@ -41,7 +50,7 @@ def conditions(dataset: Dataset, month: Month) -> dict[str, Condition]:
     if amounts:
         found["negative_amount"] = _any(amounts, lambda values: pc.less(values, zero))
     if passengers := dataset.one("passengers"):
-        found["zero_passengers"] = lambda rows: pc.equal(rows[passengers.name], nobody)
+        found["zero_passengers"] = lambda rows: pc.equal(rows[passengers.name], no_passengers)
     if distance := dataset.one("distance"):
         found["absurd_distance"] = _any([distance], lambda miles: _outside(miles, zero, absurd))
     if zones := dataset.by_role("pickup_zone", "dropoff_zone"):
@@ -60,16 +69,37 @@ def conditions(dataset: Dataset, month: Month) -> dict[str, Condition]:
 
 
 class AnomalyCounter:
-    """Counts each oddity of a month over its cleaned rows."""
+    """Counts a month's anomalies over its cleaned rows."""
 
     def __init__(self, dataset: Dataset, month: Month) -> None:
         self._conditions = conditions(dataset, month)
         self.counts = Counter(dict.fromkeys(self._conditions, 0))
 
     def add(self, rows: pa.RecordBatch) -> None:
-        """Count further rows."""
+        """Count the anomalies of these rows."""
         for name, condition in self._conditions.items():
             self.counts[name] += pc.sum(condition(rows)).as_py() or 0
+
+
+def anomaly_shares(name: str, records: Iterable[CleanedFile]) -> tuple[float, ...]:
+    """Return an anomaly's share of the rows, 0 to 1, in each month that counted it."""
+    return tuple(each.anomalies[name] / max(each.cleaned_rows, 1) for each in records if name in each.anomalies)
+
+
+def is_unusual(share: float, earlier_shares: Sequence[float], rows: int) -> bool:
+    """Whether an anomaly's share has risen well above its earlier level. Checks and reports both ask this.
+
+    A month with less than `MIN_EARLIER_MONTHS` to compare, or with less than `MIN_ROWS` rows, is never unusual: its
+    shares are chance. Nor is one that improved.
+
+    Args:
+        share: The anomaly's share of the month's rows, 0 to 1.
+        earlier_shares: Its shares in the months before, in any order.
+        rows: Rows of the month.
+    """
+    if len(earlier_shares) < MIN_EARLIER_MONTHS or rows < MIN_ROWS:
+        return False
+    return share > max(UNUSUAL_SHARE, UNUSUAL_FACTOR * statistics.median(earlier_shares))
 
 
 def _any(columns: list[Column] | tuple[Column, ...], odd: Callable[[pa.Array], pa.Array]) -> Condition:

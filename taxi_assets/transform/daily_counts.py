@@ -1,4 +1,4 @@
-"""How many trips began on each day of a month, counted while the month is cleaned; for the charts."""
+"""Trips by day of pick-up, counted while a month is cleaned; the charts use them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DAY = 86_400_000_000
 
 
 class DayCounter:
-    """Counts a month's trips by the day of their pick-up; trips dated outside of the month are left out."""
+    """Counts a month's trips by day of pick-up; trips dated outside the month are not counted."""
 
     def __init__(self, dataset: Dataset, month: Month) -> None:
         self._pickup = dataset.one("pickup_time")
@@ -24,11 +24,11 @@ class DayCounter:
         self._seen = np.zeros(self._days, np.int64)
 
     def add(self, rows: pa.RecordBatch) -> None:
-        """Count further rows."""
+        """Count the trips of these rows."""
         if self._pickup is None:
             return
-        moments = rows[self._pickup.name].drop_null().view(pa.int64()).to_numpy()
-        days = moments // _DAY - self._first
+        times = rows[self._pickup.name].drop_null().view(pa.int64()).to_numpy()
+        days = times // _DAY - self._first
         self._seen += np.bincount(days[(days >= 0) & (days < self._days)], minlength=self._days)
 
     @property

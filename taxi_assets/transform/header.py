@@ -1,8 +1,8 @@
-"""Which column of a file is which column of the contract: by the header's names, never by the month alone."""
+"""Map a file's header to the contract: by its names, never by the month alone."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from taxi_assets.contracts.model import STRAY_NAMES, Column, Dataset, fold
@@ -11,16 +11,16 @@ from taxi_assets.months import Month
 
 
 class UnknownHeaderError(PermanentError):
-    """The header is of no era of the dataset."""
+    """The header lacks a column that every file of the dataset has."""
 
 
 @dataclass(frozen=True)
 class SourceColumn:
-    """A column as the file has it.
+    """A column of a file.
 
     Attributes:
-        position: Counted from 0.
-        name: As published.
+        position: Its position, counted from 0.
+        name: Its name as published.
     """
 
     position: int
@@ -29,32 +29,34 @@ class SourceColumn:
 
 @dataclass(frozen=True)
 class ColumnMapping:
-    """How a file's columns serve a contract.
+    """Which columns of a file become which columns of the contract.
 
     Attributes:
-        sources: For each column of the contract that the file has, where its value stands, the preferred first.
-        width: Number of columns that the header names.
-        unknown: Columns that the contract does not know.
-        absent: Names of columns that the contract expects in the month and the file does not have.
+        sources: Each column of the contract that the file has, with the file's columns that hold it, the preferred
+            first.
+        unknown: The file's columns that the contract does not know.
+        absent: Names of columns that the contract expects in the month and the file lacks.
     """
 
     sources: tuple[tuple[Column, tuple[SourceColumn, ...]], ...]
-    width: int
     unknown: tuple[SourceColumn, ...]
     absent: tuple[str, ...]
 
 
-def map_header(dataset: Dataset, month: Month, columns: Sequence[SourceColumn], location: str) -> ColumnMapping:
+def map_header(
+    dataset: Dataset, month: Month, columns: Sequence[SourceColumn], location: str, source_format: str = "csv"
+) -> ColumnMapping:
     """Match a file's columns with a dataset's contract.
 
     Args:
         dataset: The contract.
-        month: The month whose file it is; says which columns are expected.
+        month: The month whose file it is; it decides which columns are expected.
         columns: The file's columns in order.
-        where: Dataset, month and file, for the error.
+        location: Dataset, month and file, for the error.
+        source_format: Format of the file; it decides too.
 
     Raises:
-        UnknownHeaderError: A column is missing that every era of the dataset has.
+        UnknownHeaderError: A column is missing that every file of the dataset has.
     """
     by_name: dict[str, list[SourceColumn]] = {}
     for column in columns:
@@ -70,10 +72,49 @@ def map_header(dataset: Dataset, month: Month, columns: Sequence[SourceColumn], 
     if missing:
         new = ", ".join(column.name for column in unknown) or "none"
         raise UnknownHeaderError(
-            f"the header is of no era of {dataset.name}: it lacks {', '.join(missing)}; names that are new: {new}",
+            f"unrecognized {dataset.name} header: it lacks {', '.join(missing)}; unknown names: {new}",
             location=location,
-            remedy=f"check that the file is {dataset.name}'s; if TLC renamed a column, add the name to the aliases in "
+            remedy=f"check that this is a {dataset.name} file; if TLC renamed a column, add the name to its aliases in "
             f"taxi_assets/contracts/{dataset.name}.py",
         )
-    absent = tuple(c.name for c in dataset.columns if c.expected_in(month) and c.name not in have)
-    return ColumnMapping(tuple(sources), len(columns), unknown, absent)
+    absent = tuple(
+        column.name
+        for column in dataset.columns
+        if column.expected_in(month, source_format) and not have & {column.name, column.replaced_by}
+    )
+    return ColumnMapping(tuple(sources), unknown, absent)
+
+
+def check_drift(
+    dataset: Dataset, absent: Sequence[str], unknown: Mapping[str, int], accepted: Collection[str], location: str
+) -> tuple[str, ...]:
+    """Refuse a file that lacks an expected column while it has values in an unknown one: probably a renamed column.
+
+    Args:
+        dataset: The contract.
+        absent: Columns that the month should have and lacks.
+        unknown: Columns that the contract does not know, with the number of their values.
+        accepted: Columns, absent or unknown, to which this does not apply; `column`, or `dataset.column`.
+        location: Dataset, month and file, for the error.
+
+    Returns:
+        The columns that only `accepted` let pass.
+
+    Raises:
+        UnknownHeaderError: A column may have been renamed.
+    """
+    suspects = {name: count for name, count in unknown.items() if count}
+    if not (absent and suspects):
+        return ()
+    pardoned = {fold(name.removeprefix(f"{dataset.name}.")) for name in accepted}
+    lost = [name for name in absent if fold(name) not in pardoned]
+    new = [f"{name} ({count:,} values)" for name, count in suspects.items() if fold(name) not in pardoned]
+    if lost and new:
+        names = ",".join(name for name in suspects if fold(name) not in pardoned)
+        raise UnknownHeaderError(
+            f"a column may have been renamed: expected {', '.join(lost)} and found unknown {', '.join(new)}",
+            location=location,
+            remedy=f"if it is the same column, add the name to its aliases in taxi_assets/contracts/{dataset.name}.py; "
+            f"if not, accept it with TAXI_ACCEPTED_DRIFT={names}",
+        )
+    return tuple(name for name in (*absent, *suspects) if fold(name) in pardoned)

@@ -1,7 +1,6 @@
-"""What is checked of a month at each station, and what must hold before it goes on.
+"""What is checked of a month at each step, and what must hold before it goes on. Results are plain values.
 
-A verdict is a check's result for one month, in plain values. The checks' names, and how Dagster shows them, stand in
-`taxi_assets.checks`.
+How Dagster shows and enforces them is in `taxi_assets.checks`.
 """
 
 from __future__ import annotations
@@ -18,170 +17,151 @@ from taxi_assets.records import CleanedFile, LakeObject, RawFile, TableMonth
 
 UNUSUAL_FACTOR = 3.0
 UNUSUAL_FROM = 0.002
-"""An oddity is unusual if its share of the rows and the median share of the months before differ threefold, in either
+"""An anomaly is unusual if its share of the rows and the median share of the months before differ threefold, in either
 direction, and the larger is above 0.2 %. In TLC's files the shares of one dataset vary by less than two from month to
 month."""
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check's result for one month.
+    """The result of one check of one month.
 
     Attributes:
-        check: Name of the check.
         passed: Whether it holds.
-        blocking: Whether a month for which it does not hold must not go on.
         text: What was found, in one sentence.
-        numbers: Figures behind it.
-        fix: What to do if it does not hold.
+        numbers: The figures behind it.
+        remedy: What to do if it does not hold.
+        blocking: Whether a month for which it does not hold must not go on; else the check warns.
     """
 
-    check: str
     passed: bool
-    blocking: bool
     text: str
     numbers: dict[str, float] = field(default_factory=dict, hash=False)
     remedy: str = ""
-
-    def raise_if_blocking(self, location: str) -> None:
-        """Raise if the month must not go on.
-
-        Raises:
-            PermanentError: The check is blocking and did not pass.
-        """
-        if self.blocking and not self.passed:
-            raise PermanentError(f"check {self.check}: {self.text}", location=location, remedy=self.remedy)
+    blocking: bool = True
 
 
-def of_raw(raw: RawFile) -> list[CheckResult]:
-    """Check a raw month: it has rows."""
-    remedy = "ask TLC, or wait until the file is published again"
+def check_not_empty(raw: RawFile) -> CheckResult:
+    """Check that a raw file has rows."""
     text = f"{raw.source_rows:,} data lines" if raw.source_rows else "the file has a header and no rows"
-    return [CheckResult("not_empty", raw.source_rows > 0, True, text, {"source_rows": raw.source_rows}, remedy)]
+    remedy = "ask TLC, or wait until the file is published again"
+    return CheckResult(raw.source_rows > 0, text, {"source_rows": raw.source_rows}, remedy)
 
 
-def of_cleaned(
-    dataset: Dataset, cleaned: CleanedFile, path: Path, before: Sequence[CleanedFile], rejected_share_limit: float
-) -> list[CheckResult]:
-    """Check a cleaned month: the ledger, the schema, the rejected share, the columns, the oddities.
-
-    Args:
-        dataset: The contract.
-        cleaned: The month's papers.
-        path: Where its file lies.
-        before: Papers of the months before it, as many as there are up to a year.
-        rejected_share_limit: Share of rejected rows above which the month fails.
-    """
-    import pyarrow.parquet as pq
-
-    metadata = pq.read_metadata(path)
-    found = metadata.schema.to_arrow_schema().remove_metadata()
-    want = arrow_schema(dataset.table_columns)
-    wrong = [f"{w.name} is {f.type}, not {w.type}" for f, w in zip(found, want, strict=False) if f.type != w.type]
-    wrong += [] if found.names == want.names else [f"columns are {found.names}"]
-    strange = [f"unknown column {name} with {n:,} values was kept out" for name, n in cleaned.unknown_columns.items()]
-    strange += [f"expected column {name} is absent" for name in cleaned.absent_columns]
-    return [
-        of_ledger(cleaned, metadata.num_rows, rejected_share_limit),
-        CheckResult(
-            "schema",
-            not wrong and not strange,
-            bool(wrong),
-            "; ".join(wrong + strange) or f"{len(want)} columns, as in the contract; the source had no others",
-            {"unknown_columns": len(cleaned.unknown_columns), "absent_columns": len(cleaned.absent_columns)},
-            f"add the column to taxi_assets/contracts/{dataset.name}.py",
-        ),
-        CheckResult(
-            "rejected",
-            not cleaned.rejected_rows,
-            False,
-            f"{cleaned.rejected_rows:,} of {cleaned.source_rows:,} rows could not be read"
-            + (f"; they lie in {cleaned.rejects_file}" if cleaned.rejects_file else ""),
-            {"rejected_rows": cleaned.rejected_rows, "rejected_share": cleaned.rejected_share},
-            "look at the reasons; if TLC writes a value in another way, teach it to taxi_assets/transform/values.py",
-        ),
-        _anomalies(cleaned, before),
-    ]
-
-
-def of_ledger(cleaned: CleanedFile, rows: int, rejected_share_limit: float) -> CheckResult:
+def check_ledger(cleaned: CleanedFile, rows: int, rejected_share_limit: float) -> CheckResult:
     """Check that every source row is accounted for, and that few enough were rejected.
 
     Args:
-        cleaned: The month's papers.
+        cleaned: The cleaned month.
         rows: Rows in its file, counted there.
-        rejected_share_limit: See `of_cleaned`.
+        rejected_share_limit: Share of rejected rows above which the month fails.
     """
     accounted, share = rows + cleaned.dropped_rows + cleaned.rejected_rows, cleaned.rejected_share
     adds_up = accounted == cleaned.source_rows and rows == cleaned.cleaned_rows
     return CheckResult(
-        "ledger",
         adds_up and share <= rejected_share_limit,
-        True,
         f"{cleaned.source_rows:,} source rows {'=' if adds_up else 'are not'} {rows:,} cleaned + "
         f"{cleaned.dropped_rows:,} dropped + {cleaned.rejected_rows:,} rejected; {share:.4%} could not be read, "
         f"the limit is {rejected_share_limit:.4%}",
         {"source_rows": cleaned.source_rows, "accounted_rows": accounted, "rejected_share": share},
         f"look at the rejected rows in {cleaned.rejects_file}; if they may be left out, raise TAXI_REJECTED_SHARE_LIMIT"
         if adds_up
-        else "this is a fault of taxi_assets; report it with the file",
+        else "this is a bug in taxi_assets; report it with the file",
     )
 
 
-def _anomalies(cleaned: CleanedFile, before: Sequence[CleanedFile]) -> CheckResult:
+def require_ledger(cleaned: CleanedFile, rejected_share_limit: float) -> None:
+    """Refuse a cleaned month that the ledger check stopped, whichever run hands it on.
+
+    Raises:
+        PermanentError: The ledger does not add up, or too many rows were rejected.
+    """
+    result = check_ledger(cleaned, cleaned.cleaned_rows, rejected_share_limit)
+    if not result.passed:
+        location = f"{cleaned.dataset} {cleaned.month}"
+        raise PermanentError(f"check ledger: {result.text}", location=location, remedy=result.remedy)
+
+
+def check_schema(dataset: Dataset, cleaned: CleanedFile, path: Path) -> CheckResult:
+    """Check that a cleaned file has the contract's columns and types; warn of unknown and absent source columns."""
+    import pyarrow.parquet as pq
+
+    found = pq.read_schema(path).remove_metadata()
+    want = arrow_schema(dataset.table_columns)
+    wrong = [f"{w.name} is {f.type}, not {w.type}" for f, w in zip(found, want, strict=False) if f.type != w.type]
+    wrong += [] if found.names == want.names else [f"columns are {found.names}"]
+    notes = [f"unknown column {name} with {n:,} values was left out" for name, n in cleaned.unknown_columns.items()]
+    notes += [f"expected column {name} is absent" for name in cleaned.absent_columns]
+    return CheckResult(
+        not wrong and not notes,
+        "; ".join(wrong + notes) or f"{len(want)} columns, as in the contract; the source had no others",
+        {"unknown_columns": len(cleaned.unknown_columns), "absent_columns": len(cleaned.absent_columns)},
+        f"add the column to taxi_assets/contracts/{dataset.name}.py",
+        blocking=bool(wrong),
+    )
+
+
+def check_rejected(cleaned: CleanedFile) -> CheckResult:
+    """Warn if rows could not be read."""
+    where = f"; they are in {cleaned.rejects_file}" if cleaned.rejects_file else ""
+    return CheckResult(
+        not cleaned.rejected_rows,
+        f"{cleaned.rejected_rows:,} of {cleaned.source_rows:,} rows could not be read{where}",
+        {"rejected_rows": cleaned.rejected_rows, "rejected_share": cleaned.rejected_share},
+        "look at the reasons; if TLC writes a value in another way, teach it to taxi_assets/transform/values.py",
+        blocking=False,
+    )
+
+
+def check_anomalies(cleaned: CleanedFile, earlier: Sequence[CleanedFile]) -> CheckResult:
+    """Warn if a kind of strange row is unusually frequent, compared with the months before.
+
+    Args:
+        cleaned: The cleaned month.
+        earlier: The months before it, up to a year, as many as there are.
+    """
     unusual = []
     for name, count in cleaned.anomalies.items():
         share = count / max(cleaned.cleaned_rows, 1)
-        shares = [other.anomalies[name] / max(other.cleaned_rows, 1) for other in before if name in other.anomalies]
+        shares = [other.anomalies[name] / max(other.cleaned_rows, 1) for other in earlier if name in other.anomalies]
         usual = statistics.median(shares) if shares else share
         if max(share, usual) > max(UNUSUAL_FROM, UNUSUAL_FACTOR * min(share, usual)):
-            unusual.append(f"{name}: {share:.2%} of the rows, usual are {usual:.2%}")
+            unusual.append(f"{name}: {share:.2%} of the rows, usually {usual:.2%}")
     return CheckResult(
-        "oddities",
         not unusual,
-        False,
-        "; ".join(unusual) or f"nothing unusual against the {len(before)} months before",
+        "; ".join(unusual) or f"nothing unusual compared with the {len(earlier)} months before",
         dict(cleaned.anomalies),
         "look at the rows before using them; they are in the table",
+        blocking=False,
     )
 
 
-def of_object(stored: LakeObject, cleaned: CleanedFile) -> list[CheckResult]:
-    """Check an object: it has the cleaned file's rows."""
-    return [_same_rows(stored.rows, "object", cleaned.cleaned_rows, "cleaned", "gcs_object")]
+def check_object(stored: LakeObject, cleaned: CleanedFile) -> CheckResult:
+    """Check that an object has the cleaned file's rows."""
+    return _same_rows("object", stored.rows, "cleaned", cleaned.cleaned_rows)
 
 
-def of_table(loaded: TableMonth, stored: LakeObject) -> list[CheckResult]:
-    """Check a loaded month: the table has the object's rows."""
-    return [_same_rows(loaded.rows + loaded.dropped_rows, "table", stored.rows, "object", "bigquery_table")]
+def check_table(loaded: TableMonth, stored: LakeObject) -> CheckResult:
+    """Check that a table has the object's rows."""
+    return _same_rows("table", loaded.rows, "object", stored.rows)
 
 
-def of_postgres(loaded: TableMonth, cleaned: CleanedFile) -> list[CheckResult]:
-    """Check a month in Postgres: the cleaned file's rows are in the table, or were dropped and counted."""
+def check_postgres(loaded: TableMonth, cleaned: CleanedFile) -> CheckResult:
+    """Check that the cleaned file's rows are in the Postgres table, or were dropped by a rule and counted."""
     holds = loaded.rows + loaded.dropped_rows == cleaned.cleaned_rows
-    return [
-        CheckResult(
-            "ledger",
-            holds,
-            True,
-            f"{cleaned.cleaned_rows:,} cleaned rows {'=' if holds else 'are not'} {loaded.rows:,} loaded + "
-            f"{loaded.dropped_rows:,} dropped for zero passengers",
-            {
-                "cleaned_rows": cleaned.cleaned_rows,
-                "table_rows": loaded.rows,
-                "dropped_rows": loaded.dropped_rows,
-            },
-            "materialise postgres_table for this month again",
-        )
-    ]
-
-
-def _same_rows(rows: int, here: str, rows_before: int, there: str, asset: str) -> CheckResult:
     return CheckResult(
-        "ledger",
-        rows == rows_before,
-        True,
-        f"{rows:,} {here} rows {'=' if rows == rows_before else 'are not'} {rows_before:,} {there} rows",
-        {f"{here}_rows": rows, f"{there}_rows": rows_before},
-        f"materialise {asset} for this month again",
+        holds,
+        f"{cleaned.cleaned_rows:,} cleaned rows {'=' if holds else 'are not'} {loaded.rows:,} loaded + "
+        f"{loaded.dropped_rows:,} dropped for zero passengers",
+        {"cleaned_rows": cleaned.cleaned_rows, "table_rows": loaded.rows, "dropped_rows": loaded.dropped_rows},
+        "load the month again",
+    )
+
+
+def _same_rows(here: str, rows: int, upstream: str, upstream_rows: int) -> CheckResult:
+    return CheckResult(
+        rows == upstream_rows,
+        f"{rows:,} {here} rows {'=' if rows == upstream_rows else 'are not'} {upstream_rows:,} {upstream} rows",
+        {f"{here}_rows": rows, f"{upstream}_rows": upstream_rows},
+        "load the month again",
     )

@@ -1,4 +1,4 @@
-"""The tutorial's two cleaning rules, and which of them holds where."""
+"""The tutorial's two cleaning rules, as settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class CleaningRules:
-    """What cleaning does beyond reading.
+    """What cleaning changes beyond types and names.
 
     Attributes:
         missing_passengers: `zero` fills missing passenger counts with 0, as the tutorial's flow to Google Cloud does;

@@ -1,6 +1,6 @@
-"""The taxi zone lookup: fetched if it changed, read whatever its quotes and line ends, refused if zones are missing.
+"""The taxi zone lookup: fetch it if it changed, parse it in all its editions, refuse it if zones are missing.
 
-It is reference data of a few kilobytes, so it is read as a whole, and all of it counts or none.
+Reference data of a few kilobytes: read as a whole, and accepted as a whole or not at all.
 """
 
 from __future__ import annotations
@@ -18,56 +18,55 @@ from taxi_assets.contracts.schemas import arrow_schema
 from taxi_assets.contracts.zones import ZONE_COLUMNS, ZONES
 from taxi_assets.errors import NotPublishedError, PermanentError
 from taxi_assets.records import ZONES_STEM, ZonesFile
-from taxi_assets.retries import retrying
-from taxi_assets.source.client import Source, with_location, without_secrets
-from taxi_assets.source.inspection import BOM
-from taxi_assets.storage.staging.local import StagingArea, sha256_of
+from taxi_assets.source.addresses import without_secrets
+from taxi_assets.source.client import Source, with_location
+from taxi_assets.source.streams import BOM
+from taxi_assets.storage.base import Staging
+from taxi_assets.storage.files import sha256_of
 from taxi_assets.transform.values import parse_value, rejection_reason
 
 STAGE = "reference"
 
 MAX_BYTES = 1 << 20
-"""Bytes after which a file counts as no zone lookup; TLC's has 12 KB."""
+"""A longer file is no zone lookup; TLC's has 12 KB."""
 
 
 class NotAZoneLookupError(PermanentError):
-    """What was fetched is not the zone lookup, or not all of it."""
+    """The file is not the zone lookup, or not all of it."""
 
     def __init__(self, what: str, *, location: str = "", remedy: str = "") -> None:
         super().__init__(what, location=location, remedy=remedy or "look at TAXI_ZONES_URL in a browser")
 
 
-def fetch_zones(source: Source, url: str, staging: StagingArea) -> tuple[ZonesFile, bool]:
-    """Put the zones on the reference shelf as Parquet, unless they lie there unchanged.
+def fetch_zones(source: Source, url: str, staging: Staging) -> tuple[ZonesFile, bool]:
+    """Fetch the zones into staging as Parquet, unless they are there unchanged; ask once.
 
     Args:
-        source: How patiently to ask; its addresses are those of months, and are not asked.
+        source: The client; the addresses of months in it are not used.
         url: Address of the lookup.
-        workroom: Where the zones go.
+        staging: Where the zones go.
 
     Returns:
-        The papers, and whether they are new.
+        The zones' record, and whether they are new.
 
     Raises:
-        PermanentError: It is not there, forbidden, or not the zone lookup; the old zones stay.
-        TransientError: Every attempt met a busy or broken link.
+        PermanentError: The lookup is absent, forbidden, or not the zone lookup; the old zones stay.
+        TransientError: The source is busy, or the connection broke.
     """
     known = staging.intact(staging.read(ZonesFile, f"{STAGE}/{ZONES_STEM}.json"))
     if known and (known.source_url, known.contract) != (without_secrets(url), contract()):
         known = None
-    for attempt in retrying(source.attempts, source.first_wait):
-        with attempt, with_location(f"taxi zones, {without_secrets(url)}"):
-            return _fetch_once(source, url, staging, known)
-    raise AssertionError  # patience ends by raising
+    with with_location(f"taxi zones, {without_secrets(url)}"):
+        return _fetch(source, url, staging, known)
 
 
 def contract() -> str:
-    """Return 12 hexadecimal digits that change when zones would be read differently."""
+    """Return 12 hexadecimal digits that change when a lookup would be parsed differently."""
     parts = [(c.name, c.kind, c.required, c.nullable, c.names) for c in ZONE_COLUMNS]
     return hashlib.sha256(json.dumps([parts, ZONES]).encode()).hexdigest()[:12]
 
 
-def _fetch_once(source: Source, url: str, staging: StagingArea, known: ZonesFile | None) -> tuple[ZonesFile, bool]:
+def _fetch(source: Source, url: str, staging: Staging, known: ZonesFile | None) -> tuple[ZonesFile, bool]:
     try:
         with source.open(url, known) as answer:
             if answer.unchanged and known:
@@ -103,20 +102,19 @@ def _fetch_once(source: Source, url: str, staging: StagingArea, known: ZonesFile
 
 
 def parse_zones(content: bytes) -> tuple[pa.Table, tuple[str, ...]]:
-    """Read a zone lookup: any line ends, any case in the header, and lines that were quoted as a whole.
+    """Parse a zone lookup with any line ends, any case in the header, and lines quoted as a whole.
 
     Returns:
-        The zones by number, in the contract's names and types; and names of columns that the contract does not know.
+        The zones by number, in the contract's names and types, and the columns that the contract does not know.
 
     Raises:
-        NotAZoneLookupError: It is not the lookup, or a zone is missing, cut off or there twice.
+        NotAZoneLookupError: The content is not the lookup, or a zone is missing, cut off or there twice.
     """
     header, *rows = _fields(content)
     positions = {fold(name): position for position, name in reversed(list(enumerate(header)))}
     missing = [column.name for column in ZONE_COLUMNS if column.required and fold(column.name) not in positions]
     if missing:
-        first = ",".join(header)[:60]
-        raise NotAZoneLookupError(f"not the zone lookup: its first line lacks {', '.join(missing)}: {first!r}")
+        raise NotAZoneLookupError(f"not the zone lookup: its first line lacks {', '.join(missing)}")
     for number, row in enumerate(rows, 1):
         if len(row) != len(header):
             raise NotAZoneLookupError(
@@ -137,7 +135,7 @@ def parse_zones(content: bytes) -> tuple[pa.Table, tuple[str, ...]]:
 
 
 def _fields(content: bytes) -> list[list[str]]:
-    """Return the fields of the lines that are not blank, at least of one."""
+    """Return the fields of the nonblank lines, of which there is at least one."""
     try:
         lines = content.removeprefix(BOM).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n").split("\n")
         found = [next(csv.reader([line], strict=True)) for line in lines if line]
@@ -151,7 +149,7 @@ def _fields(content: bytes) -> list[list[str]]:
 
 
 def _check_numbers(numbers: list[int]) -> None:
-    """Refuse zones that are there twice, and a row of zones with a gap."""
+    """Refuse zones that are there twice or missing."""
     last = max(ZONES, len(numbers))  # TLC may add zones
     wrong = {
         "zones that are there twice": [number for number, times in Counter(numbers).items() if times > 1],

@@ -52,9 +52,9 @@ def rows_in_table(world: World, month: str) -> int:
 def test_a_month_that_only_went_to_the_lake_is_followed_by_its_table_however_old_it_is(world: World) -> None:
     world.publish("yellow", "2023-01,2023-02")
     downstream = Downstream(world)
-    world.land("yellow", "2023-01", "2023-02", steps=TO_LAKE)
+    world.land_all("yellow", "2023-01", "2023-02", steps=TO_LAKE)
     assert downstream.requested() == ["2023-01", "2023-02"]
-    world.land("yellow", "2023-01", "2023-02", steps=["bigquery_table"])
+    world.land_all("yellow", "2023-01", "2023-02", steps=["bigquery_table"])
     assert world.loaded("yellow") == ["2023-01", "2023-02"]
     assert downstream.requested() == []
 
@@ -123,20 +123,20 @@ def test_an_object_that_someone_else_put_is_loaded_once(world: World, lake: Path
     assert tick.months == ["yellow 2023-02"]
     assert statuses(world.run(tick)) == ["SUCCESS"]
     assert rows_in_table(world, "2023-02") == 30
-    assert world.tick("lake", "2023-09-20T10:02").skipped == "nothing was put by others"
+    assert world.tick("lake", "2023-09-20T10:02").skipped == "no one else has put an object"
 
 
 def test_an_object_that_someone_else_replaced_is_loaded_and_our_own_is_not(world: World, lake: Path) -> None:
     world.publish("yellow", "2023-01", rows=30)
     world.land("yellow", "2023-01")
-    assert world.tick("lake", LONG_AFTER).skipped == "nothing was put by others"
+    assert world.tick("lake", LONG_AFTER).skipped == "no one else has put an object"
     ours = object_of(lake, "yellow", "2023-01")
     pq.write_table(pq.read_table(ours, partitioning=None).slice(0, 12), ours)
     world.run(world.tick("lake", "2023-09-20T10:02"))
     assert rows_in_table(world, "2023-01") == 12
     world.land("yellow", "2023-01")  # by hand; our own object again
     assert rows_in_table(world, "2023-01") == 30
-    assert world.tick("lake", "2023-09-20T10:04").skipped == "nothing was put by others"
+    assert world.tick("lake", "2023-09-20T10:04").skipped == "no one else has put an object"
 
 
 def test_an_object_that_is_no_parquet_file_is_noted_and_no_run_is_requested_for_it(world: World, lake: Path) -> None:
@@ -147,7 +147,7 @@ def test_an_object_that_is_no_parquet_file_is_noted_and_no_run_is_requested_for_
     tick = world.tick("lake", LONG_AFTER)
     assert tick.requests == []
     assert "yellow 2023-01: the object is not a readable Parquet file" in tick.skipped
-    assert world.tick("lake", "2023-09-20T10:02").skipped == "nothing was put by others"
+    assert world.tick("lake", "2023-09-20T10:02").skipped == "no one else has put an object"
 
 
 def test_an_object_with_a_column_of_its_own_fails_its_load_once_and_the_old_month_stays(
@@ -166,7 +166,7 @@ def test_an_object_with_a_column_of_its_own_fails_its_load_once_and_the_old_mont
 def test_a_bucket_full_of_others_objects_does_not_flood_the_queue(
     world: World, lake: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("taxi_assets.sensors.lake.MOST_RUNS", 2)
+    monkeypatch.setattr("taxi_assets.sensors.lake.MAX_OPEN_RUNS", 2)
     elsewhere = _made_elsewhere(world, lake, "2023-01")
     for month in (1, 3, 5, 7):
         here = object_of(lake, "yellow", f"2023-{month:02}")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+import dagster as dg
 import pytest
 
 from taxi_assets.months import Month, months_between
-from taxi_assets.sensors import polling as asking
+from taxi_assets.sensors import polling
 from taxi_assets_tests.automation.world import World, at, month_bytes, statuses
 from taxi_assets_tests.servers.http_source import Answer, stall, status
 
@@ -126,22 +127,22 @@ def test_seventeen_years_of_four_datasets_come_in_portions_and_do_not_flood_the_
         tick = world.tick("publication", str(at("2026-11-20T10:00") + timedelta(hours=hour)))
         requested += tick.months
         world.queue(tick)
-        waiting = world.instance.get_runs()
+        waiting = world.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]))
         most = max(most, len(waiting))
-        if tick.requests == [] and len(waiting) >= 12:
-            assert "12 runs have not ended" in tick.skipped
+        if tick.requests == [] and len(waiting) >= 100:
+            assert "100 runs have not ended" in tick.skipped
             for run in waiting:
-                world.instance.delete_run(run.run_id)
+                world.instance.report_run_failed(run)
         if len(requested) >= len(everything):
             break
     assert sorted(requested) == sorted(everything)
-    assert most == 12
+    assert most == 100
 
 
 def test_a_slow_source_does_not_hold_a_tick_beyond_its_time(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "SECONDS", 1.0)
+    monkeypatch.setattr(polling, "POLL_BUDGET_SECONDS", 1.0)
     world = make_world()
     for month in months_between(Month(2022, 1), Month(2023, 12)):
         for name in world.names:
@@ -151,11 +152,12 @@ def test_a_slow_source_does_not_hold_a_tick_beyond_its_time(
     asked = world.site.requests
     assert 1 <= asked <= 5
     assert len(tick.months) == asked
+    world.queue(tick)
     assert set(tick.months).isdisjoint(world.tick("publication", "2024-02-20T11:00").months)
 
 
 def test_a_source_that_accepts_and_says_nothing_is_given_up_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "PATIENCE", 0.3)
+    monkeypatch.setattr(polling, "PROBE_TIMEOUT_SECONDS", 0.3)
     for name in world.names:
         world.site.standing[world.path(name, "2023-01")] = stall(2, before=True)
     tick = world.tick("publication", "2023-03-20T10:00")

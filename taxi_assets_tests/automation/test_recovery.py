@@ -1,4 +1,4 @@
-"""What is ended at start-up: runs whose process is gone, and no others."""
+"""Which runs are ended at start-up: those whose process is gone, and no others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 
 import dagster as dg
 import pytest
-from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from taxi_assets.instance import recovery
 from taxi_assets.instance.recovery import end_dead_runs
@@ -28,7 +27,12 @@ def working(world: World) -> Iterator[subprocess.Popen[bytes]]:
     address = f"{world.site.url}/{{dataset}}_{{year}}-{{month:02}}.csv.gz"
     process = subprocess.Popen(
         [sys.executable, "-m", "taxi_assets.cli.main", "run", "yellow", "2023-01"],
-        env={**os.environ, "TAXI_CSV_URL": address, "TAXI_SOURCE": "csv"},
+        env={
+            **os.environ,
+            "TAXI_CSV_URL": address,
+            "TAXI_SOURCE": "csv",
+            "DAGSTER_HOME": world.instance.root_directory,
+        },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -57,25 +61,36 @@ def test_a_run_whose_process_is_gone_is_ended_its_slots_freed_and_its_months_req
     working.kill()
     working.wait()
     (recovered,) = end_dead_runs(world.instance)
-    assert (recovered.run_id, recovered.about, recovered.again) == (run.run_id, "yellow 2023-01", True)
+    assert (recovered.run_id, recovered.describe_run, recovered.again) == (run.run_id, "yellow 2023-01", True)
     ended = world.instance.get_run_by_id(run.run_id)
     assert ended
     assert ended.status == dg.DagsterRunStatus.FAILURE
-    assert ended.tags[WILL_RETRY_TAG] == "true"  # what the daemon looks for
+    assert ended.tags["dagster/will_retry"] == "true"  # what the daemon looks for
     assert slots(world) == 0
     assert end_dead_runs(world.instance) == []
 
 
+def test_a_clock_that_is_set_forward_does_not_make_a_living_run_dead(
+    world: World, working: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = time.time
+    monkeypatch.setattr(time, "time", lambda: clock() + 60)  # what the run has logged stays as the clock was then
+    assert end_dead_runs(world.instance) == []
+
+
 def test_a_process_that_took_the_number_of_a_dead_one_is_not_taken_for_it() -> None:
-    assert recovery._is_process(os.getpid(), seen=time.time())
-    assert not recovery._is_process(os.getpid(), seen=time.time() - 86400)  # this process was started after that
-
-
-def test_a_killed_process_that_nobody_has_taken_note_of_is_dead() -> None:
+    assert not recovery._is_alive(os.getpid())  # as in a container, where each start has the same numbers
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
-        assert recovery._is_process(process.pid, seen=time.time())
+        assert not recovery._is_alive(process.pid)  # no command of Dagster's or of ours
         process.kill()
-        wait_for(lambda: not recovery._is_process(process.pid, seen=time.time()), "it to be dead")
+
+
+def test_a_killed_process_that_nobody_has_waited_for_is_dead() -> None:
+    code = "import time; time.sleep(60)  # taxi_assets"
+    with subprocess.Popen([sys.executable, "-c", code]) as process:
+        wait_for(lambda: recovery._is_alive(process.pid), "it to start")
+        process.kill()
+        wait_for(lambda: not recovery._is_alive(process.pid), "it to be dead")
         assert process.returncode is None  # not waited for: its number is still taken
         os.kill(process.pid, 0)
 
@@ -83,5 +98,5 @@ def test_a_killed_process_that_nobody_has_taken_note_of_is_dead() -> None:
 def test_a_run_that_waits_in_the_queue_is_left_alone(make_world: Callable[..., World]) -> None:
     world = make_world()
     world.publish("yellow", "2023-01")
-    world.queue(world.schedule("yellow_monthly", "2023-04-03T05:00"))
+    world.queue(world.schedule("yellow_missing_months", "2023-04-03T05:00"))
     assert end_dead_runs(world.instance) == []

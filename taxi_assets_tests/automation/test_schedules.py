@@ -7,6 +7,7 @@ from collections.abc import Callable
 import dagster as dg
 import pytest
 
+from taxi_assets.months import Month
 from taxi_assets_tests.automation.world import World, statuses
 from taxi_assets_tests.servers.http_source import status
 
@@ -20,51 +21,54 @@ from taxi_assets_tests.servers.http_source import status
         ("2024-05-03T05:00", "2024-02"),  # 64 days, in a leap year
     ],
 )
-def test_the_monthly_schedule_names_the_month_that_is_due(world: World, now: str, month: str) -> None:
+def test_the_schedule_requests_the_month_that_is_due(make_world: Callable[..., World], now: str, month: str) -> None:
+    world = make_world(automation_since=Month(2022, 12))
     world.publish("yellow", month)
-    assert world.schedule("yellow_monthly", now).months == [f"yellow {month}"]
+    assert world.schedule("yellow_missing_months", now).months == [f"yellow {month}"]
 
 
-def test_the_monthly_schedule_requests_nothing_while_tlc_is_late_and_says_so(world: World) -> None:
-    tick = world.schedule("yellow_monthly", "2023-04-03T05:00")
+def test_the_schedule_requests_nothing_while_tlc_is_late_and_says_so(world: World) -> None:
+    tick = world.schedule("yellow_missing_months", "2023-04-03T05:00")
     assert tick.requests == []
-    assert "1 not published (yellow 2023-01: the source answers 404" in tick.skipped
+    assert "2 not published" in tick.skipped
+    assert "yellow 2023-01: the source answers 404" in tick.skipped
 
 
-def test_the_monthly_schedule_requests_a_month_that_has_landed_no_more(world: World) -> None:
+def test_the_schedule_requests_a_month_that_has_landed_no_more(world: World) -> None:
     world.publish("yellow", "2023-01")
-    assert statuses(world.run(world.schedule("yellow_monthly", "2023-04-03T05:00"))) == ["SUCCESS"]
+    assert statuses(world.run(world.schedule("yellow_missing_months", "2023-03-20T05:30"))) == ["SUCCESS"]
     assert world.loaded("yellow") == ["2023-01"]
-    tick = world.schedule("yellow_monthly", "2023-04-04T05:00")
+    tick = world.schedule("yellow_missing_months", "2023-03-21T05:30")
     assert tick.requests == []
     assert "nothing of yellow is missing" in tick.skipped
 
 
 def test_a_dataset_that_has_not_begun_is_skipped(make_world: Callable[..., World]) -> None:
     world = make_world(("fhvhv",))
-    assert world.schedule("fhvhv_monthly", "2018-04-03T05:00").requests == []
+    assert world.schedule("fhvhv_missing_months", "2018-04-03T05:00").requests == []
 
 
-def test_the_time_of_the_monthly_schedule_is_a_setting(make_world: Callable[..., World]) -> None:
+def test_the_schedule_ticks_daily_and_when_the_setting_says_that_a_month_is_due(
+    make_world: Callable[..., World],
+) -> None:
     world = make_world(monthly_cron="15 7 12 * *")
     repository = world.definitions.get_repository_def()
-    assert repository.get_schedule_def("green_monthly").cron_schedule == "15 7 12 * *"
-    assert repository.get_schedule_def("green_missing_months").cron_schedule == "35 5 * * *"
+    assert repository.get_schedule_def("green_missing_months").cron_schedule == ["15 7 12 * *", "35 5 * * *"]
 
 
-def test_the_daily_schedule_requests_every_month_that_is_published_but_missing_in_few_runs(world: World) -> None:
+def test_the_schedule_requests_a_run_for_every_month_that_is_published_but_missing(world: World) -> None:
     world.publish("yellow", "2023-01,2023-02,2023-03,2023-05,2023-06")
     world.land("yellow", "2023-02")
     tick = world.schedule("yellow_missing_months", "2023-09-20T05:30")
     assert tick.months == [f"yellow 2023-{month:02}" for month in (1, 3, 5, 6)]
-    assert len(tick.requests) == 3
+    assert len(tick.requests) == 4
     world.queue(tick)
     again = world.schedule("yellow_missing_months", "2023-09-20T05:31")
     assert again.requests == []
     assert "not published" in again.skipped
 
 
-def test_the_daily_schedule_of_one_dataset_leaves_the_others_alone(world: World) -> None:
+def test_the_schedule_of_one_dataset_leaves_the_others_alone(world: World) -> None:
     world.publish("yellow", "2023-01")
     world.publish("green", "2023-01")
     assert world.schedule("green_missing_months", "2023-03-20T05:35").months == ["green 2023-01"]
@@ -75,12 +79,11 @@ def test_a_month_that_failed_for_good_is_requested_by_no_schedule_but_one_that_m
 ) -> None:
     world.site.files[world.path("yellow", "2023-01")] = b"a,b\n" * 20000  # a CSV of something else
     world.site.standing[world.path("yellow", "2023-02")] = status(503)
-    failed = world.land("yellow", "2023-01", "2023-02")
-    assert failed.status == dg.DagsterRunStatus.FAILURE
+    assert statuses(world.land_all("yellow", "2023-01", "2023-02")) == ["FAILURE", "FAILURE"]
     del world.site.standing[world.path("yellow", "2023-02")]
     world.publish("yellow", "2023-02")
     assert world.schedule("yellow_missing_months", "2023-05-20T05:30").months == ["yellow 2023-02"]
-    tick = world.schedule("yellow_monthly", "2023-04-03T05:00")
+    tick = world.schedule("yellow_missing_months", "2023-04-03T05:00")
     assert tick.requests == []
     assert "yellow 2023-01 failed for good" in tick.skipped
 
@@ -94,7 +97,6 @@ def test_a_month_whose_file_is_here_but_which_is_not_in_the_table_is_requested(w
 @pytest.mark.parametrize("code", [403, 404, 429, 503])
 def test_no_schedule_requests_what_the_source_does_not_give(world: World, code: int) -> None:
     world.site.standing[world.path("yellow", "2023-01")] = status(code)
-    assert world.schedule("yellow_monthly", "2023-04-03T05:00").requests == []
     assert world.schedule("yellow_missing_months", "2023-03-20T05:30").requests == []
 
 
@@ -112,9 +114,16 @@ def test_schedules_and_sensors_are_visible_and_stand_still_in_the_local_profile_
     make_world: Callable[..., World], settings: dict[str, str], running: bool
 ) -> None:
     repository = make_world(**settings).definitions.get_repository_def()
-    assert {sensor.name for sensor in repository.sensor_defs} == {"alerts", "downstream", "lake", "publication"}
+    assert {sensor.name for sensor in repository.sensor_defs} == {
+        "downstream",
+        "failure_alerts",
+        "lake",
+        "publication",
+        "recovery_alerts",
+        "watchdog",
+    }
     assert {schedule.name for schedule in repository.schedule_defs} == {
-        f"{name}_{which}" for name in ("yellow", "green") for which in ("monthly", "missing_months")
+        f"{name}_missing_months" for name in ("yellow", "green")
     }
     found = {each.default_status.value for each in [*repository.sensor_defs, *repository.schedule_defs]}
     assert found == {"RUNNING" if running else "STOPPED"}

@@ -1,6 +1,6 @@
 """A small world for automation: a web server as the source, a real instance, and a clock that a test sets.
 
-Ticks are evaluated as the daemon does, and what they request is run in this process.
+Ticks are evaluated as the daemon evaluates them, and what they request runs in this process.
 """
 
 from __future__ import annotations
@@ -13,21 +13,23 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import dagster as dg
 from dagster._core.test_utils import freeze_time
 from dagster._core.utils import make_new_run_id
+from taxi_assets.instance.launch import origin_of
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.definitions import build_definitions
 from taxi_assets.demo.sample import write_month
-from taxi_assets.instance.history import landed, months_of_run
-from taxi_assets.instance.launch import origin_of, run_months
-from taxi_assets.months import Month
+from taxi_assets.instance.history import RUN_KEY_TAG, landed
+from taxi_assets.months import Month, months_between
 from taxi_assets.settings import Settings
 from taxi_assets_tests.servers.http_source import HttpSource
 
 STEPS = ("raw_file", "cleaned_parquet", "gcs_object", "bigquery_table")
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 ROOT = Path(__file__).parents[2]
 
 
@@ -72,6 +74,7 @@ class World:
         definition = self.definitions.get_repository_def().get_sensor_def(sensor)
         with (
             freeze_time(at(now)),
+            patch("taxi_assets.sensors.polling.utc_now", return_value=at(now)),
             dg.build_sensor_context(
                 instance=self.instance,
                 cursor=self.cursors.get(sensor),
@@ -81,10 +84,16 @@ class World:
             ) as context,
         ):
             done = definition.evaluate_tick(context)
+        assert not [each for each in done.dagster_run_reactions or [] if each.error]
         self.cursors[sensor] = done.cursor
         for event in done.asset_events:
             self.instance.report_runless_asset_event(event)
-        return Tick(list(done.run_requests or []), done.skip_message or "")
+        tick = Tick(list(done.run_requests or []), done.skip_message or "")
+        keys = [request.run_key for request in tick.requests]
+        assert len(keys) == len(set(keys)) == len(tick.months)
+        ran = dg.RunsFilter(tags={RUN_KEY_TAG: keys})
+        assert not keys or not self.instance.get_runs(ran)  # the daemon would skip them
+        return tick
 
     def resources(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return resources by their keys."""
@@ -110,15 +119,37 @@ class World:
         runs = []
         for request in tick.requests:
             job = self.definitions.resolve_job_def(request.job_name)
-            keys = job.asset_layer.selected_asset_keys
-            months = tick_months(request)
-            runs.append(run_months(self.definitions, self.instance, keys, months[0], months[-1]))
+            done = job.execute_in_process(
+                instance=self.instance,
+                partition_key=request.partition_key,
+                tags=tags_of(request),
+                run_config=QUIET,
+                raise_on_error=False,
+            )
+            runs.append(self.find(done.run_id))
         return runs
 
-    def land(self, dataset: str, first: str, last: str = "", steps: Iterable[str] = STEPS) -> dg.DagsterRun:
-        """Run a dataset's assets for a range of months."""
-        keys = [dg.AssetKey([dataset, station]) for station in steps]
-        return run_months(self.definitions, self.instance, keys, Month.parse(first), Month.parse(last or first))
+    def land(self, dataset: str, month: str, steps: Iterable[str] = STEPS) -> dg.DagsterRun:
+        """Run a dataset's assets for a month, as a person would in the UI."""
+        done = self.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+            instance=self.instance,
+            asset_selection=[dg.AssetKey([dataset, step]) for step in steps],
+            partition_key=f"{month}-01",
+            run_config=QUIET,
+            raise_on_error=False,
+        )
+        return self.find(done.run_id)
+
+    def land_all(self, dataset: str, first: str, last: str, steps: Iterable[str] = STEPS) -> list[dg.DagsterRun]:
+        """Run a dataset's assets for each month of a range."""
+        months = months_between(Month.parse(first), Month.parse(last))
+        return [self.land(dataset, str(month), steps) for month in months]
+
+    def find(self, run_id: str) -> dg.DagsterRun:
+        """Return a run as it is now."""
+        run = self.instance.get_run_by_id(run_id)
+        assert run
+        return run
 
     def queue(self, tick: Tick) -> None:
         """Leave what a tick requested waiting in the queue."""
@@ -148,21 +179,13 @@ class Tick:
     @property
     def months(self) -> list[str]:
         """The months requested, with their datasets, in order."""
-        return sorted(
-            f"{request.job_name.partition('_')[0]} {month}"
-            for request in self.requests
-            for month in tick_months(request)
-        )
+        return sorted(f"{request.tags['dataset']} {request.tags['month']}" for request in self.requests)
 
 
-def tags_of(request: Any) -> dict[str, str]:
+def tags_of(request: dg.RunRequest) -> dict[str, str]:
     """Return a request's tags, as the daemon would put them on the run."""
-    return {**request.tags, **({"dagster/partition": request.partition_key} if request.partition_key else {})}
-
-
-def tick_months(request: Any) -> list[Month]:
-    """Return the months of a request."""
-    return [month for _, month in months_of_run(dg.DagsterRun(job_name=request.job_name, tags=tags_of(request)))]
+    key = {RUN_KEY_TAG: request.run_key} if request.run_key else {}
+    return {**request.tags, "dagster/partition": str(request.partition_key), **key}
 
 
 def make_instance(folder: Path) -> dg.DagsterInstance:

@@ -1,1 +1,1 @@
-"""What the contracts say, and what is generated from them."""
+"""The contracts, and the schemas that are generated from them."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from taxi_assets.contracts import DATASETS, Column, Dataset, fold
+from taxi_assets.contracts import DATASETS, Column, Dataset, Span, fold
 from taxi_assets.contracts.schemas import arrow_schema, bigquery_fields, duckdb_columns, postgres_columns
 from taxi_assets.contracts.zones import ZONE_COLUMNS
 from taxi_assets.months import Month
@@ -21,16 +21,17 @@ PLACES = "pickup_longitude pickup_latitude dropoff_longitude dropoff_latitude"
 CURRENT = {
     "yellow": "VendorID tpep_pickup_datetime tpep_dropoff_datetime passenger_count trip_distance RatecodeID "
     f"store_and_fwd_flag PULocationID DOLocationID payment_type {METERED} improvement_surcharge total_amount "
-    f"congestion_surcharge Airport_fee cbd_congestion_fee {PLACES}",
+    f"congestion_surcharge Airport_fee cbd_congestion_fee request_source {PLACES}",
     "green": "VendorID lpep_pickup_datetime lpep_dropoff_datetime store_and_fwd_flag RatecodeID PULocationID "
     f"DOLocationID passenger_count trip_distance {METERED} ehail_fee improvement_surcharge total_amount payment_type "
-    f"trip_type congestion_surcharge cbd_congestion_fee {PLACES}",
+    f"trip_type congestion_surcharge cbd_congestion_fee request_source {PLACES}",
     "fhv": "dispatching_base_num pickup_datetime dropOff_datetime PUlocationID DOlocationID SR_Flag "
     "Affiliated_base_number",
     "fhvhv": "hvfhs_license_num dispatching_base_num originating_base_num request_datetime on_scene_datetime "
     "pickup_datetime dropoff_datetime PULocationID DOLocationID trip_miles trip_time base_passenger_fare tolls bcf "
     "sales_tax congestion_surcharge airport_fee tips driver_pay shared_request_flag shared_match_flag "
-    "access_a_ride_flag wav_request_flag wav_match_flag cbd_congestion_fee SR_Flag",
+    "access_a_ride_flag wav_request_flag wav_match_flag cbd_congestion_fee SR_Flag "
+    "Affiliated_base_number",
 }
 """TLC's columns in its order of today, and, last, those that only older files have."""
 
@@ -49,7 +50,7 @@ def test_the_datasets_are_tlcs_and_begin_when_tlc_began() -> None:
 @every_dataset
 def test_columns_are_named_and_ordered_as_tlc_does_today(dataset: Dataset) -> None:
     assert [column.name for column in dataset.columns] == CURRENT[dataset.name].split()
-    assert dataset.table_columns[-1].name == "source_month"
+    assert [column.name for column in dataset.table_columns[-2:]] == ["source_row", "source_month"]
 
 
 @every_dataset
@@ -81,16 +82,27 @@ def test_codes_are_written_as_they_are_looked_up_and_lead_to_labels(dataset: Dat
             assert set(column.codes.values()) <= set(column.labels), column.name
 
 
-def test_header_names_are_compared_without_case_space_quotes_and_byte_order_mark() -> None:
-    assert {
-        fold(name) for name in ("Trip_type ", " trip_type", '"TRIP_TYPE"', "\ufeffTrip_Type", '\ufeff"trip_type"')
-    } == {"trip_type"}
+def test_header_names_are_compared_without_case_space_underscores_quotes_and_byte_order_mark() -> None:
+    spellings = (
+        "Trip_type ",
+        " trip_type",
+        '"TRIP_TYPE"',
+        "\ufeffTrip_Type",
+        '\ufeff"trip_type"',
+        "TripType",
+        "trip type",
+    )
+    assert {fold(name) for name in spellings} == {"triptype"}
 
 
 def test_columns_are_expected_from_their_first_month_to_their_last() -> None:
     column = Column("c", "int64", "", since=Month(2015, 1), until=Month(2016, 6))
     months = [Month(2014, 12), Month(2015, 1), Month(2016, 6), Month(2016, 7)]
     assert [column.expected_in(month) for month in months] == [False, True, True, False]
+    assert [column.expected_in(month, "parquet") for month in months] == [False, True, True, False]
+    reissued = dataclasses.replace(column, in_parquet=Span(since=Month(2015, 2)))
+    assert [reissued.expected_in(month, "parquet") for month in months] == [False, False, True, True]
+    assert not dataclasses.replace(column, in_parquet=None).expected_in(Month(2016, 1), "parquet")
 
 
 FEE = Column("robotaxi_fee", "float64", "Fee for trips without a driver, in US dollars.", since=Month(2026, 1))
@@ -120,7 +132,7 @@ def test_a_new_column_takes_an_entry_in_the_contract_and_nothing_else(tmp_path: 
     assert landed.cleaned.unknown_columns == {}
     assert arrow_schema(yellow.table_columns).field("robotaxi_fee").type == "double"
     assert '"robotaxi_fee" DOUBLE' in duckdb_columns(yellow.table_columns)
-    assert bigquery_fields(yellow.table_columns)[-2]["type"] == "FLOAT"
+    assert bigquery_fields(yellow.table_columns)[-3]["type"] == "FLOAT"
     assert '"robotaxi_fee" double precision' in postgres_columns(yellow.table_columns)
     assert transform_version(yellow, CleaningRules()) != transform_version(DATASETS["yellow"], CleaningRules())
 
@@ -133,9 +145,9 @@ def test_a_new_dataset_takes_a_contract_and_nothing_else(tmp_path: Path) -> None
 
     landed = land(content, tmp_path, BOATS, Month(2027, 1))
 
-    assert [list(row.values())[::2] for row in landed.rows] == [
-        ["Hudson", 1, Month(2027, 1).first_day],
-        ["Ferry", 3, Month(2027, 1).first_day],
+    assert [[row[name] for name in ("boat", "pier", "source_row", "source_month")] for row in landed.rows] == [
+        ["Hudson", 1, 1, Month(2027, 1).first_day],
+        ["Ferry", 3, 2, Month(2027, 1).first_day],
     ]
     assert landed.cleaned.file.startswith("cleaned/boats/boats_tripdata_2027-01.")
     assert landed.rejects[0]["reason"] == "it has no value"
@@ -159,7 +171,7 @@ def test_a_new_dataset_takes_a_contract_and_nothing_else(tmp_path: Path) -> None
         ({"codes": {"x": "y"}}, True),
     ],
 )
-def test_the_recipe_changes_when_a_file_would_be_read_differently_and_only_then(
+def test_the_transform_version_changes_when_a_file_would_be_read_differently_and_only_then(
     change: dict[str, object], differs: bool
 ) -> None:
     first, *others = BOATS.columns

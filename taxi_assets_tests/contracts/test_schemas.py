@@ -1,4 +1,4 @@
-"""Each store's schema is the contract's, in that store's words."""
+"""Each store's schema is the contract's, in that store's types."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from taxi_assets.contracts import DATASETS, SOURCE_MONTH, Column, Dataset
+from taxi_assets.contracts import DATASETS, SOURCE_MONTH, SOURCE_ROW, Column, Dataset
 from taxi_assets.contracts.schemas import (
     arrow_schema,
     bigquery_fields,
@@ -34,6 +34,7 @@ def test_arrow() -> None:
                 ("Miles", pa.float64()),
                 ("Flag", pa.string()),
                 ("At", pa.timestamp("us")),
+                pa.field("source_row", pa.int64(), nullable=False),
                 pa.field("source_month", pa.date32(), nullable=False),
             ]
         )
@@ -42,7 +43,8 @@ def test_arrow() -> None:
 
 def test_duckdb() -> None:
     assert duckdb_columns(THINGS.table_columns) == (
-        '"Id" BIGINT NOT NULL, "Miles" DOUBLE, "Flag" VARCHAR, "At" TIMESTAMP, "source_month" DATE NOT NULL'
+        '"Id" BIGINT NOT NULL, "Miles" DOUBLE, "Flag" VARCHAR, "At" TIMESTAMP, '
+        '"source_row" BIGINT NOT NULL, "source_month" DATE NOT NULL'
     )
 
 
@@ -52,13 +54,15 @@ def test_bigquery_keeps_wall_time_in_datetime_and_the_descriptions() -> None:
         {"name": "Miles", "type": "FLOAT", "mode": "NULLABLE", "description": "A distance."},
         {"name": "Flag", "type": "STRING", "mode": "NULLABLE", "description": "A text."},
         {"name": "At", "type": "DATETIME", "mode": "NULLABLE", "description": "A time."},
+        {"name": "source_row", "type": "INTEGER", "mode": "REQUIRED", "description": SOURCE_ROW.description},
         {"name": "source_month", "type": "DATE", "mode": "REQUIRED", "description": SOURCE_MONTH.description},
     ]
 
 
 def test_postgres_folds_names_to_lower_case() -> None:
     assert postgres_columns(THINGS.table_columns) == (
-        '"id" bigint NOT NULL, "miles" double precision, "flag" text, "at" timestamp, "source_month" date NOT NULL'
+        '"id" bigint NOT NULL, "miles" double precision, "flag" text, "at" timestamp, '
+        '"source_row" bigint NOT NULL, "source_month" date NOT NULL'
     )
 
 

@@ -15,8 +15,9 @@ from taxi_assets.records import CleanedFile, RawFile
 from taxi_assets.settings import SettingError, Settings
 from taxi_assets.source.client import Source
 from taxi_assets.storage.factory import build_staging
+from taxi_assets.storage.files import sha256_of
 from taxi_assets.storage.staging.gcs import GcsStagingArea
-from taxi_assets.storage.staging.local import StagingArea, sha256_of
+from taxi_assets.storage.staging.local import StagingArea
 from taxi_assets.transform.clean import clean_month
 from taxi_assets_tests.servers.gcs import GcsServer
 from taxi_assets_tests.storage.months import access

@@ -12,6 +12,7 @@ import dagster as dg
 import kubernetes_validate
 import pytest
 import yaml
+from dagster_gcp.gcs import GCSComputeLogManager
 from dagster_k8s import K8sRunLauncher
 from dagster_k8s.container_context import K8sContainerContext
 from dagster_k8s.job import construct_dagster_k8s_job
@@ -22,6 +23,7 @@ from taxi_assets.settings import Settings
 from taxi_assets_tests.servers.deployment import PROJECT
 
 INSTANCE = yaml.safe_load((PROJECT / "dagster.yaml").read_text())
+POSTGRES = yaml.safe_load((PROJECT / "deploy/dagster.yaml").read_text())
 VALUES = yaml.safe_load((PROJECT / "deploy/k8s/values.yaml").read_text())
 COMPOSE = PROJECT / "deploy" / "compose"
 
@@ -57,7 +59,8 @@ def test_a_runs_container_gets_the_settings_network_and_volume_of_who_launches_i
     given = {"RUN_NETWORK": "net", "RUN_VOLUME": "vol", "RUN_MEMORY": "3g", "TAXI_SOURCE": "csv", "OTHER": "x"}
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    text = (PROJECT / "dagster.yaml").read_text() + (COMPOSE / "run_launcher.yaml").read_text()
+    files = (PROJECT / "dagster.yaml", PROJECT / "deploy/dagster.yaml", COMPOSE / "run_launcher.yaml")
+    text = "".join(path.read_text() for path in files)
     config = yaml.safe_load(text)["run_launcher"]["config"]
     launcher = RunContainers(env_vars=[], networks=["net"], container_kwargs=config["container_kwargs"])
 
@@ -70,11 +73,34 @@ def test_a_runs_container_gets_the_settings_network_and_volume_of_who_launches_i
     assert context.container_kwargs["auto_remove"] is True
 
 
+def test_dagsters_storage_and_logs_are_its_own_and_postgres_is_named_by_a_variable() -> None:
+    assert not {"storage", "compute_logs", "run_launcher"} & set(INSTANCE)
+    assert POSTGRES == {"storage": {"postgres": {"postgres_url": {"env": "DAGSTER_POSTGRES_URL"}}}}
+
+
 def test_dagster_is_set_up_in_a_cluster_as_everywhere() -> None:
-    elsewhere = {name: part for name, part in INSTANCE.items() if name not in ("storage", "compute_logs", "telemetry")}
+    elsewhere = {name: part for name, part in INSTANCE.items() if name != "telemetry"}
     assert VALUES["additionalInstanceConfig"] == elsewhere
-    logs = VALUES["computeLogManager"]["config"]["customComputeLogManager"]
-    assert {name: logs[name] for name in ("module", "class")} == INSTANCE["compute_logs"]
+    assert VALUES["telemetry"] == INSTANCE["telemetry"]
+
+
+def test_a_clusters_pods_write_only_to_their_volumes() -> None:
+    home = Path(VALUES["global"]["dagsterHome"])
+    logs = Path(VALUES["computeLogManager"]["config"]["gcsComputeLogManager"]["localDir"])
+    pods = (VALUES["dagsterWebserver"], VALUES["dagsterDaemon"], *VALUES["dagster-user-deployments"]["deployments"])
+    for pod in pods:
+        assert pod["securityContext"]["readOnlyRootFilesystem"] is True
+        mounted = [Path(mount["mountPath"]) for mount in pod["volumeMounts"]]
+        assert any(home.is_relative_to(path) for path in mounted)
+        assert any(logs.is_relative_to(path) for path in mounted)
+
+
+def test_a_clusters_compute_logs_are_dagsters_own() -> None:
+    config = VALUES["computeLogManager"]["config"]["gcsComputeLogManager"]
+    chart_to_dagster = {"localDir": "local_dir"}
+    given = {chart_to_dagster.get(name, name): value for name, value in config.items()}
+    assert set(given) <= set(GCSComputeLogManager.config_type())
+    assert given["bucket"] == VALUES["dagsterDaemon"]["env"]["TAXI_GCS_BUCKET"]
 
 
 def test_the_clusters_settings_are_settings() -> None:

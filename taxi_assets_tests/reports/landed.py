@@ -28,13 +28,13 @@ from taxi_assets_tests.transform import landing
 
 @dataclass
 class Place:
-    """A work room, a lake and a warehouse below one folder."""
+    """A staging area, a lake and a warehouse below one folder."""
 
     folder: Path
 
     @property
     def staging(self) -> StagingArea:
-        """Where raw and cleaned months lie."""
+        """Where raw and cleaned months are."""
         return StagingArea(self.folder / "work")
 
     @property
@@ -62,11 +62,11 @@ class Place:
         self.warehouse.replace_table(ZONES_TABLE, ZONE_COLUMNS, path.as_uri())
 
     def record(self, dataset: str, month: str) -> CleanedFile:
-        """Return the papers of a month that landed."""
+        """Return the record of a month that landed."""
         return self.staging.get(CleanedFile, "cleaned", dataset, Month.parse(month))
 
-    def numbers(self, dataset: str, month: str, warehouse: Any = None) -> Metrics:
-        """Return a month's numbers, by default asked of the DuckDB file."""
+    def metrics(self, dataset: str, month: str, warehouse: Any = None) -> Metrics:
+        """Return a month's metrics, by default counted in the DuckDB file."""
         cleaned = self.record(dataset, month)
         return collect_metrics(DATASETS[dataset], cleaned.month, warehouse or self.warehouse, cleaned, [])
 

@@ -1,4 +1,4 @@
-"""A report counts in the warehouse of either profile, and its files lie where that profile's lake is."""
+"""A report counts in the warehouse of either profile, and its files are where that profile's lake is."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 import dagster as dg
 import pyarrow.parquet as pq
+from taxi_assets.instance.launch import run_months
 
 from taxi_assets.cli.run import land
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.zones import ZONE_COLUMNS, ZONES_TABLE
 from taxi_assets.definitions import build_definitions
-from taxi_assets.instance.launch import run_months
 from taxi_assets.months import Month
 from taxi_assets.reports.report import make_report
 from taxi_assets.settings import Settings
@@ -43,12 +43,12 @@ def test_bigquery_and_duckdb_give_the_same_report_and_the_bucket_serves_it_as_a_
         place.land("yellow", month, 300)
         cleaned = place.record("yellow", month)
         warehouse.replace_month(DATASETS["yellow"], lake.put(cleaned, place.staging.path(cleaned.file)))
-    assert place.numbers("yellow", "2021-01", warehouse) == place.numbers("yellow", "2021-01")
+    assert place.metrics("yellow", "2021-01", warehouse) == place.metrics("yellow", "2021-01")
     place.name_zones()
     pq.write_table(zones(), tmp_path / "zones.parquet")
     uri = lake.put_file("data/reference/taxi_zones.parquet", tmp_path / "zones.parquet")
     warehouse.replace_table(ZONES_TABLE, ZONE_COLUMNS, uri)
-    assert place.numbers("yellow", "2021-01", warehouse) == place.numbers("yellow", "2021-01")
+    assert place.metrics("yellow", "2021-01", warehouse) == place.metrics("yellow", "2021-01")
 
     report = make_report(DATASETS["yellow"], Month(2021, 1), warehouse, lake, place.staging)
     assert report.file == f"gs://{name}/lake/reports/yellow/2021-01/report.html"
@@ -71,4 +71,4 @@ def test_in_the_gcp_profile_the_report_is_a_link_to_the_bucket(made: Settings, g
     assert metadata["report"] == dg.MetadataValue.url(f"https://storage.cloud.google.com/{made.gcs_bucket}/{name}")
     gcs.front.require_credentials = False  # the test reads without
     page = gcs.client().bucket(made.gcs_bucket).blob(name).download_as_text()
-    assert "Odd rows, this month" in page  # the month's papers are within reach
+    assert "Anomalies, this month" in page  # the month's record is within reach

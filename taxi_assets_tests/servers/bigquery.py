@@ -106,7 +106,7 @@ def bqemulator_environment(folder: Path = DEFAULT_ENVIRONMENT) -> Path:
     requirements file makes it anew.
 
     Raises:
-        RuntimeError: It could not be made; the message holds what uv said.
+        RuntimeError: It could not be made; the message holds what uv printed.
     """
     stamp = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
     python = folder / "bin" / "python"

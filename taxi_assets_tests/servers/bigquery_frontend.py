@@ -11,7 +11,11 @@ Each line names, in brackets, the page of Google's documentation that says so.
 - Types have their old names in table resources: INTEGER, FLOAT, BOOLEAN [REST: TableFieldSchema].
 - tables.patch and update add NULLABLE columns and relax REQUIRED ones; other changes answer 400
   [Modifying table schemas].
+- A table with ``requirePartitionFilter`` answers no query without a condition on its partitions
+  [Querying partitioned tables: require a partition filter].
 - Labels are merged and a null removes one; ``If-Match`` answers 412 [Updating labels; REST: tables.patch].
+- A query job that BigQuery gives up ends with ``rateLimitExceeded``, ``jobBackendError`` and the like
+  [Error messages].
 - ``X-Server-Timeout`` is a number of seconds [System parameters].
 - ``numRows`` counts; ``table$YYYYMM`` can be counted and deleted [Managing partitioned table data].
 
@@ -32,6 +36,7 @@ from taxi_assets_tests.servers.bigquery_load import LoadJob
 from taxi_assets_tests.servers.bigquery_schema import (
     check_schema_change,
     month_condition,
+    partition_column,
     sql_type,
     use_old_names,
 )
@@ -60,17 +65,41 @@ class BigQueryFront(Front):
 
     Attributes:
         fail_loads: Messages with which loads fail, by destination, e.g. ``project:dataset.table$202101``.
+        sent_jobs: Every job as it was sent.
+        fail_queries: Reason and message with which the next query jobs end, one each, e.g. ``rateLimitExceeded``.
+        needs_filter: Tables, ``dataset.table``, whose queries must name their partitions, and by which column.
     """
 
     def __init__(self, backend_port: int, tokens: TokenEndpoint | None, gcs: GcsServer, work: Path) -> None:
         self.gcs = gcs
         self.fail_loads: dict[str, str] = {}
+        self.fail_queries: list[tuple[str, str]] = []
+        self.sent_jobs: list[Json] = []
+        self.needs_filter: dict[str, str] = {}
         self.work = work
         self._jobs: dict[tuple[str, str], LoadJob | str] = {}  # a query's entry is only its location
         self._jobs_lock = threading.Lock()
         self._engine = threading.Lock()
         self._partition_locks: dict[str, threading.Lock] = {}
         super().__init__(backend_port, tokens)
+
+    def reset(self) -> None:
+        """See `Front.reset`."""
+        super().reset()
+        self.fail_loads.clear()
+        self.fail_queries.clear()
+        self.sent_jobs.clear()
+        self.needs_filter.clear()
+
+    def loads(self) -> list[str]:
+        """Returns the identifiers of the load jobs that are known."""
+        with self._jobs_lock:
+            return [job_id for (_, job_id), job in self._jobs.items() if isinstance(job, LoadJob)]
+
+    def forget_jobs(self) -> None:
+        """Forgets every job, as BigQuery does after some six months; their identifiers may be used again."""
+        with self._jobs_lock:
+            self._jobs.clear()
 
     def backend(
         self, method: str, target: str, body: bytes | Iterable[bytes] = b"", headers: dict[str, str] | None = None
@@ -153,6 +182,7 @@ class BigQueryFront(Front):
     def _insert_job(self, request: Request, project: str) -> Reply:
         self.need("bigquery.jobs.create", "Project", project)
         body = request.json()
+        self.sent_jobs.append(body)
         if request.path.endswith("/queries"):  # jobs.query
             location = self._location_of_query(project, body.get("query", ""), body.get("location"))
             return self._run(request, body, project, location)
@@ -170,11 +200,21 @@ class BigQueryFront(Front):
             location = self._location_of_query(project, kind.get("query", ""), reference.get("location"))
             if not configuration.get("dryRun"):
                 self._claim(project, job_id, location)
+                if self.fail_queries:
+                    return self._failed_query(body, location, *self.fail_queries.pop(0))
             return self._run(request, body, project, location)
         job = LoadJob(self, project, job_id, reference.get("location"), configuration)
         self._claim(project, job_id, job)
         threading.Thread(target=job.run, daemon=True).start()
         return Reply.of(job.resource())
+
+    @staticmethod
+    def _failed_query(body: Json, location: str, reason: str, message: str) -> Reply:
+        """Answers with a job that has ended with an error."""
+        error = {"reason": reason, "message": message}
+        reference = {**body["jobReference"], "location": location}
+        status = {"state": "DONE", "errorResult": error, "errors": [error]}
+        return Reply.of({**body, "kind": "bigquery#job", "jobReference": reference, "status": status})
 
     def _claim(self, project: str, job_id: str, job: LoadJob | str) -> None:
         with self._jobs_lock:
@@ -204,6 +244,7 @@ class BigQueryFront(Front):
 
     def _run(self, request: Request, body: Json, project: str, location: str) -> Reply:
         """Lets the emulator run a job that is no load, and remembers where it ran."""
+        self._check_filters(body.get("configuration", {}).get("query", body).get("query", ""))
         sent = json.dumps(body).encode()
         reply = self.backend("POST", request.target, sent, {"Content-Type": "application/json"})
         value = reply.json()
@@ -212,6 +253,16 @@ class BigQueryFront(Front):
             with self._jobs_lock:
                 self._jobs.setdefault((project, value["jobReference"]["jobId"]), location)
         return Reply.of(value, reply.status)
+
+    def _check_filters(self, query: str) -> None:
+        """Refuses a query of a table with ``requirePartitionFilter`` that does not name its partitions."""
+        condition = query.partition("WHERE")[2]
+        for table, column in self.needs_filter.items():
+            if re.search(rf"\b{re.escape(table)}\b", query) and column not in condition:
+                message = (
+                    f"Cannot query over table '{table}' without a filter over column(s) '{column}' that can be used"
+                )
+                raise ApiError(400, "invalidQuery", f"{message} for partition elimination")
 
     def _location_of_query(self, project: str, query: str, asked: str | None) -> str:
         """Returns where the query's datasets are; raises 404 when the job is sent elsewhere."""
@@ -266,6 +317,8 @@ class BigQueryFront(Front):
         partitioning = change.get("timePartitioning")
         if partitioning and partitioning.get("field") != resource.get("timePartitioning", {}).get("field"):
             raise ApiError(400, "invalid", f"Cannot change partitioning spec for a partitioned table: {name}")
+        if "requirePartitionFilter" in change:
+            self.needs_filter[f"{dataset}.{table}"] = partition_column(resource)
         if "labels" in change:
             merged = {**resource.get("labels", {}), **change["labels"]}
             change["labels"] = {key: value for key, value in merged.items() if value is not None}

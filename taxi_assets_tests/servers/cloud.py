@@ -73,6 +73,6 @@ def cloud(
 @pytest.fixture
 def made(cloud: Settings) -> Settings:
     """The same, with a bucket and a dataset."""
-    build_lake(cloud).make("EU")
-    build_warehouse(cloud).make()
+    build_lake(cloud).create_bucket("EU")
+    build_warehouse(cloud).create_dataset()
     return cloud

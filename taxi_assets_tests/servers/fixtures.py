@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from taxi_assets_tests.servers.bigquery import BigQueryServer
-    from taxi_assets_tests.servers.front import Front
     from taxi_assets_tests.servers.gcs import GcsServer
 
 
@@ -62,20 +61,14 @@ def token_endpoint(token_session: TokenEndpoint, monkeypatch: pytest.MonkeyPatch
 @pytest.fixture
 def gcs(gcs_session: GcsServer) -> Iterator[GcsServer]:
     """Cloud Storage with every permission, and an empty record of requests."""
-    _as_new(gcs_session.front)
+    gcs_session.front.reset()
     yield gcs_session
-    _as_new(gcs_session.front)
+    gcs_session.front.reset()
 
 
 @pytest.fixture
 def bigquery(bigquery_session: BigQueryServer) -> Iterator[BigQueryServer]:
     """BigQuery with every permission, and an empty record of requests."""
-    _as_new(bigquery_session.front)
+    bigquery_session.front.reset()
     yield bigquery_session
-    _as_new(bigquery_session.front)
-
-
-def _as_new(front: Front) -> None:
-    front.allow()
-    front.asked.clear()
-    front.require_credentials = False
+    bigquery_session.front.reset()

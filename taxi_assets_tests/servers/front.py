@@ -115,12 +115,14 @@ class Front:
         denied: Permission names that the caller lacks; requests that need one are answered 403.
         asked: "METHOD path" of every request, in order of arrival, e.g. to show that nothing was sent again.
         require_credentials: Whether a request without a bearer token is answered 401.
+        refusals: Errors to answer with instead, by `refuse`.
     """
 
     def __init__(self, backend_port: int = 0, tokens: TokenEndpoint | None = None) -> None:
         self.denied: set[str] = set()
         self.asked: list[str] = []
         self.require_credentials = False
+        self.refusals: list[tuple[str, ApiError]] = []
         self._backend_port = backend_port
         self._tokens = tokens
         self._server = _Server(self)
@@ -143,6 +145,25 @@ class Front:
     def allow(self, *permissions: str) -> None:
         """Gives permissions back; all of them when none is named."""
         self.denied.difference_update(permissions or set(self.denied))
+
+    def refuse(self, status: int, reason: str, message: str, *, when: str = "", times: int = 1) -> None:
+        """Answers the next ``times`` requests whose "METHOD path" contains ``when`` with an error of Google's."""
+        self.refusals += [(when, ApiError(status, reason, message))] * times
+
+    def due_refusal(self, request: Request) -> ApiError | None:
+        """Takes the error that a request is to be answered with, if any."""
+        for number, (when, error) in enumerate(self.refusals):
+            if when in f"{request.method} {request.target}":
+                del self.refusals[number]
+                return error
+        return None
+
+    def reset(self) -> None:
+        """Forgets what was asked, denied and refused."""
+        self.allow()
+        self.asked.clear()
+        self.refusals.clear()
+        self.require_credentials = False
 
     def answer(self, request: Request) -> Reply:
         """Answers one request; the layers override this."""
@@ -216,6 +237,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             try:
                 front.check_caller(request)
+                if refusal := front.due_refusal(request):
+                    raise refusal
                 reply = front.answer(request)
             except ApiError as error:
                 reply = error.reply()

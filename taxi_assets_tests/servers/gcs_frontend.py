@@ -6,6 +6,8 @@ Each line names, in brackets, the page of Google's documentation that says so.
   [Request preconditions].
 - Resumable sessions persist multiples of 256 KiB, ignore bytes that are sent again, answer 308 with ``Range``, take
   status queries, and repeat their final answer [Resumable uploads; Perform resumable uploads].
+- A chunk may be confirmed in part, or not at all (308 without ``Range``), and a session may be lost: 404 or 410; see
+  ``upload_faults`` [Perform resumable uploads: check the status, handle errors].
 - A CRC32C that does not match, in ``x-goog-hash`` or in the metadata, answers 400 and stores nothing
   [Data validation and change detection; HTTP headers].
 - A bucket keeps its location, labels, lifecycle and the like [JSON API: Buckets].
@@ -78,13 +80,24 @@ class Session(Upload):
 
 
 class GcsFront(Front):
-    """Serves the JSON API of Cloud Storage."""
+    """Serves the JSON API of Cloud Storage.
+
+    Attributes:
+        upload_faults: What happens to the next chunks that arrive, one each: `partial` keeps the first half of it,
+            `forgotten` keeps nothing of the upload, 404 and 410 end its session; any other number is answered.
+    """
 
     def __init__(self, backend_port: int, tokens: TokenEndpoint | None) -> None:
         self._buckets: dict[str, Json] = {}
         self._sessions: dict[str, Session] = {}
+        self.upload_faults: list[str | int] = []
         self._object_locks: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
         super().__init__(backend_port, tokens)
+
+    def reset(self) -> None:
+        """See `Front.reset`."""
+        super().reset()
+        self.upload_faults.clear()
 
     def bucket_location(self, bucket: str) -> str | None:
         """Returns the bucket's location, e.g. "EU"; None when there is no such bucket."""
@@ -198,7 +211,7 @@ class GcsFront(Front):
                 raise ApiError(400, "invalid", "Failed to parse Content-Range header.")
             first, _, total = numbers.groups()
             if first is not None:
-                self._persist(session, int(first), request)
+                self._take_chunk(session, int(first), request, upload_id)
             if total == "*" or session.persisted < int(total):
                 last = [("Range", f"bytes=0-{session.persisted - 1}")] if session.persisted else []
                 return Reply(308, last)
@@ -207,6 +220,21 @@ class GcsFront(Front):
             except ApiError as error:
                 session.answer = error.reply()
             return session.answer
+
+    def _take_chunk(self, session: Session, first: int, request: Request, upload_id: str) -> None:
+        """Keeps a chunk, unless a fault is due."""
+        fault = self.upload_faults.pop(0) if self.upload_faults else None
+        if isinstance(fault, int):
+            request.read()
+            if fault in (404, 410):
+                del self._sessions[upload_id]
+            raise ApiError(fault, "notFound" if fault == 404 else "gone", "The upload session is no more.")
+        before = session.persisted
+        self._persist(session, first, request)
+        if fault:
+            kept = 0 if fault == "forgotten" else before + (session.persisted - before) // 2
+            session.persisted = kept - kept % PERSISTED_UNIT
+            session.content.truncate(session.persisted)
 
     @staticmethod
     def _persist(session: Session, first: int, request: Request) -> None:

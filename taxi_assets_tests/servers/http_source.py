@@ -1,6 +1,6 @@
-"""A local HTTP server in TLC's place: files with validators, and per path whatever a source does on a bad day.
+"""A local HTTP server in TLC's place: serves files with validators, and misbehaves by path as sources do.
 
-Belongs here: what a web server of static files answers. What the project makes of it belongs in the tests.
+What belongs here is what a web server answers; what the project makes of it belongs in the tests.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Answer = Callable[["Handler"], None]
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers a request by the day's orders for its path, else with the file."""
+    """Answers a request by the order for its path, else with the file."""
 
     protocol_version = "HTTP/1.1"
     site: HttpSource
@@ -47,7 +47,7 @@ class Handler(BaseHTTPRequestHandler):
             self.file(content)
 
     def file(self, content: bytes, **headers: str) -> None:
-        """Answer with a file, or 304 if the validators match."""
+        """Answer with a file, or with 304 if the validators match."""
         etag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
         modified = email.utils.formatdate(CHANGED + len(content), usegmt=True)
         validators = {"ETag": etag, "Last-Modified": modified} | headers
@@ -65,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send(content)
 
     def begin(self, status: int, length: int, **headers: str) -> None:
-        """Write an answer's head."""
+        """Write the head of an answer."""
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
@@ -81,18 +81,18 @@ class Handler(BaseHTTPRequestHandler):
             self.site.sent += len(content)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @dataclass
 class HttpSource:
-    """The server's files, orders and record.
+    """The server's files and orders, and a record of its requests.
 
     Attributes:
         url: Its address.
         files: Contents by path.
-        orders: What to do instead, by path; each order holds for one request.
-        standing: What to do instead, by path, at each request for which there is no order.
+        orders: What to answer instead, by path; each order serves one request.
+        standing: What to answer instead, by path, to each request without an order.
         asked: Headers of the requests, by path.
         sent: Bytes of bodies sent.
     """
@@ -107,7 +107,7 @@ class HttpSource:
 
     @property
     def requests(self) -> int:
-        """How many there were."""
+        """Number of requests so far."""
         return sum(len(asked) for asked in self.asked.values())
 
 
@@ -116,13 +116,61 @@ def status(code: int, content: bytes = b"", **headers: str) -> Answer:
     return lambda handler: handler.answer(code, content, **headers)
 
 
+def absent(code: str = "AccessDenied") -> Answer:
+    """Answer as S3 does for a file that it does not have: `AccessDenied` where the bucket may not be listed."""
+    return status(403, f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code></Error>'.encode())
+
+
+def drip(content: bytes, seconds: float, *, head: bytes = b"") -> Answer:
+    """Send an answer byte by byte with a pause after each, from its first header on if `head` is given."""
+
+    def answer(handler: Handler) -> None:
+        handler.close_connection = True
+        if not head:
+            handler.begin(200, len(content))
+        with contextlib.suppress(OSError):
+            for position in range(len(head + content)):
+                handler.wfile.write((head + content)[position : position + 1])
+                handler.wfile.flush()
+                time.sleep(seconds)
+
+    return answer
+
+
+def chunked(content: bytes, **headers: str) -> Answer:
+    """Send a file without its length, in chunks."""
+
+    def answer(handler: Handler) -> None:
+        handler.send_response(200)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        for start in range(0, len(content), 5000):
+            piece = content[start : start + 5000]
+            handler.send(b"%x\r\n%b\r\n" % (len(piece), piece))
+        handler.send(b"0\r\n\r\n")
+
+    return answer
+
+
+def raw(content: bytes) -> Answer:
+    """Send bytes that need not be HTTP."""
+
+    def answer(handler: Handler) -> None:
+        handler.send(content)
+        handler.close_connection = True
+
+    return answer
+
+
 def unvalidated(content: bytes, **validators: str) -> Answer:
     """Answer with a file that has only these of the validators ETag and Last_Modified."""
     return lambda handler: handler.answer(200, content, **validators)
 
 
 def stall(seconds: float, content: bytes = b"", after: int = 0, *, before: bool = False) -> Answer:
-    """Send some bytes of a file, then nothing for a time; or nothing for a time, then them."""
+    """Send some bytes of a file, then pause; or pause, then send them."""
 
     def answer(handler: Handler) -> None:
         time.sleep(seconds if before else 0)
@@ -161,11 +209,11 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def http_source() -> Iterator[HttpSource]:
+def http_source(host: str = "127.0.0.1") -> Iterator[HttpSource]:
     """Run a server while the block lasts."""
     site = HttpSource()
-    server = _Server(("127.0.0.1", 0), type("Handler", (Handler,), {"site": site}))
-    site.url = f"http://127.0.0.1:{server.server_port}"
+    server = _Server((host, 0), type("Handler", (Handler,), {"site": site}))
+    site.url = f"http://{host}:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

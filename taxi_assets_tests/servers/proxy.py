@@ -61,7 +61,7 @@ class FaultyProxy:
         self._reset: _Reset | None = None
         self._rate: float | None = None
         self._answer: _Answer | None = None
-        self._lost = b""
+        self._lost, self._lost_skip = b"", 0
         self._damage_at: int | None = None
         self.heal()
 
@@ -85,9 +85,14 @@ class FaultyProxy:
         """Resets the connection that carries byte number ``size`` from now, then ``times - 1`` more like it."""
         self._reset = _Reset(size, direction, times)
 
-    def lose_answer(self, when: str) -> None:
-        """Resets, once, the connection on which an answer comes to a request whose head contains ``when``."""
-        self._lost = when.encode()
+    def lose_answer(self, when: str, *, skip: int = 0) -> None:
+        """Resets, once, the connection on which an answer comes to a request whose head contains ``when``.
+
+        Args:
+            when: E.g. "POST /jobs".
+            skip: How many such requests get their answer before.
+        """
+        self._lost, self._lost_skip = when.encode(), skip
 
     def damage(self, after: int) -> None:
         """Changes, once, a byte that a client sends, ``after`` bytes from now."""
@@ -236,7 +241,9 @@ class _Link:
             return self.loses_the_answer
         with self.proxy._lock:
             if self.between_requests and self.proxy._lost and self.proxy._lost in data:
-                self.proxy._lost, self.loses_the_answer = b"", True
+                self.proxy._lost_skip -= 1
+                if self.proxy._lost_skip < 0:
+                    self.proxy._lost, self.loses_the_answer = b"", True
         return False
 
     def _damaged(self, data: bytes, direction: Direction) -> bytes:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 PROJECT = Path(__file__).parents[2]
-PATIENCE_S = 180.0  # a start takes 8 s on two idle cores, half a minute among other tests
+TIMEOUT_SECONDS = 180.0  # a start takes 8 s on two idle cores, half a minute among other tests
 _FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -80,7 +80,7 @@ def dagster_ui(settings: Mapping[str, str], log: Path) -> Iterator[str]:
 
 
 def _wait(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + TIMEOUT_SECONDS
     while True:
         with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5):
             return

@@ -1,7 +1,8 @@
-"""A fetch from a real HTTP server: nothing is downloaded twice, nothing half-done is seen, and failures are sorted."""
+"""A fetch from a real HTTP server: no download twice, nothing half-done in staging, every failure in its class."""
 
 from __future__ import annotations
 
+import email.utils
 import gzip
 import logging
 import os
@@ -18,11 +19,12 @@ from taxi_assets.errors import NotPublishedError, PermanentError, TaxiError, Tra
 from taxi_assets.months import Month
 from taxi_assets.records import RawFile
 from taxi_assets.source.client import Source
-from taxi_assets.source.inspection import NotATripFileError
+from taxi_assets.source.streams import NotATripFileError
 from taxi_assets.storage.staging.local import StagingArea
 from taxi_assets_tests.servers.http_source import (
     Answer,
     HttpSource,
+    absent,
     broken,
     http_source,
     redirect,
@@ -50,15 +52,13 @@ def staging(tmp_path: Path) -> StagingArea:
     return StagingArea(tmp_path / "work")
 
 
-def source(site: HttpSource, prefer: str = "auto", *, read_timeout: float = 5.0, attempts: int = 3) -> Source:
+def source(site: HttpSource, prefer: str = "auto", *, read_timeout: float = 5.0) -> Source:
     return Source(
         csv_url=site.url + "/csv/{dataset}-{year}-{month:02}.csv.gz",
         parquet_url=site.url + "/trip-data/{dataset}-{year}-{month:02}.parquet",
         prefer=prefer,
         connect_timeout=2.0,
         read_timeout=read_timeout,
-        attempts=attempts,
-        first_wait=0.01,
     )
 
 
@@ -72,7 +72,7 @@ def put_parquet(site: HttpSource) -> None:
     site.files[PARQUET_PATH] = sink.getvalue().to_pybytes()
 
 
-def test_a_month_arrives_byte_for_byte_with_its_papers(site: HttpSource, staging: StagingArea) -> None:
+def test_a_month_arrives_byte_for_byte_with_its_record(site: HttpSource, staging: StagingArea) -> None:
     seen: list[tuple[int, int]] = []
 
     raw, new = source(site).fetch("yellow", JANUARY, staging, progress=lambda *n: seen.append(n))
@@ -145,31 +145,77 @@ def test_where_the_csv_source_has_no_such_month_parquet_is_taken_and_asked_for_a
     assert (raw.format, raw.source_rows, raw.source_url) == ("parquet", 7, site.url + PARQUET_PATH)
     assert source(site).fetch("yellow", JANUARY, staging) == (raw, False)
     with pytest.raises(NotPublishedError):
-        source(site, "csv").fetch("yellow", JANUARY, staging)
+        source(site, "csv").fetch("yellow", JANUARY, staging, today=lambda: date(2021, 3, 1))
     assert source(site, "parquet").fetch("yellow", JANUARY, staging) == (raw, False)
 
 
-def test_a_month_that_no_source_has_is_not_published(site: HttpSource, staging: StagingArea) -> None:
-    with pytest.raises(NotPublishedError) as caught:
-        source(site).fetch("yellow", Month(2021, 2), staging)
-    assert "yellow 2021-02 is not published" in caught.value.message
+@pytest.mark.parametrize(
+    "answer", [status(404), absent(), absent("NoSuchKey")], ids=["404", "AccessDenied", "NoSuchKey"]
+)
+@pytest.mark.parametrize(
+    ("today", "error", "says"),
+    [
+        (date(2021, 7, 31), NotPublishedError, "yellow 2021-02 is not published"),
+        (date(2021, 8, 1), PermanentError, "yellow 2021-02 is absent from the source"),
+    ],
+)
+def test_a_month_that_no_address_has_is_not_published_or_once_it_is_old_an_error(
+    answer: Answer, today: date, error: type[TaxiError], says: str, site: HttpSource, staging: StagingArea
+) -> None:
+    site.standing["/trip-data/yellow-2021-02.parquet"] = answer
+    with pytest.raises(error) as caught:
+        source(site).fetch("yellow", Month(2021, 2), staging, today=lambda: today)
+    assert says in caught.value.message
     assert f"{site.url}/csv/yellow-2021-02.csv.gz and {site.url}/trip-data" in caught.value.location
     assert site.requests == 2
+    assert files_of(staging) == []
+
+
+@pytest.mark.parametrize("dataset", ["yellow", "green", "fhv", "fhvhv"])
+def test_auto_asks_for_the_complete_format_first_and_for_the_other_where_that_is_absent(
+    dataset: str, site: HttpSource, staging: StagingArea
+) -> None:
+    csv_path, parquet_path = f"/csv/{dataset}-2021-01.csv.gz", f"/trip-data/{dataset}-2021-01.parquet"
+    put_parquet(site)
+    both = {csv_path: CONTENT, parquet_path: site.files.pop(PARQUET_PATH)}
+    first, second = (parquet_path, csv_path) if dataset == "fhvhv" else (csv_path, parquet_path)
+
+    site.files = dict(both)
+    assert source(site).fetch(dataset, JANUARY, staging)[0].source_url == site.url + first
+    del site.files[first]
+    assert source(site).fetch(dataset, JANUARY, staging)[0].source_url == site.url + second
 
 
 @pytest.mark.parametrize(
-    ("today", "error"), [(date(2021, 6, 30), NotPublishedError), (date(2021, 7, 1), PermanentError)]
+    "page",
+    [
+        status(403),
+        status(403, HTML),
+        status(403, b"<?xml version='1.0'?><Error><Code>RequestLimit</Code></Error>"),
+        status(200, HTML),
+        status(200, b"\xef\xbb\xbf\r\n" + HTML),
+    ],
+    ids=["403", "403 page", "403 other code", "200 page", "200 page after a mark"],
 )
-def test_403_means_not_yet_for_a_young_month_and_forbidden_for_an_old_one(
-    today: date, error: type[TaxiError], site: HttpSource, staging: StagingArea
+@pytest.mark.parametrize("month", [JANUARY, Month(2026, 10)], ids=["old", "recent"])
+def test_a_block_page_is_waited_out_and_never_taken_for_an_unpublished_month(
+    page: Answer, month: Month, site: HttpSource, staging: StagingArea
 ) -> None:
-    del site.files[CSV_PATH]
-    site.standing[PARQUET_PATH] = status(403)
-    with pytest.raises(error) as caught:
-        source(site).fetch("yellow", JANUARY, staging, today=lambda: today)
-    assert site.requests == 2
+    path = f"/trip-data/fhvhv-{month}.parquet"
+    site.standing[path] = page
+    with pytest.raises(TransientError) as caught:
+        source(site).fetch("fhvhv", month, staging)
+    assert [caught.value.wait_before(retry) for retry in (1, 2, 3, 4)] == [30, 90, 270, 270]
+    assert list(site.asked) == [path]  # the CSV, which lacks columns, is not taken in its place
     assert files_of(staging) == []
-    assert site.url in caught.value.location
+
+
+def test_a_month_published_again_tells_the_rows_it_had_before(site: HttpSource, staging: StagingArea) -> None:
+    first, _ = source(site).fetch("yellow", JANUARY, staging)
+    site.files[CSV_PATH] = csv([TRIP] * 3)
+    second, _ = source(site).fetch("yellow", JANUARY, staging)
+    assert (first.previous_rows, second.previous_rows, second.source_rows) == (None, 5000, 3)
+    assert source(site).fetch("yellow", JANUARY, staging) == (second, False)
 
 
 @pytest.mark.parametrize(
@@ -188,33 +234,44 @@ def test_403_means_not_yet_for_a_young_month_and_forbidden_for_an_old_one(
     ],
     ids=["429", "503", "500", "408", "reset", "reset midway", "short body", "stall midway", "stall", "no answer"],
 )
-def test_a_busy_or_broken_link_is_tried_again_until_the_month_is_there(
+def test_a_busy_source_or_broken_connection_is_asked_once_and_the_next_fetch_gets_the_month(
     order: Answer, site: HttpSource, staging: StagingArea
 ) -> None:
-    site.orders[CSV_PATH] = [order, order]
+    site.orders[CSV_PATH] = [order]
+    asking = source(site, read_timeout=0.3)
 
-    raw, _ = source(site, read_timeout=0.3).fetch("yellow", JANUARY, staging)
+    with pytest.raises(TransientError):
+        asking.fetch("yellow", JANUARY, staging)
+    assert site.requests == 1
+    assert files_of(staging) == []
 
-    assert len(site.asked[CSV_PATH]) == 3
+    raw, _ = asking.fetch("yellow", JANUARY, staging)
     assert staging.path(raw.file).read_bytes() == CONTENT
     assert len(files_of(staging)) == 2
 
 
-def test_retry_after_is_waited_for(site: HttpSource, staging: StagingArea) -> None:
-    site.orders[CSV_PATH] = [status(429, Retry_After="1")]
-    start = time.monotonic()
-    source(site).fetch("yellow", JANUARY, staging)
-    assert 1.0 <= time.monotonic() - start < 3.0
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7), (email.utils.formatdate(time.time() + 3600, usegmt=True), 3600), ("soon", 0), ("", 0)],
+)
+def test_retry_after_in_seconds_or_as_a_date_reaches_whoever_retries(
+    header: str, seconds: float, site: HttpSource, staging: StagingArea
+) -> None:
+    site.orders[CSV_PATH] = [status(429, Retry_After=header)]
+    with pytest.raises(TransientError) as caught:
+        source(site).fetch("yellow", JANUARY, staging)
+    assert seconds - 60 <= caught.value.retry_after <= seconds
 
 
 @pytest.mark.parametrize(
     ("order", "error", "says"),
     [
         (status(503), TransientError, "the source answers 503"),
-        (broken(CONTENT, 300_000), TransientError, "the link to the source broke"),
-        (stall(0.6, CONTENT, 1000), TransientError, "the source does not answer in time"),
+        (broken(CONTENT, 300_000), TransientError, "the connection to the source broke"),
+        (stall(0.6, CONTENT, 1000), TransientError, "the source did not answer in time"),
         (status(401), PermanentError, "the source answers 401"),
-        (status(200, HTML), NotATripFileError, "an HTML page"),
+        (status(200, HTML), TransientError, "an HTML page"),
+        (status(200, b"%PDF-1.4 ,"), NotATripFileError, "a PDF document"),
         (status(206, CONTENT[:1000]), PermanentError, "the source answers 206"),
         (status(200, CONTENT[:100_000]), NotATripFileError, "a gzip file that was cut off"),
         (redirect(CSV_PATH), PermanentError, "redirects in a circle"),
@@ -228,18 +285,16 @@ def test_a_failed_fetch_says_what_and_where_and_leaves_the_old_month_as_it_was(
     site.standing[CSV_PATH] = order
 
     with pytest.raises(error, match=says) as caught:
-        source(site, read_timeout=0.2, attempts=2).fetch("yellow", JANUARY, staging)
+        source(site, read_timeout=0.2).fetch("yellow", JANUARY, staging)
 
     assert caught.value.location == f"yellow 2021-01, {site.url}{CSV_PATH}"
     assert staging.find(RawFile, "raw", "yellow", JANUARY) == old
     assert files_of(staging) == before
-    if error is TransientError:
-        assert site.requests == requests + 2
-    elif "circle" not in says:
+    if "circle" not in says:
         assert site.requests == requests + 1
 
 
-def test_a_slow_link_that_delivers_is_not_cut(site: HttpSource, staging: StagingArea) -> None:
+def test_a_slow_connection_that_delivers_is_not_cut(site: HttpSource, staging: StagingArea) -> None:
     def slowly(handler: object) -> None:
         handler.begin(200, len(CONTENT))  # type: ignore[attr-defined]
         for start in range(0, len(CONTENT), len(CONTENT) // 5):
@@ -273,11 +328,11 @@ def test_a_file_that_is_written_over_while_it_is_read_is_read_again_at_the_next_
     assert fetched.fetch("yellow", JANUARY, staging) == (raw, False)
 
 
-def test_nobody_at_home_is_a_broken_link(staging: StagingArea) -> None:
+def test_a_server_that_is_gone_is_a_broken_connection(staging: StagingArea) -> None:
     with http_source() as gone:
         url = gone.url
-    with pytest.raises(TransientError, match="the link to the source broke"):
-        Source(csv_url=url, parquet_url=url, attempts=2, first_wait=0).fetch("yellow", JANUARY, staging)
+    with pytest.raises(TransientError, match="the connection to the source broke"):
+        Source(csv_url=url, parquet_url=url).fetch("yellow", JANUARY, staging)
 
 
 @pytest.mark.parametrize(
@@ -292,7 +347,7 @@ def test_a_secret_in_an_address_is_nowhere_to_be_read(
     url = site.url.replace("//", "//someone:passw0rd@") + CSV_PATH + "?token=t0psecret#fr4gment"
 
     try:
-        Source(csv_url=url, parquet_url=url, prefer="csv", attempts=1).fetch("yellow", JANUARY, staging)
+        Source(csv_url=url, parquet_url=url, prefer="csv").fetch("yellow", JANUARY, staging)
     except TaxiError as error:
         caplog.handler.stream.write(f"{error!r} {error}")
 
@@ -301,7 +356,7 @@ def test_a_secret_in_an_address_is_nowhere_to_be_read(
     assert "authorization" in site.asked[CSV_PATH][0]
 
 
-def test_an_address_that_is_none_is_permanent_and_is_not_quoted(staging: StagingArea) -> None:
+def test_an_invalid_address_is_permanent_and_is_not_quoted(staging: StagingArea) -> None:
     url = "http://someone:passw0rd@:99999999/x"
     with pytest.raises(PermanentError) as caught:
         Source(csv_url=url, parquet_url=url, prefer="csv").fetch("yellow", JANUARY, staging)
@@ -323,8 +378,12 @@ def test_a_file_url_is_fetched_watched_and_missed_like_any_other(tmp_path: Path,
     os.utime(path, ns=(1, 1))
     assert here.fetch("yellow", JANUARY, staging)[0].source_rows == 2
     with pytest.raises(NotPublishedError):
-        here.fetch("yellow", Month(2021, 2), staging)
+        here.fetch("yellow", Month(2021, 2), staging, today=lambda: date(2021, 3, 1))
     path.unlink()
     path.mkdir()
+    path.with_name("yellow_2021-03.csv").write_bytes(HTML)
+    with pytest.raises(NotATripFileError, match="an HTML page") as caught:
+        here.fetch("yellow", Month(2021, 3), staging)
+    assert "browser" not in caught.value.remedy
     with pytest.raises(PermanentError, match="is a folder"):
         here.fetch("yellow", JANUARY, staging)

@@ -1,4 +1,4 @@
-"""The door: what is not a trip file is refused by the name of what it looks like; lines are counted as Python does."""
+"""Inspection: a file that is no trip file is refused by the name of what it is; lines are counted as Python does."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taxi_assets.source.inspection import MAX_LINE, Contents, FileInspector, LineCounter, NotATripFileError, text_blocks
+from taxi_assets.source.inspection import Contents, FileInspector
+from taxi_assets.source.streams import MAX_LINE_BYTES, LineCounter, NotATripFileError, text_blocks
 from taxi_assets_tests.transform.landing import TRIP, csv
 
 CSV = csv([TRIP] * 300)
 
 
-def through_the_door(content: bytes, folder: Path, chunk: int = 1000) -> Contents:
+def inspect(content: bytes, folder: Path, chunk: int = 1000) -> Contents:
     path = folder / "file"
     path.write_bytes(content)
     inspector = FileInspector()
@@ -86,6 +87,13 @@ PACKED = packed(CSV)
         ("a Parquet file without a readable footer", parquet()[:-20]),
         ("a Parquet file without a readable footer", parquet().replace(b"trips", b"tri\x80s")),
         ("a Parquet file without a readable footer", b"PAR1"),
+        ("a gzip file inside a gzip file", packed(PACKED)),
+        ("text in UTF-16", CSV.decode().encode("utf-16")),
+        ("text in UTF-16", CSV.decode().encode("utf-16-le")),
+        ("text in UTF-16", CSV.decode().encode("utf-16-be")),
+        ("separated by semicolons (';')", CSV.replace(b",", b";")),
+        ("separated by semicolons (';')", packed(CSV.replace(b",", b";").replace(b".", b","))),
+        ("separated by tabs", b"\xef\xbb\xbf" + CSV.replace(b",", b"\t")),
         ("binary data", b"\0\1\2\3,\4" * 1000),
         ("its first line names no columns", b"hello\nworld, again\n"),
     ],
@@ -93,7 +101,7 @@ PACKED = packed(CSV)
 def test_what_is_no_trip_file_is_refused_by_the_name_of_what_it_is(name: str, content: bytes, tmp_path: Path) -> None:
     for chunk in (7, 1000, 1 << 20):
         with pytest.raises(NotATripFileError, match="not a trip file") as caught:
-            through_the_door(content, tmp_path, chunk)
+            inspect(content, tmp_path, chunk)
         assert name in str(caught.value)
 
 
@@ -108,7 +116,7 @@ def test_what_is_no_trip_file_is_refused_by_the_name_of_what_it_is(name: str, co
 )
 def test_each_real_broken_download_is_refused_by_name(file: str, name: str, real_data: Path, tmp_path: Path) -> None:
     with pytest.raises(NotATripFileError, match=re.escape(name)):
-        through_the_door((real_data / "broken" / file).read_bytes(), tmp_path)
+        inspect((real_data / "broken" / file).read_bytes(), tmp_path)
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -122,7 +130,7 @@ def test_a_file_without_line_ends_is_refused_before_it_fills_the_memory(packed: 
             inspector.feed(packer.compress(block) + packer.flush(zlib.Z_SYNC_FLUSH) if packed else block)
 
     with pytest.raises(NotATripFileError, match="a line is longer than 4 MiB"):
-        feed(2 * MAX_LINE // len(block))
+        feed(2 * MAX_LINE_BYTES // len(block))
 
 
 @pytest.mark.parametrize(
@@ -136,15 +144,15 @@ def test_a_file_without_line_ends_is_refused_before_it_fills_the_memory(packed: 
 )
 @pytest.mark.parametrize("chunk", [1, 1000, 1 << 20])
 def test_gzip_is_known_by_its_content_and_read_to_its_end(content: bytes, chunk: int, tmp_path: Path) -> None:
-    contents = through_the_door(content, tmp_path, chunk)
+    contents = inspect(content, tmp_path, chunk)
     assert (contents.format, contents.compression, contents.source_rows) == ("csv", "gzip", 300)
     assert contents.bytes == len(content)
     assert b"".join(text_blocks(tmp_path / "file", "gzip")) == CSV
 
 
 def test_a_plain_file_and_parquet_are_known_by_their_content(tmp_path: Path) -> None:
-    assert through_the_door(CSV, tmp_path).compression == "none"
-    contents = through_the_door(parquet(), tmp_path)
+    assert inspect(CSV, tmp_path).compression == "none"
+    contents = inspect(parquet(), tmp_path)
     assert (contents.format, contents.source_rows) == ("parquet", 5)
 
 

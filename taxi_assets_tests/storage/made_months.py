@@ -1,6 +1,6 @@
 """Cleaned yellow months made for the tests of stores, and a process that loads one of them into Postgres.
 
-Run as a program with a URL, a file and its papers, it loads the month and exits with 0.
+Run as a program with a URL, a file and its record, it loads the month and exits with 0.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ JANUARY = Month(2021, 1)
 def make_month(
     path: Path, rows: int = 1000, month: Month = JANUARY, dataset: Dataset = DATASETS["yellow"], **values: Any
 ) -> CleanedFile:
-    """Write a cleaned month and return its papers.
+    """Write a cleaned month and return its record.
 
     Args:
         path: The file to write.
@@ -56,7 +56,7 @@ def make_month(
 
 
 def write_month(path: Path, table: pa.Table, month: Month = JANUARY, dataset: str = "yellow") -> CleanedFile:
-    """Write a table as a cleaned month and return its papers."""
+    """Write a table as a cleaned month and return its record."""
     pq.write_table(table, path)
     content = path.read_bytes()
     sha256 = hashlib.sha256(content).hexdigest()

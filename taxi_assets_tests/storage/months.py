@@ -15,8 +15,8 @@ from taxi_assets.contracts.model import Dataset
 from taxi_assets.contracts.schemas import arrow_schema
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile
+from taxi_assets.storage.files import sha256_of
 from taxi_assets.storage.google.access import GoogleAccess
-from taxi_assets.storage.staging.local import sha256_of
 
 PROJECT = "throw-away"
 YELLOW = DATASETS["yellow"]
@@ -37,7 +37,7 @@ def cleaned_month(
     seed: int = 0,
     change: Any = None,
 ) -> tuple[CleanedFile, Path]:
-    """Writes a month in the contract's types and returns its papers and its path.
+    """Writes a month in the contract's types and returns its record and its path.
 
     Args:
         folder: Where to write.
@@ -62,11 +62,11 @@ def cleaned_month(
     table = pa.table(columns, schema=arrow_schema(dataset.table_columns))
     path = folder / f"{dataset.name}-{month}-{seed}.parquet"
     pq.write_table(change(table) if change else table, path, compression="zstd")
-    return papers_of(path, dataset.name, month, rows), path
+    return record_of(path, dataset.name, month, rows), path
 
 
-def papers_of(path: Path, dataset: str, month: Month, rows: int) -> CleanedFile:
-    """Returns the papers of a cleaned file."""
+def record_of(path: Path, dataset: str, month: Month, rows: int) -> CleanedFile:
+    """Returns the record of a cleaned file."""
     return CleanedFile(
         dataset=dataset,
         month=month,

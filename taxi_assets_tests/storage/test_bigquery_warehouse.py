@@ -25,7 +25,7 @@ from taxi_assets.storage.warehouse.bigquery_tables import new_table
 from taxi_assets_tests.servers.bigquery import BigQueryServer
 from taxi_assets_tests.servers.gcs import GcsServer
 from taxi_assets_tests.servers.proxy import faulty_proxy
-from taxi_assets_tests.storage.months import JANUARY, PROJECT, YELLOW, cleaned_month, papers_of
+from taxi_assets_tests.storage.months import JANUARY, PROJECT, YELLOW, cleaned_month, record_of
 
 FEBRUARY = Month(2021, 2)
 Put = Callable[..., LakeObject]
@@ -33,7 +33,7 @@ Put = Callable[..., LakeObject]
 
 @pytest.fixture
 def put(lake: GcsLake, tmp_path: Path) -> Put:
-    """Puts a month into the bucket."""
+    """Puts a month into the lake."""
     return lambda *args, **more: lake.put(*cleaned_month(tmp_path, *args, **more))
 
 
@@ -118,7 +118,7 @@ def test_any_other_difference_from_the_contract_is_refused_with_the_difference(
 # Loading
 
 
-def test_a_loaded_month_has_every_value_of_the_object_and_the_jobs_cost_is_told(
+def test_a_loaded_month_has_every_value_of_the_object_and_reports_the_jobs_cost(
     warehouse: BigQueryWarehouse, lake: GcsLake, put: Put
 ) -> None:
     stored = put()
@@ -150,8 +150,8 @@ def test_a_month_that_is_loaded_is_not_loaded_again(
     first = warehouse.replace_month(YELLOW, stored)
     bigquery.front.asked.clear()
     again = BigQueryWarehouse(warehouse.access, warehouse.schema).replace_month(YELLOW, stored)
-    assert again == dataclasses.replace(first, changed=False)
-    assert jobs(bigquery) == 1, "the count, and no load"
+    assert again == dataclasses.replace(first, changed=False, numbers={})
+    assert jobs(bigquery) == 1, "the query for what was loaded, and no load"
 
 
 def test_a_replaced_object_replaces_its_month_and_no_other(warehouse: BigQueryWarehouse, put: Put) -> None:
@@ -182,11 +182,12 @@ def test_a_request_whose_answer_is_lost_loads_once(
         one = BigQueryWarehouse(access, warehouse.schema)
         assert one.location == "EU"
         bigquery.front.asked.clear()
-        proxy.lose_answer(f"POST /bigquery/v2/projects/{PROJECT}/jobs")
+        proxy.lose_answer(f"POST /bigquery/v2/projects/{PROJECT}/jobs", skip=1)
         loaded = one.replace_month(YELLOW, stored)
         assert proxy.resets == 1
     assert (loaded.rows, loaded.job[-2:]) == (100, "-1")
-    assert jobs(bigquery) == 2 + 1, "the job sent twice, and the count"
+    assert loaded.changed
+    assert jobs(bigquery) == 2 + 3, "the load sent twice, and the queries of what was loaded"
 
 
 def test_a_small_table_whose_jobs_answer_is_lost_is_loaded_once(
@@ -295,7 +296,7 @@ def test_a_failed_load_leaves_the_old_month_and_names_file_column_and_reason(
 
 def test_rows_of_another_month_are_refused(warehouse: BigQueryWarehouse, lake: GcsLake, tmp_path: Path) -> None:
     _, path = cleaned_month(tmp_path, FEBRUARY)
-    stored = lake.put(papers_of(path, "yellow", JANUARY, 100), path)
+    stored = lake.put(record_of(path, "yellow", JANUARY, 100), path)
     with pytest.raises(PermanentError, match="different partitions"):
         warehouse.replace_month(YELLOW, stored)
     assert warehouse.count_months("yellow_trips") == {}
@@ -316,12 +317,12 @@ def test_a_table_that_drops_old_months_takes_none_that_it_would_drop(
     assert "sandbox" in caught.value.remedy
 
 
-def test_a_table_that_has_other_rows_than_the_ledger_is_told(warehouse: BigQueryWarehouse, put: Put) -> None:
+def test_a_table_with_other_rows_than_the_ledger_is_an_error(warehouse: BigQueryWarehouse, put: Put) -> None:
     with pytest.raises(PermanentError, match="the table has 100 rows of 2021-01, the object 101"):
         warehouse.replace_month(YELLOW, dataclasses.replace(put(), rows=101))
 
 
-def test_a_busy_bigquery_is_asked_again_and_told_as_busy_in_the_end(
+def test_a_busy_bigquery_is_asked_again_and_reported_as_busy_in_the_end(
     bigquery: BigQueryServer, warehouse: BigQueryWarehouse, put: Put
 ) -> None:
     stored = put()
@@ -337,7 +338,7 @@ def test_a_busy_bigquery_is_asked_again_and_told_as_busy_in_the_end(
 
 def test_a_missing_dataset_is_named_with_its_setting(warehouse: BigQueryWarehouse, put: Put) -> None:
     nowhere = BigQueryWarehouse(warehouse.access, "nowhere")
-    for poll in (nowhere.look, lambda: nowhere.replace_month(YELLOW, put()), lambda: nowhere.count_months("x")):
+    for poll in (nowhere.check_access, lambda: nowhere.replace_month(YELLOW, put()), lambda: nowhere.count_months("x")):
         with pytest.raises(PermanentError) as caught:
             poll()
         assert "the BigQuery dataset does not exist" in caught.value.message
@@ -347,20 +348,20 @@ def test_a_missing_dataset_is_named_with_its_setting(warehouse: BigQueryWarehous
 def test_a_wrong_location_is_named_with_its_setting(warehouse: BigQueryWarehouse) -> None:
     far = BigQueryWarehouse(dataclasses.replace(warehouse.access, location="us-central1"), warehouse.schema)
     with pytest.raises(PermanentError) as caught:
-        far.look()
+        far.check_access()
     assert "the BigQuery dataset is in EU, not in us-central1" in caught.value.message
     assert "TAXI_BQ_LOCATION=EU" in caught.value.remedy
 
 
-def test_a_bucket_in_another_location_than_the_dataset_is_told(
+def test_a_bucket_in_another_location_than_the_dataset_is_refused(
     gcs: GcsServer, warehouse: BigQueryWarehouse, lake: GcsLake, tmp_path: Path
 ) -> None:
     gcs.client().create_bucket(f"far-{lake.bucket}", location="us-central1")
     far = GcsLake(lake.access, f"far-{lake.bucket}")
-    place = far.look()
-    assert (place.location, place.region) == ("US-CENTRAL1", True)
+    place = far.describe_bucket()
+    assert (place.location, place.is_region) == ("US-CENTRAL1", True)
     poll = [
-        lambda: warehouse.check_bucket(far.bucket, place.location, region=place.region),
+        lambda: warehouse.check_bucket(far.bucket, place.location, is_region=place.is_region),
         lambda: warehouse.replace_month(YELLOW, far.put(*cleaned_month(tmp_path))),
     ]
     for each in poll:
@@ -368,8 +369,8 @@ def test_a_bucket_in_another_location_than_the_dataset_is_told(
             each()
         assert "the bucket is in US-CENTRAL1, the BigQuery dataset in EU" in caught.value.message
         assert "TAXI_GCS_BUCKET" in caught.value.remedy
-    warehouse.check_bucket("b", "EU", region=False)
-    warehouse.check_bucket("b", "EUROPE-WEST1", region=True)
+    warehouse.check_bucket("b", "EU", is_region=False)
+    warehouse.check_bucket("b", "EUROPE-WEST1", is_region=True)
 
 
 @pytest.mark.parametrize(
@@ -378,7 +379,7 @@ def test_a_bucket_in_another_location_than_the_dataset_is_told(
         ("bigquery.jobs.create", "roles/bigquery.jobUser on the project"),
         ("bigquery.tables.updateData", "roles/bigquery.dataEditor on the dataset"),
         ("bigquery.tables.create", "roles/bigquery.dataEditor on the dataset"),
-        ("storage.objects.get", "the roles that it lacks"),  # BigQuery says only that the file may not be read
+        ("storage.objects.get", "the missing roles"),  # BigQuery says only that the file may not be read
     ],
 )
 def test_a_denied_permission_is_named_with_the_role_that_has_it(
@@ -404,7 +405,7 @@ def test_a_query_gets_its_parameters_and_gives_an_arrow_table(warehouse: BigQuer
     warehouse.replace_month(YELLOW, put())
     sql = f"SELECT COUNT(*) AS trips FROM {warehouse.schema}.yellow_trips WHERE source_month = ?"
     assert warehouse.query(sql, [JANUARY.first_day]).to_pylist() == [{"trips": 100}]
-    with pytest.raises(PermanentError, match="Google refuses"):
+    with pytest.raises(PermanentError, match="Google refused the request"):
         warehouse.query("SELEKT 1")
 
 

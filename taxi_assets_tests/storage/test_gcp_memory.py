@@ -26,20 +26,20 @@ import re, sys
 from pathlib import Path
 from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
 from taxi_assets.storage.lake.gcs import GcsLake
-from taxi_assets_tests.storage.months import JANUARY, YELLOW, access, papers_of
+from taxi_assets_tests.storage.months import JANUARY, YELLOW, access, record_of
 
 storage, bigquery, bucket, schema, path, rows = sys.argv[1:]
 lake, warehouse = GcsLake(access(storage_emulator=storage), bucket), BigQueryWarehouse(
     access(bigquery_emulator=bigquery), schema)
-papers = papers_of(Path(path), "yellow", JANUARY, int(rows))
-lake.look(), warehouse.look()
+record = record_of(Path(path), "yellow", JANUARY, int(rows))
+lake.describe_bucket(), warehouse.check_access()
 
 def peak():  # not ru_maxrss, which a process has from the one that started it
     status = Path("/proc/self/status").read_text()
     return int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) * 1024 / 1e6
 
 idle = peak()
-loaded = warehouse.replace_month(YELLOW, lake.put(papers, Path(path)))
+loaded = warehouse.replace_month(YELLOW, lake.put(record, Path(path)))
 print(loaded.rows, loaded.bytes, peak() - idle)
 """
 

@@ -17,7 +17,8 @@ from urllib3.util import connection
 
 from taxi_assets.errors import PermanentError, TransientError
 from taxi_assets.months import Month
-from taxi_assets.storage.lake.gcs import CHUNK, PARQUET, GcsLake
+from taxi_assets.storage.google.upload import CHUNK
+from taxi_assets.storage.lake.gcs import PARQUET, GcsLake
 from taxi_assets_tests.servers.credentials import TokenEndpoint
 from taxi_assets_tests.servers.gcs import GcsServer
 from taxi_assets_tests.servers.proxy import FaultyProxy, faulty_proxy
@@ -59,7 +60,7 @@ def test_an_object_has_the_files_bytes_under_the_tutorials_name_and_carries_its_
     assert blob.metadata == {
         "dataset": "yellow", "month": "2021-01", "rows": "100", "sha256": cleaned.sha256, "recipe": "recipe-1",
         "source_url": "https://example.org/trips.csv.gz", "source_sha256": "ab" * 32, "source_rows": "103",
-        "dropped_rows": "1", "rejected_rows": "2",
+        "dropped_rows": "1", "rejected_rows": "2", "crc32c": blob.crc32c,
     }  # fmt: skip
     assert (stored.rows, stored.bytes, stored.changed) == (100, path.stat().st_size, True)
     assert stored.generation == str(blob.generation)
@@ -107,10 +108,10 @@ def test_other_bytes_replace_the_object(lake: GcsLake, tmp_path: Path) -> None:
     assert lake.read(second).equals(pq.read_table(path))
 
 
-def test_a_file_that_is_not_the_one_of_its_papers_is_not_sent(gcs: GcsServer, lake: GcsLake, tmp_path: Path) -> None:
+def test_a_file_that_does_not_match_its_record_is_not_sent(gcs: GcsServer, lake: GcsLake, tmp_path: Path) -> None:
     cleaned, path = cleaned_month(tmp_path)
     path.write_bytes(path.read_bytes() + b"x")
-    with pytest.raises(PermanentError, match="not the one its papers describe"):
+    with pytest.raises(PermanentError, match="does not match its record"):
         lake.put(cleaned, path)
     assert asked(gcs) == []
 
@@ -130,6 +131,47 @@ def test_an_object_that_something_else_put_is_found_by_its_footer_if_it_is_a_par
     with pytest.raises(PermanentError, match="not a readable Parquet file"):
         lake.find("yellow", JANUARY)
     assert lake.put(cleaned, path).changed
+
+
+def test_an_object_rewritten_with_other_bytes_is_not_taken_for_the_one_its_metadata_describe(
+    gcs: GcsServer, lake: GcsLake, tmp_path: Path
+) -> None:
+    stored = lake.put(*cleaned_month(tmp_path))
+    _, other = cleaned_month(tmp_path, seed=1)
+    blob = gcs.client().bucket(lake.bucket).get_blob("lake/data/yellow/yellow_tripdata_2021-01.parquet")
+    kept = dict(blob.metadata)
+    blob.upload_from_filename(other)
+    assert blob.metadata == kept
+    found = lake.find("yellow", JANUARY)
+    assert found is not None
+    assert found.sha256.startswith("crc32c-")
+    assert found.crc32c != stored.crc32c
+    assert found.source_sha256 == ""
+
+
+def test_metadata_that_someone_adds_to_an_object_stay_and_cost_no_further_request(
+    gcs: GcsServer, lake: GcsLake, tmp_path: Path
+) -> None:
+    cleaned, path = cleaned_month(tmp_path)
+    lake.put(cleaned, path)
+    blob = gcs.client().bucket(lake.bucket).get_blob("lake/data/yellow/yellow_tripdata_2021-01.parquet")
+    blob.metadata = blob.metadata | {"reviewed_by": "someone"}
+    blob.patch()
+    for source in (cleaned, dataclasses.replace(cleaned, source_sha256="cd" * 32)):
+        lake.put(source, path)
+        gcs.front.asked.clear()
+        assert not lake.put(source, path).changed
+        assert len(asked(gcs)) == 1
+    again = gcs.client().bucket(lake.bucket).get_blob(blob.name)  # the emulator's patch makes a new generation
+    assert again.metadata["reviewed_by"] == "someone"
+
+
+def test_one_odd_object_concerns_itself_only(lake: GcsLake, tmp_path: Path) -> None:
+    stored = lake.put(*cleaned_month(tmp_path))
+    for name in ("2018-13", "2018-00", "0000-01", "2018-1", "latest"):
+        (tmp_path / "x").write_bytes(b"x")
+        lake.put_file(f"data/yellow/yellow_tripdata_{name}.parquet", tmp_path / "x")
+    assert lake.versions("yellow") == {JANUARY: stored.generation}
 
 
 def test_the_versions_of_a_datasets_months_are_known_without_reading_them(
@@ -251,22 +293,22 @@ def test_a_busy_bucket_is_asked_again_as_often_as_the_settings_say(
 ) -> None:
     cleaned, path = cleaned_month(tmp_path)
     with faulty_proxy("127.0.0.1", gcs.front.port) as proxy:
-        patient = through(lake, proxy, attempts=3)
+        retrying = through(lake, proxy, attempts=3)
         proxy.answer(429, times=2, when="/o")
-        assert patient.put(cleaned, path).changed
+        assert retrying.put(cleaned, path).changed
         proxy.answer(503, times=5, when="/o")
         with pytest.raises(TransientError, match="does not answer as it should"):
-            patient.find("yellow", JANUARY)
+            retrying.find("yellow", JANUARY)
         assert proxy.answered == 2 + 3
 
 
 def test_a_stalled_link_ends_in_the_time_that_the_settings_give(gcs: GcsServer, lake: GcsLake, big: Path) -> None:
     with faulty_proxy("127.0.0.1", gcs.front.port) as proxy:
-        impatient = through(lake, proxy, connect_timeout=0.3, read_timeout=0.3, attempts=2)
+        hasty = through(lake, proxy, connect_timeout=0.3, read_timeout=0.3, attempts=2)
         proxy.stall()
         began = time.monotonic()
         with pytest.raises(TransientError, match="yellow 2021-01"):
-            impatient.find("yellow", JANUARY)
+            hasty.find("yellow", JANUARY)
         assert time.monotonic() - began < 3
 
 
@@ -275,7 +317,7 @@ def test_a_stalled_link_ends_in_the_time_that_the_settings_give(gcs: GcsServer, 
 
 def test_a_missing_bucket_is_named_with_its_setting(lake: GcsLake, tmp_path: Path) -> None:
     nowhere = GcsLake(lake.access, "nowhere")
-    for poll in (nowhere.look, lambda: nowhere.put(*cleaned_month(tmp_path))):
+    for poll in (nowhere.describe_bucket, lambda: nowhere.put(*cleaned_month(tmp_path))):
         with pytest.raises(PermanentError) as caught:
             poll()
         assert "the bucket does not exist" in caught.value.message
@@ -285,8 +327,8 @@ def test_a_missing_bucket_is_named_with_its_setting(lake: GcsLake, tmp_path: Pat
 
 def test_a_denied_permission_is_named_with_the_role_that_has_it(gcs: GcsServer, lake: GcsLake, tmp_path: Path) -> None:
     gcs.front.deny("storage.objects.create", "storage.buckets.get")
-    assert lake.look().lacking == ("storage.objects.create",)
-    assert lake.look().location == ""
+    assert lake.describe_bucket().missing_permissions == ("storage.objects.create",)
+    assert lake.describe_bucket().location == ""
     with pytest.raises(PermanentError) as caught:
         lake.put(*cleaned_month(tmp_path))
     assert "permission storage.objects.create is denied" in caught.value.message
@@ -317,9 +359,9 @@ def test_credentials_that_google_does_not_accept_are_said_to_be_it(
     file.write_text(right)
     for good in (right, str(file)):
         one = GcsLake(access(storage_emulator=gcs.url, credentials=good), lake.bucket)
-        assert one.look().location == "EU"
+        assert one.describe_bucket().location == "EU"
     with pytest.raises(PermanentError, match=r"does not accept the credentials.*Invalid JWT Signature"):
-        GcsLake(access(storage_emulator=gcs.url, credentials=wrong), lake.bucket).look()
+        GcsLake(access(storage_emulator=gcs.url, credentials=wrong), lake.bucket).describe_bucket()
     with pytest.raises(PermanentError, match="does not accept the credentials"):
         lake.find("yellow", JANUARY)  # without any
 
@@ -327,7 +369,7 @@ def test_credentials_that_google_does_not_accept_are_said_to_be_it(
 @pytest.mark.parametrize(
     ("pasted", "why"),
     [
-        ("SECRET, pasted in part", "neither JSON nor a file"),
+        ("SECRET, pasted in part", "neither JSON nor a readable file"),
         ('{"private_key": "SECRET', "not whole JSON"),
         ('{"type": "authorized_user", "refresh_token": "SECRET"}', "not the key of a service account"),
         ('{"type": "service_account", "private_key": "SECRET"}', "not the key of a service account"),

@@ -1,4 +1,4 @@
-"""What Google says, and what a person is told; the answers are those of Google's documentation of errors."""
+"""What Google answers, and what a person reads; the answers come from Google's documentation of errors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from google.api_core import exceptions as api
 
 from taxi_assets.errors import PermanentError, TransientError
-from taxi_assets.storage.google.errors import explained
+from taxi_assets.storage.google.errors import mapped_errors
 
 PROJECT = "projects/my-project-123"
 
@@ -16,7 +16,7 @@ def refusal(status: int, reason: str, message: str) -> Exception:
 
 
 @pytest.mark.parametrize(
-    ("status", "reason", "message", "what", "fix"),
+    ("status", "reason", "message", "what", "remedy"),
     [
         (
             403,
@@ -29,7 +29,7 @@ def refusal(status: int, reason: str, message: str) -> Exception:
             403,
             "accessNotConfigured",
             f"BigQuery API has not been used in {PROJECT} before or it is disabled. Enable it by visiting the console",
-            "the project does not use this service yet",
+            "the service is not enabled in the project",
             "gcloud services enable bigquery.googleapis.com",
         ),
         (
@@ -49,8 +49,8 @@ def refusal(status: int, reason: str, message: str) -> Exception:
         (404, "notFound", "The specified bucket does not exist.", "the bucket does not exist", "TAXI_GCS_BUCKET"),
     ],
 )
-def test_a_refusal_is_told_with_what_to_do(status: int, reason: str, message: str, what: str, remedy: str) -> None:
-    with pytest.raises(PermanentError) as caught, explained("yellow 2021-01"):
+def test_a_refusal_comes_with_what_to_do(status: int, reason: str, message: str, what: str, remedy: str) -> None:
+    with pytest.raises(PermanentError) as caught, mapped_errors("yellow 2021-01"):
         raise refusal(status, reason, message)
     assert what in caught.value.message
     assert remedy in caught.value.remedy
@@ -62,5 +62,5 @@ def test_a_refusal_is_told_with_what_to_do(status: int, reason: str, message: st
     [(403, "rateLimitExceeded"), (503, "backendError"), (500, "internalError"), (429, "rateLimitExceeded")],
 )
 def test_a_busy_service_may_be_asked_again(status: int, reason: str) -> None:
-    with pytest.raises(TransientError), explained("yellow 2021-01"):
+    with pytest.raises(TransientError), mapped_errors("yellow 2021-01"):
         raise refusal(status, reason, "Exceeded rate limits: too many api requests per user per method")

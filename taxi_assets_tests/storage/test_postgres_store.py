@@ -168,7 +168,7 @@ def test_eight_months_at_once_into_an_empty_database_all_land(store: PostgresSto
 def test_a_load_does_not_wait_for_ever_for_another_of_the_same_month(
     postgres_url: str, tmp_path: Path, admin: psycopg.Connection[Any]
 ) -> None:
-    hasty = PostgresStore(postgres_url, patience=0.05)
+    hasty = PostgresStore(postgres_url, wait_seconds=0.05)
     hasty.replace_month(YELLOW, make_month(tmp_path / "m"), tmp_path / "m")
     with admin.transaction():
         admin.execute("SELECT pg_advisory_xact_lock(hashtextextended('nyc_tlc.yellow_trips_2021_01', 0))")

@@ -1,4 +1,4 @@
-"""The workroom after a crash at any moment: the old month or the new one, whole; and nothing lies about for ever."""
+"""The staging area after a crash at any moment: the old month or the new one, whole, and no litter."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from taxi_assets.errors import PermanentError
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, RawFile
 from taxi_assets.source.client import Source
-from taxi_assets.storage.staging.local import StagingArea, sha256_of, sweep
+from taxi_assets.storage.files import sha256_of, sweep
+from taxi_assets.storage.staging.local import StagingArea
 from taxi_assets.transform.clean import clean_month
 
 JANUARY = Month(2021, 1)
 
 
 def commit(staging: StagingArea, content: bytes) -> RawFile:
-    """Put a month of these bytes on the raw shelf."""
+    """Stage a raw month of these bytes."""
     sha256 = hashlib.sha256(content).hexdigest()
     record = RawFile(
         dataset="yellow",
@@ -49,7 +50,7 @@ def files_of(staging: StagingArea) -> list[Path]:
     return sorted(path for path in staging.root.rglob("*") if path.is_file() and path.suffix != ".lock")
 
 
-def test_papers_come_back_as_they_were_put(tmp_path: Path) -> None:
+def test_a_record_comes_back_as_it_was_committed(tmp_path: Path) -> None:
     staging = StagingArea(tmp_path)
     record = commit(staging, b"one")
     assert staging.get(RawFile, "raw", "yellow", JANUARY) == record
@@ -73,7 +74,7 @@ def test_a_month_put_again_leaves_nothing_of_the_old_one(tmp_path: Path) -> None
         lambda staging, _: staging.record_path("raw", "yellow", JANUARY).write_text("[]"),
         lambda staging, _: staging.record_path("raw", "yellow", JANUARY).write_bytes(b"\xff\0"),
     ],
-    ids=["no file", "short file", "cut papers", "empty papers", "other JSON", "no text"],
+    ids=["no file", "short file", "cut record", "empty record", "other JSON", "not text"],
 )
 def test_a_month_that_is_not_whole_is_not_there(
     damage: Callable[[StagingArea, RawFile], object], tmp_path: Path
@@ -90,8 +91,8 @@ def test_a_month_that_is_not_whole_is_not_there(
 KILLED_AT = """
 import os, signal, sys
 from pathlib import Path
-from taxi_assets.storage.staging.local import Workroom
-from taxi_assets_tests.transform.test_workroom import commit
+from taxi_assets.storage.staging.local import StagingArea
+from taxi_assets_tests.storage.test_staging import commit
 
 moments = int(sys.argv[2])
 
@@ -103,7 +104,7 @@ def count(event, arguments):
             os.kill(os.getpid(), signal.SIGKILL)
 
 sys.addaudithook(count)
-commit(Workroom(Path(sys.argv[1])), b"the new month")
+commit(StagingArea(Path(sys.argv[1])), b"the new month")
 """
 
 
@@ -131,7 +132,7 @@ def test_a_crash_at_any_moment_of_a_commit_leaves_the_old_month_or_the_new_one(t
 RUN = """
 import sys
 from pathlib import Path
-from taxi_assets_tests.transform.test_workroom import fetch_and_clean
+from taxi_assets_tests.storage.test_staging import fetch_and_clean
 print("ready", flush=True)
 fetch_and_clean(Path(sys.argv[1]), Path(sys.argv[2]))
 """
@@ -165,6 +166,15 @@ def test_a_run_killed_anywhere_and_started_again_ends_in_the_same_bytes(tmp_path
     assert [path.name for path in files_of(StagingArea(root))] == [
         path.name for path in files_of(StagingArea(tmp_path / "undisturbed"))
     ]
+
+
+def test_a_file_that_somebody_else_put_there_is_no_month(tmp_path: Path) -> None:
+    staging = StagingArea(tmp_path)
+    record = commit(staging, b"one")
+    for name in ("yellow_tripdata_2021-13.json", "yellow_tripdata_2021-01 (copy).json", "notes.json"):
+        staging.path(record.file).with_name(name).write_text("{}")
+
+    assert staging.months("raw", "yellow") == [JANUARY]
 
 
 def test_the_same_month_cleaned_again_is_the_same_bytes_and_is_not_cleaned_twice(tmp_path: Path) -> None:

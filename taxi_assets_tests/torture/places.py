@@ -77,8 +77,8 @@ class Cloud:
         name = uuid.uuid4().hex[:12]
         named = {"TAXI_GCS_BUCKET": f"b-{name}", "TAXI_WAREHOUSE_SCHEMA": f"d_{name}"}
         settings = Settings.from_environment({**self.settings, **named})
-        build_lake(settings).make("EU")
-        build_warehouse(settings).make()
+        build_lake(settings).create_bucket("EU")
+        build_warehouse(settings).create_dataset()
         return named
 
     def rows(self, data: Path, settings: Mapping[str, str]) -> Rows:

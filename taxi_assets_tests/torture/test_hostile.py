@@ -30,7 +30,8 @@ from taxi_assets.reconciliation import LedgerRow
 from taxi_assets.settings import SettingError, Settings
 from taxi_assets.source import client as source
 from taxi_assets.source import inspection as inspector
-from taxi_assets.source.inspection import FileInspector, NotATripFileError
+from taxi_assets.source.inspection import FileInspector
+from taxi_assets.source.streams import NotATripFileError
 from taxi_assets.storage.factory import build_warehouse
 from taxi_assets.storage.staging.local import StagingArea
 from taxi_assets_tests.servers.http_source import Handler, HttpSource, http_source, redirect
@@ -93,7 +94,7 @@ def test_a_parquet_file_of_more_rows_than_its_size_can_hold_is_refused(tmp_path:
 def test_a_parquet_file_of_columns_that_unpack_beyond_bounds_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inspector, "MOST_IN_A_COLUMN", 1 << 20)
+    monkeypatch.setattr(inspector, "MAX_COLUMN_CHUNK_BYTES", 1 << 20)
     path = tmp_path / "bomb.parquet"
     pq.write_table(pa.table({"flag": [bytes(2 << 20)]}), path, use_dictionary=False, compression="zstd")
     assert path.stat().st_size < 10_000
@@ -102,7 +103,7 @@ def test_a_parquet_file_of_columns_that_unpack_beyond_bounds_is_refused(
 
 
 def test_a_body_without_end_is_given_up(site: HttpSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "MAX_BYTES", 4 << 20)
+    monkeypatch.setattr(inspector, "MAX_BYTES", 4 << 20)
 
     def endless(handler: Handler) -> None:
         handler.close_connection = True
@@ -144,9 +145,9 @@ def test_a_source_on_the_internet_cannot_lead_into_a_private_network_or_to_a_fil
     monkeypatch.setenv("http_proxy", site.url)  # which answers for the internet
     monkeypatch.setenv("no_proxy", "")
     site.standing["/month.csv"] = redirect(to)
-    with pytest.raises(PermanentError, match=r"which is not on the internet|an address that is none") as caught:
+    with pytest.raises(PermanentError, match=r"which is not on the internet|an invalid address") as caught:
         source.Source("http://93.184.216.34/month.csv", "", "csv").fetch("yellow", JANUARY, StagingArea(tmp_path))
-    assert "put the one that it leads to into the settings" in caught.value.remedy
+    assert "put the one that it redirects to into the settings" in caught.value.remedy
     assert list(site.asked) == ["/month.csv"]
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 

@@ -94,8 +94,8 @@ def test_a_disk_that_is_too_small_keeps_nothing_from_landing_once_it_is_larger(
     data.mkdir()
     full = trials.run(data, *RUN)
     assert full.status == 1
-    assert "Dagster's history cannot be kept" in full.said
-    assert "see that the disk has room" in full.said
+    assert "cannot read or write Dagster's history" in full.said
+    assert "check that the disk has room" in full.said
     remount(small_disk, "size=64m")
     again = trials.run(data, *RUN)
     assert again.status == 0, again.said

@@ -28,7 +28,6 @@ _NEEDED = (
     "taxi_assets.assets.monthly",
     "taxi_assets.assets.report",
     "taxi_assets.assets.zones",
-    "taxi_assets.instance.storage",
     "taxi_assets.io_managers.local",
     "dagster._core.storage.sqlite_storage",
 )

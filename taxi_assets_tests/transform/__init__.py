@@ -1,1 +1,1 @@
-"""How months are fetched, recognised, cleaned and counted."""
+"""How months are mapped, parsed, cleaned and counted."""

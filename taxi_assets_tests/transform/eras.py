@@ -1,4 +1,4 @@
-"""TLC's CSV eras, typed by hand from their headers: what the files look like, and where today's columns stand in them.
+"""TLC's CSV schema versions ("eras"), typed by hand from their headers, with today's column for each field.
 
 Nothing here is taken from the contracts, so that a test which compares the two compares two readings.
 """
@@ -18,7 +18,7 @@ CRLF, BLANK_LINE_2 = "CRLF", "LF after the header, a blank line, CRLF after the 
 
 @dataclass(frozen=True)
 class Era:
-    """A layout that TLC used, with rows made up in its style.
+    """A schema version that TLC used, with made-up rows in its style.
 
     Attributes:
         columns: Today's column for each name of the header, in order; blank if the contract has none.

@@ -1,4 +1,4 @@
-"""Lands a file's bytes as a test needs it: through the source, the door and the cleaning, into a folder of the test."""
+"""Lands a file's bytes for a test: through source, inspection and cleaning, into a folder of the test."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TRIP = "1,2021-01-05 08:00:00,2021-01-05 08:10:00,2,2.1,1,N,161,162,1,9.5,0,0.5,
 
 @dataclass(frozen=True)
 class Landed:
-    """A month that went all the way to the cleaned shelf."""
+    """A month that was cleaned."""
 
     raw: RawFile
     cleaned: CleanedFile
@@ -53,12 +53,13 @@ def land_file(
     folder: Path,
     *,
     rules: CleaningRules | None = KEEP,
+    accepted_drift: tuple[str, ...] = (),
 ) -> Landed:
     """Land the month that lies at `path`, whatever its name."""
     contract = DATASETS[dataset] if isinstance(dataset, str) else dataset
     staging = StagingArea(folder / "work")
     raw, _ = Source(csv_url=path.as_uri(), parquet_url="", prefer="csv").fetch(contract.name, month, staging)
-    cleaned, _ = clean_month(contract, raw, staging, rules=rules)
+    cleaned, _ = clean_month(contract, raw, staging, rules=rules, accepted_drift=accepted_drift)
     rejects = pq.read_table(staging.path(cleaned.rejects_file)).to_pylist() if cleaned.rejects_file else []
     return Landed(raw, cleaned, pq.read_table(staging.path(cleaned.file), partitioning=None), rejects)
 
@@ -70,6 +71,7 @@ def land(
     month: Month = Month(2021, 1),  # noqa: B008 - a frozen value
     *,
     rules: CleaningRules | None = KEEP,
+    accepted_drift: tuple[str, ...] = (),
 ) -> Landed:
     """Land a month of these bytes, or a Parquet file of this table."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +80,7 @@ def land(
         path.write_bytes(content)
     else:
         pq.write_table(content, path)
-    return land_file(path, dataset, month, folder, rules=rules)
+    return land_file(path, dataset, month, folder, rules=rules, accepted_drift=accepted_drift)
 
 
 def csv(lines: Sequence[str], *, header: str = YELLOW_2019, end: str = "\r\n") -> bytes:
@@ -87,7 +89,7 @@ def csv(lines: Sequence[str], *, header: str = YELLOW_2019, end: str = "\r\n") -
 
 
 def trip(**changed: object) -> str:
-    """Return a trip in yellow's layout of 2019, with some fields changed."""
+    """Return a trip under yellow's header of 2019, with some fields changed."""
     fields = dict(zip(YELLOW_2019.split(","), TRIP.split(","), strict=True))
     assert changed.keys() <= fields.keys()
     return ",".join(str(value) for value in (fields | changed).values())

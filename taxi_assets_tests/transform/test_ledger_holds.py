@@ -1,4 +1,4 @@
-"""Whatever happens to a file on its way: each of its lines lands or is rejected, and damage stays where it was done."""
+"""Whatever happens to a file on its way, each of its lines lands or is rejected, and damage stays where it is."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from taxi_assets.contracts import DATASETS, Column
 from taxi_assets.errors import TaxiError
-from taxi_assets.source import inspection as inspector
-from taxi_assets.transform import batches as row_batches
-from taxi_assets.transform import values as reading
+from taxi_assets.source import inspection
+from taxi_assets.transform import arrays, csv_batches, values
 from taxi_assets_tests.transform.eras import ERAS, Era, read_by_hand
 from taxi_assets_tests.transform.landing import Landed, land
 
@@ -94,7 +93,7 @@ def outcome(content: bytes, era: Era) -> Any:
 
 
 def assert_each_line_landed_or_was_rejected(landed: Landed, content: bytes) -> list[str]:
-    """Check the ledger against the file's lines; return those that landed."""
+    """Check the ledger and `source_row` against the file's lines; return those that landed."""
     numbered = [(number, line) for number, line in enumerate(lines_of(content), 1) if line][1:]
     record = landed.cleaned
     assert record.source_rows == len(numbered)
@@ -106,7 +105,7 @@ def assert_each_line_landed_or_was_rejected(landed: Landed, content: bytes) -> l
         assert reject["raw_text"] == line.decode("utf-8", "backslashreplace")
         assert reject["reason"]
     assert len(landed.rejects) == record.rejected_rows
-    assert len(lines) == record.cleaned_rows
+    assert landed.column("source_row") == [n for n, (number, _) in enumerate(numbered, 1) if number in lines]
     return list(lines.values())
 
 
@@ -123,7 +122,9 @@ def test_each_line_lands_or_is_rejected_and_damage_costs_no_other_line_its_value
     whole = {
         row: columns | values | month for row, values in zip(era.rows, read_by_hand(era.content, era), strict=True)
     }
-    assert all(row == whole[line] for line, row in zip(left, landed.rows, strict=True) if line in whole)
+    for line, row in zip(left, landed.rows, strict=True):
+        row.pop("source_row")
+        assert line not in whole or row == whole[line]
     assert not any(reject["raw_text"] in whole for reject in landed.rejects)
 
 
@@ -151,17 +152,17 @@ def test_the_quick_ways_of_reading_give_what_the_slow_ways_give(file: tuple[Era,
     era, content = file
     fast = outcome(content, era)
 
-    with pytest.MonkeyPatch.context() as patch:  # sheets of a few lines, that end anywhere
-        patch.setattr(inspector, "_BLOCK", 7)
-        patch.setattr(row_batches, "_SHEET_BYTES", batch)
-        patch.setattr(row_batches, "_FEW_LINES", few)
-        patch.setattr(reading, "_FEW", few)
+    with pytest.MonkeyPatch.context() as patch:  # batches of a few lines, that end anywhere
+        patch.setattr(inspection, "_BLOCK", 7)
+        patch.setattr(csv_batches, "_BATCH_BYTES", batch)
+        patch.setattr(csv_batches, "_SMALL_BLOCK_LINES", few)
+        patch.setattr(arrays, "_SMALL_ARRAY", few)
         assert outcome(content, era) == fast
 
     with pytest.MonkeyPatch.context() as patch:  # line by line and value by value
-        patch.setattr(row_batches.CsvFile, "_parse", lambda *_: None)
-        patch.setattr(row_batches, "_FEW_LINES", 10_000)
-        patch.setattr(reading, "_at_once", refuse)
+        patch.setattr(csv_batches.CsvFile, "_parse", lambda *_: None)
+        patch.setattr(csv_batches, "_SMALL_BLOCK_LINES", 10_000)
+        patch.setattr(arrays, "_at_once", refuse)
         assert outcome(content, era) == fast
 
 
@@ -177,10 +178,10 @@ texts = st.one_of(
 
 @settings(max_examples=300, derandomize=True, deadline=None)
 @given(st.sampled_from(["int64", "float64", "timestamp", "string"]), st.lists(texts, max_size=20))
-def test_an_array_of_texts_means_what_each_text_means(kind: Any, values: list[str]) -> None:
+def test_an_array_of_texts_means_what_each_text_means(kind: Any, published: list[str]) -> None:
     column = Column("c", kind, "")
-    read, wrong = reading.parse_column(column, pa.array(values, pa.string()))
+    parsed, wrong = arrays.parse_column(column, pa.array(published, pa.string()))
 
-    assert read.to_pylist() == [reading.parse_value(column, value) for value in values]
-    missing = [value is None and bool(text.strip()) for value, text in zip(read.to_pylist(), values, strict=True)]
-    assert (wrong.to_pylist() if wrong is not None else [False] * len(values)) == missing
+    assert parsed.to_pylist() == [values.parse_value(column, text) for text in published]
+    unread = [value is None and bool(text.strip()) for value, text in zip(parsed.to_pylist(), published, strict=True)]
+    assert (wrong.to_pylist() if wrong is not None else [False] * len(published)) == unread

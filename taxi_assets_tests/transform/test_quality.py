@@ -23,7 +23,7 @@ def checked(
 
 
 def month_with(strange: int, *, rows: int = 1000) -> CleanedFile:
-    """Return a month's papers with a number of negative fares, and nothing else of note."""
+    """Return a month's record with a number of negative fares, and nothing else of note."""
     return CleanedFile(
         dataset="yellow",
         month=Month(2020, 1),
@@ -90,7 +90,7 @@ def test_an_unknown_column_warns_and_is_named(tmp_path: Path) -> None:
         ([2, 2, 2], 0, False),
     ],
 )
-def test_an_oddity_warns_where_its_share_is_threefold_more_or_less_than_the_median_before(
+def test_an_anomaly_warns_where_its_share_is_threefold_more_or_less_than_the_median_before(
     before: list[int], strange: int, unusual: bool, tmp_path: Path
 ) -> None:
     landed = land(csv([TRIP]), tmp_path)

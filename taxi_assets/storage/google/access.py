@@ -1,6 +1,6 @@
-"""How Google's services are reached: credentials, time limits, repeated attempts, and a link that may be slow.
+"""Clients of Google's services: credentials, time limits and retries.
 
-What is asked of them stands in `gcs` and `bigquery`; what their refusals mean, in `google_errors`.
+What is requested stands in `storage.lake.gcs` and `storage.warehouse.bigquery`; what the errors mean, in `errors`.
 """
 
 from __future__ import annotations
@@ -8,38 +8,39 @@ from __future__ import annotations
 import io
 import itertools
 import json
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taxi_assets.errors import PermanentError
-from taxi_assets.storage.google.errors import explained, is_busy
+from taxi_assets.storage.google.errors import is_busy, mapped_errors
 
 if TYPE_CHECKING:
     from google.cloud import bigquery, storage
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 LABELS = {"source": "tlc", "made_by": "taxi_assets"}
-"""On whatever is made, so that it is found in lists and bills."""
+"""Labels of whatever the project creates, to find it in lists and bills."""
 
 MAX_WAIT_SECONDS = 60.0
-"""Seconds between two attempts at most."""
+"""Longest wait between two attempts."""
 
 
 @dataclass(frozen=True)
 class GoogleAccess:
-    """Who asks Google, on which project's account, and how patiently.
+    """The account that uses Google's services, and how long and how often it tries.
 
     Attributes:
         project: Project that jobs and buckets belong to.
         credentials: JSON of a service account's key, or the path of its file; empty: Application Default Credentials.
         location: Where BigQuery's jobs run, as `EU`.
-        connect_timeout: Seconds to wait for a connection.
-        read_timeout: Seconds to wait for the next bytes; a slow link that delivers is never cut.
-        attempts: How often a busy or broken link is tried.
+        connect_timeout: Seconds before a connection attempt times out.
+        read_timeout: Seconds without data before a request times out; a slow link that delivers never does.
+        attempts: How often a request is sent while the service is busy or the link broken.
         first_wait: Seconds before the second attempt; doubled each time, with jitter.
-        storage_emulator: Address of a server that stands for Cloud Storage; needs no credentials.
+        storage_emulator: URL of a server that stands for Cloud Storage; needs no credentials.
         bigquery_emulator: The same for BigQuery.
     """
 
@@ -55,15 +56,15 @@ class GoogleAccess:
 
     @property
     def request_options(self) -> dict[str, Any]:
-        """Time limit and attempts of a request, as Google's libraries take them."""
+        """Time limit and retry of a request, as keyword arguments of Google's libraries."""
         return {"timeout": self.read_timeout, "retry": self.retry}
 
     @property
     def retry(self) -> Any:
-        """What repeats a request over a busy or broken link, up to `attempts`.
+        """A retry that sends each request up to `attempts` times while the service is busy or the link broken.
 
-        Google's own `Retry` counts seconds; this one counts the attempts of each request, so that a long upload has
-        them anew for every chunk.
+        Google's own `Retry` counts seconds; this one counts attempts, so that each chunk of a long upload has all of
+        them.
         """
         from google.api_core.retry import Retry
 
@@ -81,6 +82,12 @@ class GoogleAccess:
 
         return Attempts(predicate=is_busy)
 
+    def waits(self) -> Iterator[float]:
+        """Yield the seconds to wait before each attempt after the first, with jitter."""
+        for attempt in range(self.attempts - 1):
+            longest = min(MAX_WAIT_SECONDS, self.first_wait * 2**attempt)
+            yield random.uniform(longest / 2, longest)  # noqa: S311 - no secret
+
     def storage(self) -> storage.Client:
         """Return a client of Cloud Storage.
 
@@ -92,7 +99,7 @@ class GoogleAccess:
         return storage.Client(
             project=self.project,
             client_options={"api_endpoint": self.storage_emulator} if self.storage_emulator else None,
-            **self._signed_in(anonymous=bool(self.storage_emulator)),
+            **self._client_arguments(anonymous=bool(self.storage_emulator)),
         )
 
     def bigquery(self) -> bigquery.Client:
@@ -107,14 +114,14 @@ class GoogleAccess:
             project=self.project,
             location=self.location,
             client_options={"api_endpoint": self.bigquery_emulator} if self.bigquery_emulator else None,
-            **self._signed_in(anonymous=bool(self.bigquery_emulator)),
+            **self._client_arguments(anonymous=bool(self.bigquery_emulator)),
         )
 
-    def signed_in(self, *, anonymous: bool = False) -> Any:
+    def load_credentials(self, *, anonymous: bool = False) -> Any:
         """Return credentials.
 
         Args:
-            anonymous: Whether none will do, if none are given.
+            anonymous: Whether to go without if none are given.
 
         Raises:
             PermanentError: They cannot be used; says why, without quoting them.
@@ -125,16 +132,16 @@ class GoogleAccess:
 
         if self.credentials:
             try:
-                return service_account.Credentials.from_service_account_info(self._key(), scopes=[SCOPE])
+                return service_account.Credentials.from_service_account_info(self._read_key(), scopes=[SCOPE])
             except ValueError as error:  # google-auth's MalformedError is one; neither quotes the key
-                raise _unusable(f"they are not the key of a service account: {error}") from None
+                raise _unusable_key(f"they are not the key of a service account: {error}") from None
         if anonymous:
             return AnonymousCredentials()
-        with explained("Application Default Credentials"):
+        with mapped_errors("Application Default Credentials"):
             return google.auth.default(scopes=[SCOPE])[0]
 
     def account(self) -> str:
-        """Get a token, and return whose it is; empty if Google does not say, as of a person who signed in.
+        """Get a token and return its account; empty if Google does not say, as for a person who signed in.
 
         Raises:
             PermanentError: Google does not accept the credentials.
@@ -142,63 +149,63 @@ class GoogleAccess:
         """
         from google.auth.transport.requests import Request
 
-        credentials = self.signed_in()
-        with explained("the credentials (TAXI_GCP_CREDENTIALS, or Application Default Credentials)"):
+        credentials = self.load_credentials()
+        with mapped_errors("the credentials (TAXI_GCP_CREDENTIALS, or Application Default Credentials)"):
             credentials.refresh(Request())
         return str(getattr(credentials, "service_account_email", ""))
 
-    def _key(self) -> dict[str, Any]:
+    def _read_key(self) -> dict[str, Any]:
         text = self.credentials
         if not text.lstrip().startswith("{"):
             try:
                 text = Path(text).expanduser().read_text("utf-8")
             except (OSError, ValueError) as error:
-                # not the text itself: it may be a key that was pasted in another form
-                raise _unusable(f"they are neither JSON nor a file that can be read ({type(error).__name__})") from None
+                # does not quote the text: it may be a key that was pasted in another form
+                raise _unusable_key(f"they are neither JSON nor a readable file ({type(error).__name__})") from None
         try:
             key: dict[str, Any] = json.loads(text)
         except ValueError:
-            raise _unusable("they are not whole JSON") from None
+            raise _unusable_key("they are not whole JSON") from None
         if not isinstance(key, dict) or key.get("type") != "service_account":
-            raise _unusable("they are not the key of a service account")
+            raise _unusable_key("they are not the key of a service account")
         return key
 
-    def _signed_in(self, *, anonymous: bool) -> dict[str, Any]:
+    def _client_arguments(self, *, anonymous: bool) -> dict[str, Any]:
         from google.auth.transport.requests import AuthorizedSession
 
-        credentials = self.signed_in(anonymous=anonymous)
+        credentials = self.load_credentials(anonymous=anonymous)
         session = AuthorizedSession(credentials)
         for scheme in ("https://", "http://"):
             session.mount(scheme, _adapter(self.connect_timeout, self.read_timeout))
         return {"credentials": credentials, "_http": session}
 
 
-def _unusable(why: str) -> PermanentError:
+def _unusable_key(reason: str) -> PermanentError:
     return PermanentError(
-        f"TAXI_GCP_CREDENTIALS cannot be used: {why}",
+        f"TAXI_GCP_CREDENTIALS cannot be used: {reason}",
         location="TAXI_GCP_CREDENTIALS, in the environment or in .env",
-        remedy="put a service account's JSON key, or the path of its file, in it; or remove it and sign in with "
+        remedy="set it to a service account's JSON key, or to the path of its file; or remove it and sign in with "
         "`gcloud auth application-default login`. Other kinds of credential files go in GOOGLE_APPLICATION_CREDENTIALS",
     )
 
 
 def _adapter(connect_timeout: float, read_timeout: float) -> Any:
-    """Return a transport that sends a body in pieces, and that waits no longer than it is told.
+    """Return a transport that sends a body in pieces and enforces the time limits of the settings.
 
-    `requests` hands a body to the socket in one call, and the time limit then holds for the whole of it: 100 MiB in 60
-    seconds, or python-storage issue 74. From a file it sends 16 KiB a call, and the limit holds for each.
+    `requests` hands a body of bytes to the socket in one call, and the time limit then holds for all of it: 100 MiB in
+    60 seconds (python-storage issue 74). From a file it sends 16 KiB a call, and the limit holds for each.
 
-    It sets the time limits of every request: Google's libraries give some none, some 128 seconds, and those of BigQuery
-    take one number only, which they also send as `X-Server-Timeout`. A query's answer comes within 10 seconds, be it
-    that there is none yet.
+    The adapter sets the time limits of every request: Google's libraries give some none and some 128 seconds, and
+    those of BigQuery take one number only, which they also send as `X-Server-Timeout`. BigQuery answers a query within
+    10 seconds, if only to say that it is not done.
     """
     from requests.adapters import HTTPAdapter
 
-    class InPieces(HTTPAdapter):
+    class StreamingAdapter(HTTPAdapter):
         def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
             if isinstance(request.body, bytes):
                 request.body = io.BytesIO(request.body)
             kwargs["timeout"] = (connect_timeout, read_timeout)
             return super().send(request, *args, **kwargs)
 
-    return InPieces()
+    return StreamingAdapter()

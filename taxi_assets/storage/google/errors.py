@@ -1,6 +1,6 @@
-"""What Google's refusals mean to a person: which setting, bucket or permission, and what to do about it.
+"""What an answer of Google's means to a person: which setting, bucket, table or permission, and what to do about it.
 
-The sorting is in one place for both services: what is busy is tried again, the rest is explained once.
+One place for Cloud Storage and BigQuery: `is_busy` decides what may be tried again, `map_error` explains the rest.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from taxi_assets.errors import PermanentError, TaxiError, TransientError
 
-_BUSY = {408, 429, 500, 502, 503, 504}
+_BUSY_STATUS = {408, 429, 500, 502, 503, 504}
 _BUSY_REASONS = {"rateLimitExceeded", "backendError", "internalError", "jobBackendError", "jobInternalError"}
 _PERMISSION = re.compile(r"\b(?:storage|bigquery)\.[a-zA-Z]+\.[a-zA-Z]+\b")
 _LOCATIONS = re.compile(r"different locations: source: (?P<source>\S+), destination: (?P<destination>\S+)")
@@ -25,6 +25,7 @@ def is_busy(error: BaseException) -> bool:
     import urllib3
     from google.api_core import exceptions as api
     from google.auth import exceptions as auth
+    from google.cloud.storage import exceptions as storage_errors
 
     if isinstance(error, (api.RetryError, auth.TransportError)):
         cause = error.cause if isinstance(error, api.RetryError) else next(iter(error.args), None)
@@ -32,39 +33,46 @@ def is_busy(error: BaseException) -> bool:
     if isinstance(error, auth.GoogleAuthError):
         return bool(error.retryable)
     if isinstance(error, requests.exceptions.SSLError):
-        return False  # a certificate that is not trusted stays so
+        return False  # an untrusted certificate stays untrusted
     if isinstance(error, (ConnectionError, TimeoutError, http.client.HTTPException, urllib3.exceptions.HTTPError)):
         return True
+    if isinstance(error, requests.exceptions.JSONDecodeError):
+        return True  # an answer cut short, or a proxy's own page
     if isinstance(error, requests.RequestException):
-        return not isinstance(error, ValueError)  # an address that cannot be one
+        return not isinstance(error, ValueError)  # a malformed URL
+    if isinstance(error, storage_errors.DataCorruption):
+        return True
     response = getattr(error, "response", None)
     code = getattr(error, "code", None) or getattr(response, "status_code", None)
-    return code in _BUSY or reason_of(error) in _BUSY_REASONS
+    return code in _BUSY_STATUS or reason_of(error) in _BUSY_REASONS
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the word by which Google names the kind of error, empty if it gives none."""
+    """Return Google's word for the kind of error, as `quotaExceeded`; empty if it gives none."""
     details = getattr(error, "errors", None)
     return str(details[0].get("reason", "")) if details and isinstance(details[0], dict) else ""
 
 
 @contextlib.contextmanager
-def explained(location: str, remedy: str = "") -> Iterator[None]:
+def mapped_errors(location: str, remedy: str = "") -> Iterator[None]:
     """Turn Google's errors into the project's.
 
     Args:
-        where: What was asked for: dataset, month, bucket, object, table.
-        fix: What to do if Google's answer is none of those known here.
+        location: What the request concerns: dataset, month, bucket, object, table.
+        remedy: What to do if Google's answer is none of those known here.
 
     Raises:
         PermanentError: Asking again gives the same answer.
-        TransientError: The service is busy or the link broke, `attempts` times.
+        TransientError: The service was busy or the link broke, `attempts` times.
     """
+    import http.client
+
     import requests
     import urllib3
     from google.api_core import exceptions as api
     from google.auth import exceptions as auth
     from google.cloud.exceptions import GoogleCloudError
+    from google.cloud.storage import exceptions as storage_errors
 
     try:
         yield
@@ -76,10 +84,13 @@ def explained(location: str, remedy: str = "") -> Iterator[None]:
         auth.GoogleAuthError,
         requests.RequestException,
         urllib3.exceptions.HTTPError,
+        http.client.HTTPException,
+        storage_errors.InvalidResponse,
+        storage_errors.DataCorruption,
         ConnectionError,
         TimeoutError,
     ) as error:
-        # not `from error`: the library's message may quote the address of an upload, which for a week lets anyone write
+        # not `from error`: the library's message may quote an upload's URL, with which anyone can write for a week
         raise map_error(error, location, remedy) from None
 
 
@@ -88,90 +99,95 @@ def map_error(error: Exception, location: str, remedy: str = "") -> PermanentErr
     from google.api_core import exceptions as api
     from google.auth import exceptions as auth
 
-    said = message_of(error)
+    message = message_of(error)
     if is_busy(error):
         return TransientError(
-            f"Google does not answer as it should: {said}",
+            f"Google does not answer as it should: {message}",
             location=location,
-            remedy="check the network; what has landed stays, and the month is done at the next run",
+            remedy="check the network; what has landed stays, and the next run does the month",
         )
     if isinstance(error, api.PreconditionFailed):
         return TransientError(
-            f"another run changed it meanwhile: {said}", location=location, remedy="materialise the month again"
+            f"another run changed it meanwhile: {message}", location=location, remedy="run the month again"
         )
     if isinstance(error, (auth.GoogleAuthError, api.Unauthorized)):
-        return PermanentError(f"Google does not accept the credentials: {said}", location=location, remedy=_SIGN_IN)
-    if isinstance(error, api.Forbidden) and (known := _refused_account(said, reason_of(error))):
+        return PermanentError(f"Google does not accept the credentials: {message}", location=location, remedy=_SIGN_IN)
+    if isinstance(error, api.Forbidden) and (known := _refused_project(message, reason_of(error))):
         return PermanentError(known[0], location=location, remedy=known[1])
     if isinstance(error, api.Forbidden):
-        named = _PERMISSION.search(said)
-        lacking = f"the permission {named[0]} is denied" if named else "permission is denied"
+        named = _PERMISSION.search(message)
+        denied = f"the permission {named[0]} is denied" if named else "permission is denied"
         return PermanentError(
-            f"{lacking}: {said}",
+            f"{denied}: {message}",
             location=location,
-            remedy=f"give the account {role_of(named[0]) if named else 'the roles that it lacks'}; "
-            "`taxi-assets provision` prints every role needed, `taxi-assets doctor` what is lacking",
+            remedy=f"grant the account {role_of(named[0]) if named else 'the missing roles'}; "
+            "`taxi-assets provision` prints every role needed, `taxi-assets doctor` what is missing",
         )
     if isinstance(error, api.NotFound):
-        return _not_found(said, location, remedy)
-    if (places := _LOCATIONS.search(said)) is not None:
+        return _not_found(message, location, remedy)
+    if (places := _LOCATIONS.search(message)) is not None:
         return different_locations(places["source"], places["destination"], location)
-    return PermanentError(f"Google refuses: {said}", location=location, remedy=remedy or "run `taxi-assets doctor`")
+    return PermanentError(
+        f"Google refused the request: {message}", location=location, remedy=remedy or "run `taxi-assets doctor`"
+    )
 
 
-def _refused_account(said: str, reason: str) -> tuple[str, str] | None:
-    """Return what is wrong and what to do, if Google refuses the project rather than the person."""
-    if reason == "quotaExceeded" or "quota exceeded" in said.lower():
-        return f"a quota of the project is used up: {said}", (
+def _refused_project(message: str, reason: str) -> tuple[str, str] | None:
+    """Return what is wrong and what to do, if Google refuses the project rather than the account."""
+    if reason == "quotaExceeded" or "quota exceeded" in message.lower():
+        return f"a quota of the project is used up: {message}", (
             "wait until it is renewed, or ask for more in the console under IAM & Admin, Quotas"
         )
-    if reason in ("accessNotConfigured", "SERVICE_DISABLED") or "it is disabled" in said:
-        return f"the project does not use this service yet: {said}", (
+    if reason in ("accessNotConfigured", "SERVICE_DISABLED") or "it is disabled" in message:
+        return f"the service is not enabled in the project: {message}", (
             "gcloud services enable bigquery.googleapis.com storage.googleapis.com"
         )
-    if reason in ("billingNotEnabled", "accountDisabled") or "billing" in said.lower():
-        return f"the project has no billing account: {said}", (
+    if reason in ("billingNotEnabled", "accountDisabled") or "billing" in message.lower():
+        return f"the project has no billing account: {message}", (
             "turn on billing for the project TAXI_GCP_PROJECT in the console"
         )
     return None
 
 
-def lacking(permissions: Sequence[str], location: str) -> PermanentError:
+def permission_error(permissions: Sequence[str], location: str) -> PermanentError:
     """Return the error of permissions that an account does not have."""
     roles = dict.fromkeys(role_of(permission) for permission in permissions)
     return PermanentError(
         f"{'permissions are' if len(permissions) > 1 else 'the permission is'} denied: {', '.join(permissions)}",
         location=location,
-        remedy=f"give the account {' and '.join(roles)}; `taxi-assets provision` prints every role needed",
+        remedy=f"grant the account {' and '.join(roles)}; `taxi-assets provision` prints every role needed",
     )
 
 
 def different_locations(bucket: str, dataset: str, location: str) -> PermanentError:
-    """Return the error of a bucket and a dataset that are in different locations."""
+    """Return the error of a bucket and a dataset in different locations."""
     return PermanentError(
         f"the bucket is in {bucket}, the BigQuery dataset in {dataset}; BigQuery loads within one location only",
         location=location,
-        remedy=f"set TAXI_GCS_BUCKET to a bucket in {dataset}, or TAXI_WAREHOUSE_SCHEMA and TAXI_BQ_LOCATION to a dataset "
-        f"in {bucket}; `taxi-assets provision` makes both in TAXI_BQ_LOCATION",
+        remedy=f"set TAXI_GCS_BUCKET to a bucket in {dataset}, or TAXI_WAREHOUSE_SCHEMA and TAXI_BQ_LOCATION to a "
+        f"dataset in {bucket}; `taxi-assets provision` creates both in TAXI_BQ_LOCATION",
     )
 
 
-def _not_found(said: str, location: str, remedy: str) -> PermanentError:
-    if re.search(r"(?i)\b(?:specified|not found:) bucket\b", said):
-        what, todo = f"the bucket does not exist: {said}", "correct TAXI_GCS_BUCKET, or run `taxi-assets provision`"
-    elif "not found in location" in said:
-        what = f"the BigQuery dataset is in another location: {said}"
-        todo = "set TAXI_BQ_LOCATION to the location of the dataset TAXI_WAREHOUSE_SCHEMA"
-    elif "not found: dataset" in said.lower():
-        what = f"the BigQuery dataset does not exist: {said}"
-        todo = "correct TAXI_WAREHOUSE_SCHEMA and TAXI_GCP_PROJECT, or run `taxi-assets provision`"
+def _not_found(message: str, location: str, remedy: str) -> PermanentError:
+    if re.search(r"(?i)\b(?:specified|not found:) bucket\b", message):
+        what, remedy = (
+            f"the bucket does not exist: {message}",
+            "correct TAXI_GCS_BUCKET, or run `taxi-assets provision`",
+        )
+    elif "not found in location" in message:
+        what = f"the BigQuery dataset is in another location: {message}"
+        remedy = "set TAXI_BQ_LOCATION to the location of the dataset TAXI_WAREHOUSE_SCHEMA"
+    elif "not found: dataset" in message.lower():
+        what = f"the BigQuery dataset does not exist: {message}"
+        remedy = "correct TAXI_WAREHOUSE_SCHEMA and TAXI_GCP_PROJECT, or run `taxi-assets provision`"
     else:
-        what, todo = f"it is not there: {said}", remedy or "run `taxi-assets doctor`"
-    return PermanentError(what, location=location, remedy=todo)
+        what = f"not found: {message}"
+    return PermanentError(what, location=location, remedy=remedy or "run `taxi-assets doctor`")
 
 
 def message_of(error: BaseException) -> str:
-    """Return what Google said, without addresses."""
+    """Return Google's message, without URLs."""
     response = getattr(error, "response", None)
     with contextlib.suppress(Exception):  # not JSON, or not Google's
         return str(response.json()["error"]["message"])  # type: ignore[union-attr]
@@ -182,11 +198,11 @@ def message_of(error: BaseException) -> str:
 
 
 def role_of(permission: str) -> str:
-    """Return the smallest predefined role that has a permission, and where to give it."""
+    """Return the smallest predefined role that has a permission, and where to grant it."""
     for start, role in _ROLES.items():
         if permission.startswith(start):
             return role
-    return "the roles that it lacks"
+    return "the missing roles"
 
 
 _ROLES = {

@@ -1,4 +1,4 @@
-"""A folder that stands for the bucket: the lake of the local profile."""
+"""The lake of the local profile: a folder in place of the bucket."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ from typing import TYPE_CHECKING
 from taxi_assets.errors import PermanentError
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, LakeObject
+from taxi_assets.storage.files import sha256_of, sync, temporary
 from taxi_assets.storage.lake.objects import footer, object_name, parse_object_name
-from taxi_assets.storage.staging.local import StagingArea, sha256_of, sync
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 class FolderLake:
-    """Objects as files below one folder, put by rename.
+    """Objects as files below one folder, put there by rename.
 
     Args:
-        root: The folder; it is made when something is first put.
+        root: The folder; it is created by the first write.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._tmp = StagingArea(root / ".incoming")
+
+    def check(self) -> None:
+        """See `Lake.check`: a folder is made when something is first put."""
 
     def put(self, cleaned: CleanedFile, path: Path) -> LakeObject:
         """See `Lake.put`."""
@@ -53,11 +55,20 @@ class FolderLake:
         self._copy(path, target, sha256_of(path))
         return target.absolute().as_uri()
 
+    def read_file(self, name: str) -> bytes:
+        """See `Lake.read_file`."""
+        return (self.root / name).read_bytes()
+
+    def list_files(self, folder: str) -> list[str]:
+        """See `Lake.list_files`."""
+        paths = (self.root / folder).rglob("*")
+        return sorted(path.relative_to(self.root).as_posix() for path in paths if path.is_file())
+
     def find(self, dataset: str, month: Month) -> LakeObject | None:
         """See `Lake.find`.
 
         Raises:
-            PermanentError: The object is no Parquet file.
+            PermanentError: The object is not a Parquet file.
         """
         import pyarrow as pa
 
@@ -70,7 +81,7 @@ class FolderLake:
             raise PermanentError(
                 f"the object is not a readable Parquet file: {error}",
                 location=f"{dataset} {month}, {target}",
-                remedy=f"materialise {dataset}/gcs_object for {month} again",
+                remedy="remove it and put the month into the lake again",
             ) from error
         sha256 = sha256_of(target)
         return LakeObject(
@@ -87,7 +98,7 @@ class FolderLake:
         )
 
     def versions(self, dataset: str) -> dict[Month, str]:
-        """See `Lake.versions`: time of change and size."""
+        """See `Lake.versions`: the time of the last change and the size."""
         found = {}
         for path in (self.root / "data" / dataset).glob("*.parquet"):
             named = parse_object_name(path.relative_to(self.root).as_posix())
@@ -109,14 +120,14 @@ class FolderLake:
 
     def _copy(self, source: Path, target: Path, sha256: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with self._tmp.temporary(target.name) as draft:
+        with temporary(self.root / ".incoming" / "tmp", target.name) as draft:
             shutil.copyfile(source, draft)
             sync(draft)
             if sha256_of(draft) != sha256:
                 raise PermanentError(
-                    "the cleaned file is not the one its papers describe",
+                    "the cleaned file does not have the checksum that its record states",
                     location=str(source),
-                    remedy="materialise cleaned_parquet for this month again",
+                    remedy="clean the month again",
                 )
             draft.replace(target)
             sync(target.parent)

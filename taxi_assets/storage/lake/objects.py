@@ -1,4 +1,4 @@
-"""What every lake has in common: the names of its objects, and what it can do.
+"""What every lake has in common: the names of its objects and how their footers are read.
 
 The folder is in `folder`, Google Cloud Storage in `gcs`.
 """
@@ -6,61 +6,37 @@ The folder is in `folder`, Google Cloud Storage in `gcs`.
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from taxi_assets.months import Month
-from taxi_assets.records import CleanedFile, LakeObject
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _NAME = re.compile(r"data/(?P<dataset>\w+)/(?P=dataset)_tripdata_(?P<month>\d{4}-\d{2})\.parquet")
 
 
 def object_name(dataset: str, month: Month) -> str:
-    """Return the name of a month's object, the same that the tutorial gave it."""
+    """Return the name of a month's object, as in the tutorial."""
     return f"data/{dataset}/{dataset}_tripdata_{month}.parquet"
 
 
 def parse_object_name(name: str) -> tuple[str, Month] | None:
-    """Return dataset and month of an object's name, or None if it is not a month's."""
+    """Return dataset and month of an object's name, or None if the name is not a month's."""
     match = _NAME.fullmatch(name)
-    return (match["dataset"], Month.parse(match["month"])) if match else None
-
-
-class Lake(Protocol):
-    """A place for a dataset's cleaned months, one Parquet object each."""
-
-    def put(self, cleaned: CleanedFile, path: Path) -> LakeObject:
-        """Make the file at `path` the month's object, unless the object already has the same bytes."""
-        ...
-
-    def put_file(self, name: str, path: Path) -> str:
-        """Put any other file and return its URI."""
-        ...
-
-    def find(self, dataset: str, month: Month) -> LakeObject | None:
-        """Return what the lake holds of a month, by the object's own footer and checksum; None if nothing."""
-        ...
-
-    def versions(self, dataset: str) -> dict[Month, str]:
-        """Return, for each month's object, something that differs when it is replaced; no object is read."""
-        ...
-
-    def read(self, stored: LakeObject) -> pa.Table:
-        """Return an object's rows."""
-        ...
+    if match is None:
+        return None
+    try:
+        return match["dataset"], Month.parse(match["month"])
+    except ValueError:  # as 2018-13
+        return None
 
 
 def footer(file: Any) -> tuple[int, dict[str, str]]:
-    """Return a Parquet file's number of rows and its own metadata, without reading its rows.
+    """Return a Parquet file's row count and key-value metadata, without reading its rows.
 
     Args:
         file: A path, or an open binary file.
 
     Raises:
-        OSError, pyarrow.ArrowInvalid: It is no Parquet file.
+        OSError, pyarrow.ArrowInvalid: It is not a Parquet file.
     """
     import pyarrow.parquet as pq
 

@@ -1,8 +1,9 @@
-"""Load jobs of BigQuery: started once, waited for, and their failures told by file, column and reason."""
+"""Load jobs of BigQuery: how one is started once, and what its failure says of file, column and reason."""
 
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,15 @@ MAX_LOAD_SECONDS = 3600.0
 _COLUMN = re.compile(r"\b(?:[Cc]olumn|[Ff]ield)(?:: *| +(?='))'?(\w+)")
 
 
-def replacing(schema: Sequence[Any], *, create: str, labels: dict[str, str] | None = None) -> bigquery.LoadJobConfig:
-    """Return the configuration of a job that replaces its destination, as a whole, by a Parquet object's rows.
+def replace_config(
+    schema: Sequence[Any], *, create: str, labels: dict[str, str] | None = None
+) -> bigquery.LoadJobConfig:
+    """Return the configuration of a job that replaces its destination as a whole by a Parquet object's rows.
 
     Args:
         schema: The destination's own fields: without them, a file's optional columns would not fit REQUIRED ones.
         create: `CREATE_NEVER` or `CREATE_IF_NEEDED`.
-        labels: Under which the job is found in BigQuery's own lists and bills.
+        labels: Labels of the job in BigQuery's own lists and bills.
     """
     from google.cloud import bigquery
 
@@ -42,7 +45,7 @@ def find(client: bigquery.Client, job_id: str, location: str, request_options: d
     """Return a job, or None if there is none.
 
     Raises:
-        google.api_core.exceptions.Forbidden: There is one, and this account may not look at it.
+        google.api_core.exceptions.Forbidden: There is one that this account may not see.
     """
     from google.api_core import exceptions as api
 
@@ -69,19 +72,21 @@ def start(
     """
     from google.api_core import exceptions as api
 
+    config.labels = config.labels | {"request": uuid.uuid4().hex}
     try:
         return client.load_table_from_uri(
             uri, table, job_id=job_id, job_config=config, location=location, **request_options
         ), True
-    except api.Conflict:  # another run was first, or the answer to our own first request was lost on the way
-        return client.get_job(job_id, location=location, **request_options), False
+    except api.Conflict:  # another run was first, or the answer to our own first request was lost
+        job = client.get_job(job_id, location=location, **request_options)
+        return job, (job.labels or {}).get("request") == config.labels["request"]
 
 
-def outcome(job: Any, retry: Any) -> Exception | None:
-    """Wait for a job; return its error.
+def wait(job: Any, retry: Any) -> Exception | None:
+    """Wait for a job; return its error, None if it succeeded.
 
     Raises:
-        google.api_core.exceptions.GoogleAPICallError: BigQuery does not tell.
+        google.api_core.exceptions.GoogleAPICallError: BigQuery does not answer.
     """
     import concurrent.futures
 
@@ -92,31 +97,31 @@ def outcome(job: Any, retry: Any) -> Exception | None:
     except concurrent.futures.TimeoutError:
         return TransientError(f"the load job has not ended after {MAX_LOAD_SECONDS:.0f} s")
     except api.GoogleAPICallError as error:
-        if job.error_result is None:  # not the job's error but an answer about it
+        if job.error_result is None:  # the request failed, not the job
             raise
         return error
     return None
 
 
-def failed(job: Any, error: Exception, location: str) -> PermanentError | TransientError:
-    """Return the error of a load job that failed: file, column and reason."""
-    notified = [str(each.get("message", "")) for each in (job.errors or [job.error_result or {}])]
-    said = "; ".join(dict.fromkeys(text for text in notified if text)) or str(error)
+def load_error(job: Any, error: Exception, location: str) -> PermanentError | TransientError:
+    """Return the error of a failed load job: file, column and reason."""
+    messages = [str(each.get("message", "")) for each in (job.errors or [job.error_result or {}])]
+    message = "; ".join(dict.fromkeys(text for text in messages if text)) or str(error)
     reason = (job.error_result or {}).get("reason", "")
     location = f"{location}, job {job.job_id}"
     if isinstance(error, TransientError) or is_busy(error):
         return TransientError(
-            f"the load job failed ({reason or 'late'}): {said}", location=location, remedy="materialise the month again"
+            f"the load job failed ({reason or 'late'}): {message}", location=location, remedy="load the month again"
         )
-    if reason != "invalid" or "different locations" in said:
+    if reason != "invalid" or "different locations" in message:
         return map_error(error, location)
-    column = _COLUMN.search(said)
+    column = _COLUMN.search(message)
     named = f"column {column[1]}: " if column else ""
     return PermanentError(
-        f"the load job failed ({reason}): {named}{said}",
+        f"the load job failed ({reason}): {named}{message}",
         location=location,
-        remedy="the month that was there stays. Materialise cleaned_parquet for this month again and what follows it; if "
-        "it fails again, compare the table with taxi_assets/contracts",
+        remedy="the old month stays. Clean the month again and load it; if it fails again, compare the table with "
+        "taxi_assets/contracts",
     )
 
 

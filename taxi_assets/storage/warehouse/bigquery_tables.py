@@ -1,7 +1,7 @@
-"""What a table in BigQuery looks like, made from the contract; and what may be different about one that exists.
+"""What a table in BigQuery looks like, derived from the contract; and what may differ in one that exists.
 
 Columns, types, modes and partitions are the contract's. Clustering, labels and everything else of an existing table
-are its owner's to tune.
+are its owner's to choose.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 def ensure_table(
     client: bigquery.Client, reference: bigquery.TableReference, dataset: Dataset, **request_options: Any
 ) -> bigquery.Table:
-    """Return the table; it is made if it is not there, and gains columns that are new.
+    """Return the table; creates it if it is missing, and adds the columns that are new.
 
     Args:
         client: The client.
         reference: The table's name.
         dataset: Its contract.
-        patience: `timeout` and `retry` of each request.
+        request_options: `timeout` and `retry` of each request.
 
     Raises:
-        PermanentError: The table differs otherwise; says in what.
+        PermanentError: The table differs in another way; says in which.
         google.api_core.exceptions.GoogleAPICallError: BigQuery refuses.
     """
     from google.api_core import exceptions as api
@@ -49,7 +49,7 @@ def ensure_table(
 
 
 def new_table(reference: bigquery.TableReference, dataset: Dataset) -> bigquery.Table:
-    """Return the table of a contract, not yet made."""
+    """Return the table of a contract, not yet created."""
     from google.cloud import bigquery
 
     fields = bigquery_fields(dataset.table_columns)
@@ -67,18 +67,18 @@ def new_table(reference: bigquery.TableReference, dataset: Dataset) -> bigquery.
 def clustering(dataset: Dataset) -> list[str]:
     """Return the columns by which rows are kept together within a month.
 
-    Questions about a place read one zone's blocks, and those about a day the day's within each zone. The other way
-    round, by pickup time first, the zones would be scattered over the month.
+    Queries for a place read one zone's blocks, and those for a day that day's within each zone. With the pickup time
+    first, a zone's trips would be scattered over the month.
     """
     columns = (dataset.one("pickup_zone"), dataset.one("pickup_time"))
     return [column.name for column in columns if column]
 
 
-def check_kept(table: bigquery.Table, month: Month) -> None:
+def check_expiration(table: bigquery.Table, month: Month) -> None:
     """Refuse a month that BigQuery would drop as soon as it is loaded.
 
-    A table takes its dataset's default partition expiration when it is made; in the BigQuery sandbox that is 60 days,
-    and every month that TLC publishes is older.
+    A table takes its dataset's default partition expiration when it is created. In the BigQuery sandbox that is 60
+    days, and every month that TLC publishes is older.
 
     Raises:
         PermanentError: The month is older than the table's partition expiration.
@@ -90,16 +90,16 @@ def check_kept(table: bigquery.Table, month: Month) -> None:
         raise PermanentError(
             f"the table drops months that are older than {days:g} days, and {month} is",
             location=f"{name}, partition expiration",
-            remedy=f"ALTER TABLE `{name}` SET OPTIONS (partition_expiration_days = NULL), and the same with ALTER SCHEMA "
-            "and default_partition_expiration_days for its dataset; in the BigQuery sandbox, turn on billing first",
+            remedy=f"ALTER TABLE `{name}` SET OPTIONS (partition_expiration_days = NULL), and the same with ALTER "
+            "SCHEMA and default_partition_expiration_days for its dataset; in a sandbox, turn on billing first",
         )
 
 
 def reconciled(table: bigquery.Table, dataset: Dataset) -> list[dict[str, Any]]:
-    """Return the fields that a table is to have: its own with the contract's descriptions, then new ones.
+    """Return the fields that a table should have: its own with the contract's descriptions, then new ones.
 
     Raises:
-        PermanentError: Something else is different.
+        PermanentError: The table differs in another way.
     """
     want = {field["name"].lower(): field for field in bigquery_fields(dataset.table_columns)}
     have = [field.to_api_repr() for field in table.schema]
@@ -123,6 +123,6 @@ def reconciled(table: bigquery.Table, dataset: Dataset) -> list[dict[str, Any]]:
         raise PermanentError(
             f"the table differs from the contract: {'; '.join(wrong)}",
             location=f"{table.project}.{table.dataset_id}.{table.table_id}",
-            remedy="rename or delete the table, then materialise its months again",
+            remedy="rename or delete the table, then load its months again",
         )
     return have + list(want.values())

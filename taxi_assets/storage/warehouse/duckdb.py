@@ -7,7 +7,7 @@ waits, for a bounded time.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -20,8 +20,8 @@ from taxi_assets.contracts.schemas import TYPES, duckdb_columns, literal, quote
 from taxi_assets.errors import PermanentError, TransientError
 from taxi_assets.months import Month
 from taxi_assets.records import LakeObject, TableMonth
+from taxi_assets.storage.files import locked
 from taxi_assets.storage.limits import LOAD_MEMORY_MIB, ResourceLimits
-from taxi_assets.storage.staging.local import locked
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,6 +42,9 @@ class DuckDBWarehouse:
 
     def __init__(self, path: Path, schema: str, limits: ResourceLimits, wait_seconds: float = 60.0) -> None:
         self.path, self.schema, self.limits, self.wait_seconds = path, schema, limits, wait_seconds
+
+    def check(self, lake: Any) -> None:
+        """See `Warehouse.check`: the file is made by the first load."""
 
     def replace_month(self, dataset: Dataset, stored: LakeObject) -> TableMonth:
         """Make the table hold, for the object's month, exactly the object's rows; nothing if it already does.
@@ -107,12 +110,14 @@ class DuckDBWarehouse:
         with self._read() as connection:
             return connection is not None and self._exists(connection, name)
 
-    def count_months(self, table: str) -> dict[Month, int]:
+    def count_months(self, table: str, months: Collection[Month] | None = None) -> dict[Month, int]:
         """Return how many rows each month of a table has, by counting them; empty if there is no table."""
         with self._read() as connection:
             if connection is None or not self._exists(connection, table):
                 return {}
-            sql = f"SELECT source_month, count(*) FROM {self._full(table)} GROUP BY ALL ORDER BY ALL"
+            days = ", ".join(f"DATE '{month.first_day}'" for month in months or ())
+            only = "" if months is None else f"WHERE source_month IN ({days or 'NULL'})"
+            sql = f"SELECT source_month, count(*) FROM {self._full(table)} {only} GROUP BY ALL ORDER BY ALL"
             return {Month.of(day): rows for day, rows in connection.execute(sql).fetchall()}
 
     def find_month(self, dataset: str, month: Month, stored: LakeObject | None = None) -> TableMonth | None:

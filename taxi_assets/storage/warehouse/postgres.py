@@ -2,14 +2,14 @@
 
 Readers never wait for a load, and see the old month or the new one:
 
-- A month that is not there yet is copied into a table of its own, indexed, counted and attached. ATTACH takes a lock on
-  the parent that readers do not mind, and is the last thing before the commit.
-- A month that is there is deleted and copied anew inside its partition. The other way, DETACH and ATTACH, takes a lock
-  on the whole table that waits for every open reader, and every later reader queues behind it: with one reader idle in
-  its transaction for 3 s, another waited 2.7 s. The price is time (10 s instead of 4 s for 1.37 M trips) and space for
-  the month twice, which the next reload uses.
+- A new month is copied into a table of its own, indexed, counted and attached. ATTACH takes a lock on the parent that
+  does not block readers, and is the last statement before the commit.
+- A month that exists is deleted and copied again inside its partition. DETACH and ATTACH would lock the whole table,
+  wait for every open reader and make later readers queue: with one reader idle in its transaction for 3 s, another
+  waited 2.7 s. The price is time (10 s instead of 4 s for 1.37 M trips) and space for two copies of the month, which
+  the next reload reuses.
 
-As it is one transaction, a load that dies leaves nothing behind.
+A load that dies leaves nothing behind, because it is one transaction.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import SOURCE_MONTH, Column, Dataset, table_of
 from taxi_assets.contracts.schemas import quote
 from taxi_assets.errors import PermanentError
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, TableMonth
-from taxi_assets.storage.warehouse import copy_codec as pgcopy
+from taxi_assets.storage.warehouse import copy_codec
 from taxi_assets.storage.warehouse.postgres_errors import map_connect_error, map_error, parse_url, server_address
 from taxi_assets.storage.warehouse.postgres_tables import (
     LOADS,
@@ -47,7 +48,8 @@ if TYPE_CHECKING:
 _CONNECTION = {
     "application_name": "taxi_assets",
     "connect_timeout": "10",
-    # a server that vanishes without a word is noticed within a minute, not after two hours
+    "client_encoding": "UTF8",
+    # notice within a minute, not after two hours, that a server has vanished
     "keepalives_idle": "20",
     "keepalives_interval": "10",
     "keepalives_count": "4",
@@ -57,13 +59,13 @@ _CONNECTION = {
 class PostgresStore:
     """Tables in one schema of a Postgres database (version 12 or later).
 
-    Every method raises `PermanentError` if the server refuses (password, rights, full disk, ...), and `TransientError`
-    if the connection breaks, or the server is busy or restarting. Neither shows the password.
+    Every method raises `PermanentError` if the server refuses (password, privileges, full disk, ...), and
+    `TransientError` if the connection breaks or the server is busy or restarting. Neither shows the password.
 
     Args:
         url: `postgresql://user:password@host:port/database`.
-        schema: Schema of the tables; it is made if it is not there.
-        patience: Seconds to wait for another load of the same month.
+        schema: Schema of the tables; it is created if missing.
+        wait_seconds: Seconds to wait for another load of the same month.
     """
 
     def __init__(self, url: str, schema: str = "nyc_tlc", wait_seconds: float = 300.0) -> None:
@@ -71,15 +73,22 @@ class PostgresStore:
         self.schema, self.wait_seconds = schema, wait_seconds
 
     def replace_month(
-        self, dataset: Dataset, cleaned: CleanedFile, path: Path, *, drop_zero_passengers: bool = True
+        self,
+        dataset: Dataset,
+        cleaned: CleanedFile,
+        path: Path,
+        *,
+        drop_zero_passengers: bool = True,
+        reload: bool = False,
     ) -> TableMonth:
-        """Make the table hold, for the file's month, exactly the file's rows; nothing if it already does.
+        """Make the table hold, for the file's month, exactly the file's rows; do nothing if it already does.
 
         Args:
             dataset: The contract.
-            cleaned: The file's papers.
+            cleaned: The file's record.
             path: Where the file lies.
             drop_zero_passengers: Leave out trips with zero passengers, as the tutorial does; an unknown number stays.
+            reload: Load the month even if it looks unchanged.
 
         Raises:
             PermanentError: The file or the table does not fit the contract, or the server refuses; the old month stays.
@@ -89,19 +98,19 @@ class PostgresStore:
         table = self._table(dataset)
         partition = table.partition(month)
         with self._session(f"{dataset.name} {month}") as connection:
-            prepare(connection, table)
+            extra = prepare(connection, table)
             with connection.transaction():
                 lock(connection, f"{self.schema}.{partition.name}", self.wait_seconds)
                 load = find_load(connection, table, month)
                 same = load is not None and (load.sha256, load.rule) == (cleaned.sha256, passengers is not None)
-                if load is not None and same and load.rows == _count(connection, table, month):
-                    return self._loaded(dataset.name, month, load, cleaned.bytes, changed=False)
+                if load is not None and same and not reload and load.rows == _count(connection, table, month):
+                    return self._loaded(dataset.name, month, load, cleaned.bytes, changed=False, unknown=extra)
                 there = has_partition(connection, table, month)
                 if there:
                     connection.execute(f"DELETE FROM {partition.full}")
                 else:
                     create_partition(connection, table, month)
-                batches = pgcopy.read(path, partition.columns)
+                batches = copy_codec.read(path, partition.columns)
                 rows, dropped = _copy(connection, partition, batches, passengers, frozen=not there)
                 _balance(connection, partition, cleaned, rows, dropped)
                 if not there:
@@ -109,9 +118,9 @@ class PostgresStore:
                 load = Load(cleaned.sha256, passengers is not None, rows, dropped)
                 record_load(connection, table, cleaned, load)
             if there:
-                # the old rows' space becomes the next reload's; TRUNCATE would take a lock that readers wait for
+                # the next reload reuses the old rows' space; TRUNCATE would take a lock that blocks readers
                 connection.execute(f"VACUUM (ANALYZE, TRUNCATE off) {partition.full}")
-        return self._loaded(dataset.name, month, load, cleaned.bytes, changed=True)
+        return self._loaded(dataset.name, month, load, cleaned.bytes, changed=True, unknown=extra)
 
     def replace_table(self, name: str, columns: Sequence[Column], path: Path) -> int:
         """Make a small table hold exactly a Parquet file's rows; return their number.
@@ -126,14 +135,14 @@ class PostgresStore:
             with connection.transaction():
                 lock(connection, f"{self.schema}.{name}", self.wait_seconds)
                 connection.execute(f"DELETE FROM {table.full}")
-                return _copy(connection, table, pgcopy.read(path, columns))[0]
+                return _copy(connection, table, copy_codec.read(path, columns))[0]
 
     def count_months(self, table: str, months: Iterable[Month] | None = None) -> dict[Month, int]:
-        """Return how many rows each month of a table has, by counting them; empty if there is no table.
+        """Count the rows of each month of a table; empty if there is no table.
 
         Args:
             table: Name of the table.
-            months: Look at these only.
+            months: Months to count, by default all.
         """
         named = Table(self.schema, table, ())
         with self._session(table) as connection:
@@ -145,7 +154,7 @@ class PostgresStore:
             return {Month.of(day): rows for day, rows in connection.execute(sql)}
 
     def dropped_months(self, table: str) -> dict[Month, int]:
-        """Return how many trips the load of each month left out; empty if nothing was loaded."""
+        """Return how many trips each month's load left out; empty if nothing was loaded."""
         with self._session(table) as connection:
             if not exists(connection, self.schema, LOADS):
                 return {}
@@ -153,7 +162,7 @@ class PostgresStore:
             return {Month.of(day): dropped for day, dropped in connection.execute(sql, [table])}
 
     def find_month(self, dataset: str, month: Month) -> TableMonth | None:
-        """Return what the table holds of a month, its rows counted; None if nothing was loaded."""
+        """Return what the table holds of a month, with its rows counted; None if nothing was loaded."""
         table = Table(self.schema, table_of(dataset), ())
         with self._session(f"{dataset} {month}") as connection:
             if not exists(connection, self.schema, LOADS):
@@ -164,21 +173,38 @@ class PostgresStore:
             load = load._replace(rows=_count(connection, table, month))
         return self._loaded(dataset, month, load, 0, changed=False)
 
+    def holds(self, cleaned: CleanedFile, *, drop_zero_passengers: bool) -> bool:
+        """Whether the table has a cleaned month, loaded by the same rule."""
+        table = Table(self.schema, table_of(cleaned.dataset), ())
+        with self._session(f"{cleaned.dataset} {cleaned.month}") as connection:
+            load = find_load(connection, table, cleaned.month) if exists(connection, self.schema, LOADS) else None
+            rule = drop_zero_passengers and DATASETS[cleaned.dataset].one("passengers") is not None
+            same = load is not None and (load.sha256, load.rule) == (cleaned.sha256, rule)
+            return load is not None and same and load.rows == _count(connection, table, cleaned.month)
+
     def read_month(self, dataset: Dataset, month: Month) -> pa.Table:
         """Return a month's rows; the columns have the contract's types and, as in the table, names in lower case."""
+        with self._stream(dataset, month) as batches:
+            return batches.read_all()
+
+    @contextlib.contextmanager
+    def _stream(self, dataset: Dataset, month: Month) -> Iterator[pa.RecordBatchReader]:
         table = self._table(dataset)
         sql = f"SELECT {table.names} FROM {table.full} WHERE {SOURCE_MONTH.name} = DATE '{month.first_day}'"
-        with (
-            self._session(f"{dataset.name} {month}") as connection,
-            connection.cursor().copy(f"COPY ({sql}) TO STDOUT (FORMAT csv)") as text,
-        ):
-            return pgcopy.parse(text, table.columns)
+        with self._session(f"{dataset.name} {month}") as connection, connection.transaction():
+            # whatever the server's defaults are, dates are ISO and floats exact
+            connection.execute("SET LOCAL datestyle = ISO")
+            connection.execute("SET LOCAL extra_float_digits = 1")
+            with connection.cursor().copy(f"COPY ({sql}) TO STDOUT (FORMAT csv)") as text:
+                yield copy_codec.parse(text, table.columns)
 
     def _table(self, dataset: Dataset) -> Table:
         columns, pickup = dataset.table_columns, dataset.one("pickup_time")
         return Table(self.schema, dataset.table, columns, monthly=True, indexed=pickup)
 
-    def _loaded(self, dataset: str, month: Month, load: Load, size: int, *, changed: bool) -> TableMonth:
+    def _loaded(
+        self, dataset: str, month: Month, load: Load, size: int, *, changed: bool, unknown: tuple[str, ...] = ()
+    ) -> TableMonth:
         return TableMonth(
             dataset=dataset,
             month=month,
@@ -188,6 +214,7 @@ class PostgresStore:
             rows=load.rows,
             changed=changed,
             dropped_rows=load.dropped,
+            unknown_columns=unknown,
         )
 
     @contextlib.contextmanager
@@ -216,23 +243,20 @@ def _copy(
     *,
     frozen: bool = False,
 ) -> tuple[int, int]:
-    """Copy rows into a table, trips without passengers left out if their column is given.
+    """Copy rows into a table; given their column, leave out trips with zero passengers.
 
     Returns:
         Copied and dropped rows.
     """
     dropped = 0
-    # FREEZE, for a table made in this transaction, saves readers the first visit that writes each page once more
-    options = f"FORMAT binary, FREEZE {'on' if frozen else 'off'}"
+    # FREEZE, for a table created in this transaction, saves the first reader from writing each page once more
+    options = f"FORMAT csv, FREEZE {'on' if frozen else 'off'}"
     with connection.cursor() as cursor:
         with cursor.copy(f"COPY {table.full} ({table.names}) FROM STDIN ({options})") as copy:
-            copy.write(pgcopy.HEADER)
             for batch in batches:
-                kept = batch if passengers is None else pgcopy.without_zero(batch, passengers.name)
+                kept = batch if passengers is None else copy_codec.without_zero(batch, passengers.name)
                 dropped += batch.num_rows - kept.num_rows
-                for piece in pgcopy.encode(kept):
-                    copy.write(piece)
-            copy.write(pgcopy.TRAILER)
+                copy.write(copy_codec.encode(kept))
         return cursor.rowcount, dropped
 
 
@@ -245,12 +269,12 @@ def _count(connection: psycopg.Connection[Any], table: Table, month: Month | Non
 def _balance(
     connection: psycopg.Connection[Any], partition: Table, cleaned: CleanedFile, copied: int, dropped: int
 ) -> None:
-    """Hold the table's rows against the ledger, before anyone can see them."""
+    """Compare the table's rows with the ledger before anyone can see them."""
     counted = _count(connection, partition)
     if not counted == copied == cleaned.cleaned_rows - dropped:
         raise PermanentError(
-            f"the cleaned file should have {cleaned.cleaned_rows} rows; {copied} were sent, {dropped} dropped for "
-            f"zero passengers, and {counted} arrived",
+            f"the cleaned file should have {cleaned.cleaned_rows} rows: {copied} were sent, {dropped} dropped for "
+            f"zero passengers, {counted} arrived",
             location=f"{cleaned.dataset} {cleaned.month}, {partition.schema}.{partition.name}",
-            remedy="materialise cleaned_parquet for this month again",
+            remedy="clean the month again",
         )

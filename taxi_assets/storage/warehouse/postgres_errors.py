@@ -1,7 +1,7 @@
-"""What PostgreSQL's errors mean for who is waiting: come again later, or do something first.
+"""PostgreSQL's errors as `TransientError` or `PermanentError`, with what to do about them.
 
-Here belongs the sorting, by SQLSTATE (PostgreSQL manual, appendix A), and the care that no password gets into a
-message. What is wrong with a file or a table by the contract is told apart where it is found.
+Errors are sorted by SQLSTATE (PostgreSQL manual, appendix A), and no message contains a password. A file or table that
+does not fit the contract is refused where it is found, not here.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from typing import Any
 from taxi_assets.errors import PermanentError, TaxiError, TransientError
 
 _SETTING = "TAXI_POSTGRES_URL"
-"""Stands in what to do for the variable that holds the address; DAGSTER_POSTGRES_URL is another."""
+"""The variable that remedies name by default; Dagster's storage has DAGSTER_POSTGRES_URL."""
 _AGAIN = "nothing was changed; run it again"
 _RIGHTS = (
     "as the database's owner: GRANT CREATE ON DATABASE ... TO ..., or make the user own the schema and its tables; for "
     "Dagster's storage: GRANT CREATE ON SCHEMA public TO ..."
 )
-_CLEAN = "materialise cleaned_parquet for this month again"
+_CLEAN = "clean the month again"
 
 _REFUSED: dict[str, tuple[str, str]] = {
-    "password authentication failed": ("the server refused user or password", f"correct {_SETTING}"),
-    "no password supplied": ("the server wants a password, and none was given", f"add it to {_SETTING}"),
+    "password authentication failed": ("the server refused the user or password", f"correct {_SETTING}"),
+    "no password supplied": ("the server requires a password, and none was given", f"add it to {_SETTING}"),
     "no pg_hba.conf entry": (
-        "the server does not let this user in from this machine, or not without TLS",
+        "the server does not accept this user from this machine, or not without TLS",
         f"add ?sslmode=require to {_SETTING}, or have the server's pg_hba.conf changed",
     ),
     '" does not exist': ("the server has no such database or user", f"create it (createdb), or correct {_SETTING}"),
@@ -34,27 +34,27 @@ _REFUSED: dict[str, tuple[str, str]] = {
     "certificate": ("the server's certificate was not accepted", f"correct sslmode and sslrootcert in {_SETTING}"),
     "invalid ": ("the connection's options are wrong", f"correct {_SETTING}"),
 }
-"""Why a server sends a client away. libpq gives no SQLSTATE before a session exists, only these (English) words; a
-server that speaks another language is taken for a busy one, and its words are shown."""
+"""Why a server refuses a connection. Before a session exists libpq gives no SQLSTATE, only these English words; the
+errors of a server set to another language count as transient, and its text is shown."""
 _NOT_NOW = ("too many connections", "remaining connection slots", "starting up", "shutting down", "in recovery mode")
 
 _PERMANENT: dict[str, tuple[str, str]] = {
     "53100": ("the server's disk is full", "free or add disk space on the server, then run it again"),
     "25006": ("the server is read-only", f"give {_SETTING} the primary, not a replica"),
     "42501": (
-        "the user lacks a right",
+        "the user lacks a privilege",
         _RIGHTS,
     ),
     "22": ("a value does not fit the table", _CLEAN),
     "23": ("a row does not fit the table", _CLEAN),
-    "42": ("the table is not as this project makes it", "rename or drop it, then materialise its months again"),
+    "42": ("the table is not as this project makes it", "rename or drop it, then load its months again"),
 }
 _TRANSIENT: dict[str, str] = {
     "55P03": "another transaction held a lock for too long",
     "08": "the connection to the server broke",
     "40": "another transaction was in the way",
     "53": "the server has no memory or connections to spare",
-    "57": "the server stopped the work, or is restarting",
+    "57": "the server canceled the statement or is restarting",
 }
 
 
@@ -79,7 +79,7 @@ def parse_url(url: str, setting: str = _SETTING) -> dict[str, str]:
     readable = url.startswith(("postgresql://", "postgres://")) and parts.get("port", "0").replace(",", "").isdigit()
     if not parts or not readable or "@" in server_address(parts):
         raise PermanentError(
-            "the address of Postgres cannot be read",
+            "the Postgres address cannot be read",
             location=setting,
             remedy="write postgresql://user:password@host:5432/database; in the password %40 for @, %2F for /, %25 for %",
         )
@@ -92,11 +92,11 @@ def server_address(parts: dict[str, str]) -> str:
 
 
 def map_connect_error(error: Exception, location: str, setting: str = _SETTING) -> TaxiError:
-    """Return what it means that no connection was made.
+    """Map an error that prevented a connection.
 
     Args:
-        error: psycopg's, or psycopg2's: both tell it in libpq's words.
-        where: What was connected for, and to where.
+        error: psycopg's or psycopg2's; both carry libpq's text.
+        location: What the connection was for, and the server.
         setting: The variable that holds the address.
     """
     text = " ".join(str(error).split())
@@ -107,16 +107,16 @@ def map_connect_error(error: Exception, location: str, setting: str = _SETTING) 
     return TransientError(
         f"no connection to Postgres: {text}",
         location=location,
-        remedy=f"see that the server runs, and that {setting} names its host and port",
+        remedy=f"check that the server runs and that {setting} names its host and port",
     )
 
 
 def map_error(error: Any, location: str, setting: str = _SETTING) -> TaxiError:
-    """Return what an error within a session means; its transaction was rolled back in every case.
+    """Map an error within a session; its transaction was rolled back in every case.
 
     Args:
-        error: psycopg's, or psycopg2's.
-        where: What was done, and where.
+        error: psycopg's or psycopg2's.
+        location: What was done, and the server.
         setting: The variable that holds the address.
     """
     state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)

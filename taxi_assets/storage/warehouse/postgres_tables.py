@@ -1,11 +1,11 @@
-"""The project's tables in PostgreSQL: how they are made, grow by a column, gain a month's partition, and who loaded it.
+"""The project's tables in PostgreSQL: creating and widening them, a month's partition, and the record of its load.
 
-Each function works within a connection that is given to it. What rows go where, and when, is decided in `postgres`.
+Every function works on the caller's connection. `postgres` decides which rows go where, and when.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,12 +14,13 @@ from taxi_assets.contracts.schemas import TYPES, literal, postgres_columns, quot
 from taxi_assets.errors import PermanentError
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile
+from taxi_assets.storage.warehouse.columns import differences, unknown
 
 if TYPE_CHECKING:
     import psycopg
 
 LOADS = "month_loads"
-"""Table of the loads that count: which file each month was loaded from."""
+"""Table that records which file each month was loaded from."""
 _LOADS_COLUMNS = (
     "table_name text NOT NULL, source_month date NOT NULL, rows bigint NOT NULL, dropped_rows bigint NOT NULL, "
     "zero_passengers_dropped boolean NOT NULL, file_sha256 text NOT NULL, source_sha256 text NOT NULL, "
@@ -27,12 +28,12 @@ _LOADS_COLUMNS = (
 )
 _CATALOG_TYPES = {"timestamp": "timestamp without time zone"}
 _SHORT_WAIT = "1s"
-"""How long to wait for a lock that makes readers wait behind us."""
+"""How long to wait for a lock that makes readers queue behind us."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table as the project wants it.
+    """A table as the contract describes it.
 
     Attributes:
         schema: Its schema.
@@ -55,7 +56,7 @@ class Table:
 
     @property
     def names(self) -> str:
-        """Its columns' names in SQL, after commas."""
+        """Its columns' names in SQL, separated by commas."""
         return ", ".join(quote(column.name.lower()) for column in self.columns)
 
     def partition(self, month: Month) -> Table:
@@ -65,7 +66,7 @@ class Table:
 
 
 class Load(NamedTuple):
-    """What is on record of a month's load; `rule`: trips with zero passengers were left out."""
+    """The record of a month's load; `rule`: trips with zero passengers were left out."""
 
     sha256: str
     rule: bool
@@ -79,40 +80,45 @@ def exists(connection: psycopg.Connection[Any], schema: str, name: str) -> bool:
 
 
 def lock(connection: psycopg.Connection[Any], name: str, wait_seconds: float) -> None:
-    """Wait until no other transaction of this project holds the lock `name`; it is held until the transaction ends."""
+    """Take the lock `name` among this project's transactions, and hold it until the transaction ends."""
     connection.execute(f"SET LOCAL lock_timeout = {round(wait_seconds * 1000)}")
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
 
 
-def prepare(connection: psycopg.Connection[Any], table: Table) -> None:
-    """Make schema, tables and missing columns; nothing, and without any right to, where all is there.
+def prepare(connection: psycopg.Connection[Any], table: Table) -> tuple[str, ...]:
+    """Create the schema, the tables and missing columns; needs no privilege to create where nothing is missing.
+
+    Returns:
+        The table's columns that the contract does not have.
 
     Raises:
-        PermanentError: The table differs from the contract by more than missing columns.
+        PermanentError: The table differs from the contract by more than missing or additional nullable columns.
     """
-    if exists(connection, table.schema, LOADS) and _missing(connection, table) == []:
-        return
+    have = _columns(connection, table)
+    if exists(connection, table.schema, LOADS) and have and not _missing(table, have):
+        return _unknown(table, have)
     with connection.transaction():
         lock(connection, table.schema, wait_seconds=60)
         if not _one(connection, "SELECT to_regnamespace(%s) IS NOT NULL", [quote(table.schema)]):
             connection.execute(f"CREATE SCHEMA {quote(table.schema)}")
         if not exists(connection, table.schema, LOADS):
             connection.execute(f"CREATE TABLE {quote(table.schema)}.{LOADS} ({_LOADS_COLUMNS})")
-        missing = _missing(connection, table)
-        if missing is None:
+        have = _columns(connection, table)
+        if not have:
             _create(connection, table)
-        elif missing:
+        elif missing := _missing(table, have):
             connection.execute(f"SET LOCAL lock_timeout = '{_SHORT_WAIT}'")
             added = ", ".join(f"ADD COLUMN {quote(c.name.lower())} {TYPES[c.kind].postgres}" for c in missing)
             connection.execute(f"ALTER TABLE {table.full} {added}")
             _comment(connection, table, missing)
+    return _unknown(table, have)
 
 
 def has_partition(connection: psycopg.Connection[Any], table: Table, month: Month) -> bool:
     """Whether a month has a partition.
 
     Raises:
-        PermanentError: A table has its name and is not a part of the parent.
+        PermanentError: A table of its name exists and is not a partition of the parent.
     """
     partition = table.partition(month)
     sql = (
@@ -122,7 +128,7 @@ def has_partition(connection: psycopg.Connection[Any], table: Table, month: Mont
     row = connection.execute(sql, [table.full, partition.full]).fetchone()
     if row and not row[0]:
         raise PermanentError(
-            f"{partition.name} is there, but it is not a part of {table.name}",
+            f"{partition.name} exists, but it is not a partition of {table.name}",
             location=f"{table.schema} in Postgres",
             remedy="attach, rename or drop it, then run the month again",
         )
@@ -130,14 +136,14 @@ def has_partition(connection: psycopg.Connection[Any], table: Table, month: Mont
 
 
 def create_partition(connection: psycopg.Connection[Any], table: Table, month: Month) -> None:
-    """Make the empty table of a month, not yet attached; its columns are the parent's, in the parent's order."""
-    # with this constraint ATTACH need not look at the rows
+    """Create a month's empty table, not yet attached, with the parent's columns in the parent's order."""
+    # with this constraint ATTACH need not scan the rows
     check = f"CHECK ({SOURCE_MONTH.name} = DATE '{month.first_day}')"
     connection.execute(f"CREATE TABLE {table.partition(month).full} (LIKE {table.full} INCLUDING COMMENTS, {check})")
 
 
 def attach_partition(connection: psycopg.Connection[Any], table: Table, month: Month) -> None:
-    """Index a month's table and make it a part of the parent, under a lock that no reader waits for."""
+    """Index a month's table and attach it to the parent, under a lock that does not block readers."""
     partition = table.partition(month)
     if table.indexed:
         connection.execute(f"CREATE INDEX ON {partition.full} ({quote(table.indexed.name.lower())})")
@@ -157,7 +163,7 @@ def find_load(connection: psycopg.Connection[Any], table: Table, month: Month) -
 
 
 def record_load(connection: psycopg.Connection[Any], table: Table, cleaned: CleanedFile, load: Load) -> None:
-    """Put a month's load on record, in place of an earlier one."""
+    """Record a month's load in place of the earlier one."""
     loads, key = f"{quote(table.schema)}.{LOADS}", [table.name, cleaned.month.first_day]
     connection.execute(f"DELETE FROM {loads} WHERE table_name = %s AND source_month = %s", key)
     connection.execute(
@@ -181,32 +187,38 @@ def _comment(connection: psycopg.Connection[Any], table: Table, columns: Sequenc
         connection.execute(f"COMMENT ON COLUMN {name} IS {literal(column.description)}")
 
 
-def _missing(connection: psycopg.Connection[Any], table: Table) -> list[Column] | None:
-    """Return the columns that the table still lacks; None if there is no table."""
+def _columns(connection: psycopg.Connection[Any], table: Table) -> dict[str, str]:
+    """Return the names and types of a table's columns; empty if there is no table.
+
+    Raises:
+        PermanentError: The table cannot take the contract's months.
+    """
     sql = (
-        "SELECT c.relkind::text, a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_class c "
+        "SELECT c.relkind::text, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull FROM pg_class c "
         "LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
         "WHERE c.oid = to_regclass(%s)"
     )
     rows = connection.execute(sql, [table.full]).fetchall()
-    if not rows:
-        return None
-    have = {name: kind for _, name, kind in rows}
+    have = {name: kind for _, name, kind, _ in rows}
     want = {c.name.lower(): _CATALOG_TYPES.get(t := TYPES[c.kind].postgres, t) for c in table.columns}
-    wrong = [
-        f"{name} is {kind}, not {want.get(name, 'in the contract')}"
-        for name, kind in have.items()
-        if want.get(name) != kind
-    ]
-    if (rows[0][0] == "p") != table.monthly:
+    wrong = differences(have, {name for _, name, _, not_null in rows if not_null}, want)
+    if rows and (rows[0][0] == "p") != table.monthly:
         wrong.insert(0, f"it is {'not ' if table.monthly else ''}partitioned")
     if wrong:
         raise PermanentError(
             f"the table differs from the contract: {'; '.join(wrong)}",
             location=f"{table.schema}.{table.name} in Postgres",
-            remedy="rename or drop the table, then materialise its months again",
+            remedy="rename or drop the table, then load its months again",
         )
+    return have
+
+
+def _missing(table: Table, have: Collection[str]) -> list[Column]:
     return [column for column in table.columns if column.name.lower() not in have]
+
+
+def _unknown(table: Table, have: Collection[str]) -> tuple[str, ...]:
+    return unknown(have, {column.name.lower() for column in table.columns})
 
 
 def _one(connection: psycopg.Connection[Any], sql: str, parameters: Sequence[Any] = ()) -> Any:

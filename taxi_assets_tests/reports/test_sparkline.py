@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from taxi_assets.months import Month
-from taxi_assets.reports import sparkline as daily
+from taxi_assets.reports import sparkline
 from taxi_assets_tests.transform.landing import csv, land, trip
 
 JANUARY = Month(2021, 1)
@@ -47,7 +47,7 @@ def test_trips_are_counted_by_the_day_of_their_pickup_and_those_outside_of_the_m
 
 
 def test_a_bar_is_as_high_as_its_day_and_weekends_are_apart() -> None:
-    markdown = daily.markdown(JANUARY, january(50, 100, 0, 25), {})
+    markdown = sparkline.markdown(JANUARY, january(50, 100, 0, 25), {})
     bars, weekend = (path.attrib["d"] for path in drawn(markdown).iter("{http://www.w3.org/2000/svg}path"))
     heights = {int(x): int(y) for x, y in re.findall(r"M(\d+) 0V(\d+)", bars + weekend)}
     assert heights == {5: 35, 15: 70, 25: 0, 35: 18}  # 70 is the highest; 17.5 is rounded to even
@@ -57,9 +57,9 @@ def test_a_bar_is_as_high_as_its_day_and_weekends_are_apart() -> None:
 def test_the_year_before_is_that_of_the_same_weekday_and_its_line_has_the_days_that_are_known() -> None:
     earlier = {date(2020, 1, 3): 40, date(2020, 1, 4): 80}  # a Friday and a Saturday, as 1 and 2 January 2021
     days = january(50, 100, 10)
-    before = daily.year_before(days, earlier)
+    before = sparkline.year_before(days, earlier)
     assert before == {date(2021, 1, 1): 40, date(2021, 1, 2): 80}
-    markdown = daily.markdown(JANUARY, days, before)
+    markdown = sparkline.markdown(JANUARY, days, before)
     *_, line = drawn(markdown).iter("{http://www.w3.org/2000/svg}path")
     assert line.attrib["d"] == "M5 28 15 56"
     assert "160 trips in January 2021" in markdown
@@ -71,14 +71,14 @@ def test_the_year_before_is_that_of_the_same_weekday_and_its_line_has_the_days_t
     ("share", "words"), [(0.254, "25% more than"), (-0.93, "93% fewer than"), (0.004, "as many as")]
 )
 def test_a_change_reads_as_a_person_says_it(share: float, words: str) -> None:
-    assert daily.compared(share) == f"{words} 52 weeks before"
+    assert sparkline.compared(share) == f"{words} 52 weeks before"
 
 
 def test_the_largest_month_is_drawn_where_it_stands() -> None:
     days = {date(2021, 1, 1) + timedelta(n): 999_000 + n for n in range(31)}
-    markdown = daily.markdown(JANUARY, days, dict.fromkeys(days, 998_000))
+    markdown = sparkline.markdown(JANUARY, days, dict.fromkeys(days, 998_000))
     assert len(markdown) < SHOWN_IN_PLACE
 
 
 def test_a_month_without_any_trip_can_be_drawn() -> None:
-    assert "0 trips in January 2021" in daily.markdown(JANUARY, january(*[0] * 31), {})
+    assert "0 trips in January 2021" in sparkline.markdown(JANUARY, january(*[0] * 31), {})

@@ -1,0 +1,89 @@
+"""How the project's errors become Dagster's: the one place that decides whether a step is retried.
+
+A `PermanentError` fails the step at once, a `TransientError` leaves it to the asset's `RetryPolicy`
+(https://docs.dagster.io/guides/build/ops/op-retries). `NotPublishedError` never gets here: `raw_file` skips the month.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import dagster as dg
+
+from taxi_assets import progress
+from taxi_assets.errors import NotPublishedError, PermanentError, TaxiError, TransientError
+from taxi_assets.months import Month
+
+MAX_RETRY_AFTER_SECONDS = 300.0
+"""A server's `Retry-After` is obeyed up to this; a month that must wait longer is left to the next run."""
+
+
+def retry_policy(attempts: int, first_wait: float) -> dg.RetryPolicy:
+    """Return the one retry policy of the project.
+
+    Args:
+        attempts: How often a step is tried.
+        first_wait: Seconds before the second attempt; doubled each time.
+    """
+    return dg.RetryPolicy(
+        max_retries=attempts - 1, delay=first_wait, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
+    )
+
+
+@contextlib.contextmanager
+def reported_failures(
+    key: dg.AssetKey, month: Month | None, *, retries: dg.RetryPolicy | None = None, retry_number: int = 0
+) -> Iterator[None]:
+    """Raise the errors of a step as Dagster's, and tell the progress listeners when the step is done.
+
+    Args:
+        key: The asset.
+        month: The month; None for assets without partitions.
+        retries: The asset's policy, for errors that name their own wait.
+        retry_number: How often the step has been retried.
+
+    Raises:
+        dagster.Failure: The step failed.
+        dagster.RetryRequested: The server said how long to wait.
+        NotPublishedError: As it is; it is no failure.
+    """
+    try:
+        yield
+    except NotPublishedError:
+        raise
+    except OSError as error:
+        subject = f"{key.path[0]} {month}" if month else key.to_user_string()
+        raise _failure(_machine_failure(error, subject), key, month) from error
+    except TransientError as error:
+        wait = min(error.retry_after, MAX_RETRY_AFTER_SECONDS)
+        if wait and retries and retry_number < retries.max_retries:
+            raise dg.RetryRequested(max_retries=retries.max_retries, seconds_to_wait=wait) from error
+        raise _failure(error, key, month) from error
+    except TaxiError as error:
+        raise _failure(error, key, month) from error
+    if month:
+        progress.notify(progress.Step(key.path[0], month, done=True))
+
+
+def _failure(error: TaxiError, key: dg.AssetKey, month: Month | None) -> dg.Failure:
+    subject = f"{key.to_user_string()} for {month}" if month else key.to_user_string()
+    return dg.Failure(
+        str(error),
+        metadata={
+            "kind": error.kind,
+            "message": error.message,
+            "location": error.location,
+            "remedy": error.remedy,
+            "then": f"materialize {subject} again",
+        },
+        allow_retries=not isinstance(error, PermanentError),
+    )
+
+
+def _machine_failure(error: OSError, subject: str) -> TransientError:
+    return TransientError(
+        f"the operating system refused: {error}",
+        location=subject,
+        remedy="make sure that the disk has room and that this user may read and write in TAXI_DATA_DIR",
+    )

@@ -1,0 +1,195 @@
+"""Dagster's home: its `dagster.yaml`, and how commands create, check and open the history that is kept there.
+
+Here belongs what must hold before Dagster itself starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from taxi_assets.errors import PermanentError, TaxiError, TransientError
+from taxi_assets.settings import SettingError, Settings, dagster_home, dagster_postgres_url
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+_INSTANCE_FILES = Path(__file__).parent
+"""Folder of the packaged `dagster.yaml` and of `postgres.yaml`, the part that Postgres adds."""
+_REMOVED_CLASS = "SqliteOrPostgres"
+"""Named by the `dagster.yaml` that earlier releases wrote; the class is gone, and Dagster would not start."""
+
+
+def use_dagster_home(settings: Settings) -> Path:
+    """Create Dagster's home with a `dagster.yaml` for the storage that DAGSTER_POSTGRES_URL asks for; return it.
+
+    A `dagster.yaml` that someone else wrote to the home that DAGSTER_HOME names stays.
+
+    Raises:
+        SettingError: The home cannot be used, or its own `dagster.yaml` names another storage.
+    """
+    home = dagster_home(settings)
+    if not dagster_postgres_url() and {"?", "%"} & set(str(home)):
+        raise SettingError(
+            "Dagster cannot keep its history in a folder with ? or % in its name",
+            location=str(home),
+            remedy="set TAXI_DATA_DIR, or DAGSTER_HOME, to another folder",
+        )
+    home.mkdir(parents=True, exist_ok=True)
+    used, variants = home / "dagster.yaml", _instance_configs()
+    wanted = variants[bool(dagster_postgres_url())]
+    text = used.read_text("utf-8") if used.exists() else ""
+    ours = not text or home == settings.dagster_home or text in variants or _REMOVED_CLASS in text
+    if ours and text != wanted:
+        used.write_text(wanted, "utf-8")
+    elif not ours and _names_postgres(text) != _names_postgres(wanted):
+        raise SettingError(
+            "dagster.yaml and DAGSTER_POSTGRES_URL disagree about Dagster's storage",
+            location=str(used),
+            remedy="remove the file, and taxi-assets writes one that fits; or change its `storage:` or the variable",
+        )
+    os.environ["DAGSTER_HOME"] = str(home)
+    return home
+
+
+def _instance_configs() -> tuple[str, str]:
+    """Return `dagster.yaml` for SQLite and for Postgres, from the working folder or else from the package."""
+    local, packaged = Path.cwd() / "dagster.yaml", _INSTANCE_FILES / "dagster.yaml"
+    text = (local if local.is_file() else packaged).read_text("utf-8")
+    postgres = "" if _names_postgres(text) else (_INSTANCE_FILES / "postgres.yaml").read_text("utf-8")
+    return text, text + postgres
+
+
+def _names_postgres(text: str) -> bool:
+    import yaml
+
+    return "postgres" in str((yaml.safe_load(text) or {}).get("storage", ""))
+
+
+@contextlib.contextmanager
+def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """Open Dagster's history, in its home, for as long as the context lasts.
+
+    Raises:
+        SettingError: DAGSTER_POSTGRES_URL cannot be used.
+        PermanentError: The database refuses Dagster.
+        TransientError: The history cannot be read or written: the disk is full, the database is down, ...
+    """
+    url = dagster_postgres_url()
+    try:
+        home = use_dagster_home(settings)
+        if url:
+            from taxi_assets.instance.postgres import check_server
+
+            os.environ["DAGSTER_POSTGRES_URL"] = url = check_server(url)
+        import dagster as dg
+
+        check_history(home)
+        with _one_at_a_time(home):
+            instance = dg.DagsterInstance.get()
+        with instance, _restored_output():
+            yield instance
+    except TaxiError:
+        raise
+    except Exception as error:
+        if refusal := _refusal(error, url, settings):
+            raise refusal from error
+        raise
+
+
+def check_history(home: Path) -> None:
+    """Check that the SQLite files of Dagster's history, where there are any, have one schema version each.
+
+    Two processes that created them at the same time, without `_one_at_a_time`, left two.
+
+    Raises:
+        PermanentError: A file is broken; the message says how to mend it.
+    """
+    for path in (home / "history/runs.db", home / "history/runs/index.db", home / "schedules/schedules.db"):
+        if not path.exists():
+            continue
+        with contextlib.closing(sqlite3.connect(path)) as database, contextlib.suppress(sqlite3.OperationalError):
+            versions = {version for (version,) in database.execute("SELECT version_num FROM alembic_version")}
+            if len(versions) > 1:
+                raise PermanentError(
+                    f"Dagster's history has {len(versions)} schema versions, and Dagster refuses it",
+                    location=str(path),
+                    remedy=f"move {home} away while nothing runs, and run it again: the months that have landed stay, "
+                    "and are found unchanged; or, to keep the history of runs, delete from the table alembic_version "
+                    f"in that file every row but {_newest(versions)}",
+                )
+
+
+def _newest(versions: set[str]) -> str:
+    """Return the schema version of the installed Dagster, which is the one to keep."""
+    import dagster as dg
+
+    with tempfile.TemporaryDirectory() as folder, dg.DagsterInstance.local_temp(folder) as instance:
+        instance.upgrade()
+        with contextlib.closing(sqlite3.connect(f"{folder}/history/runs.db")) as database:
+            ((newest,),) = database.execute("SELECT version_num FROM alembic_version").fetchall()
+    return str(newest) if newest in versions else "the newest"
+
+
+@contextlib.contextmanager
+def _one_at_a_time(home: Path) -> Iterator[None]:
+    """Keep other processes from creating or upgrading the history meanwhile; the system frees a dead process's lock."""
+    with (home / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _restored_output() -> Iterator[None]:
+    """Point standard output and error back to where they were, which Dagster's log capture does not on a full disk."""
+    kept = {number: os.dup(number) for number in (1, 2)}
+    try:
+        yield
+    finally:
+        for number, copy in kept.items():
+            os.dup2(copy, number)
+            os.close(copy)
+
+
+def _refusal(error: Exception, url: str, settings: Settings) -> TaxiError | None:
+    """Return what the machine or the database said that caused an error; None if it was neither."""
+    from sqlalchemy.exc import DBAPIError
+
+    if url:
+        from taxi_assets.instance.postgres import storage_error
+
+        if found := storage_error(error, url):
+            return found
+    cause: BaseException | None = error
+    while cause and not isinstance(cause, DBAPIError | OSError):
+        cause = cause.__cause__
+    if cause is None:
+        return None
+    reason = str(cause.orig).splitlines()[0] if isinstance(cause, DBAPIError) else str(cause)
+    return TransientError(
+        f"cannot read or write Dagster's history: {reason}",
+        location="DAGSTER_POSTGRES_URL" if url else str(dagster_home(settings)),
+        remedy="check that the disk has room and that this user may read and write there, then run it again; what has "
+        "landed stays",
+    )
+
+
+def migrate(settings: Settings) -> Path:
+    """Create Dagster's storage, or upgrade it to the installed release of Dagster; return Dagster's home.
+
+    Raises:
+        TaxiError: The storage cannot be used; see `dagster_instance`.
+    """
+    with dagster_instance(settings) as instance, _one_at_a_time(dagster_home(settings)):
+        instance.upgrade()
+        if dagster_postgres_url():
+            from taxi_assets.instance.postgres import create_pools
+
+            create_pools(instance)
+    return dagster_home(settings)

@@ -1,0 +1,162 @@
+"""Runs of the graph in this process, one after the other, recorded where the UI finds them."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from taxi_assets.jobs import run_tags
+from taxi_assets.months import Month
+from taxi_assets.names import TAXI_ZONES
+from taxi_assets.partitions import partition_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ASSET_JOB = "__ASSET_JOB"
+"""Dagster's job of all assets, of which the UI runs a selection."""
+
+HOST_TAG = "taxi_assets/host"
+"""Tag of a run in this process: the machine on which its process can be looked for."""
+
+_STOP_SECONDS = 1.0
+"""Seconds that recording a stopped run may take: a stop is at once."""
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one month in a run.
+
+    Attributes:
+        status: `landed`, `unchanged`, `not_published` or `failed`.
+        error: Why it did not land, empty if it did.
+        seconds: How long the run took.
+    """
+
+    status: str
+    error: str = ""
+    seconds: float = 0.0
+
+
+def run_month(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    job: str,
+    dataset: str,
+    month: Month,
+    *,
+    selection: Sequence[dg.AssetKey] | None = None,
+    tags: dict[str, str] | None = None,
+    quiet: bool = True,
+) -> tuple[Outcome, dg.ExecuteInProcessResult]:
+    """Run a job for one month.
+
+    Args:
+        definitions: The definitions.
+        instance: Where the run is recorded.
+        job: Name of the job.
+        dataset: Name of the dataset.
+        month: The month.
+        selection: Only these of the job's assets.
+        tags: Further tags of the run.
+        quiet: Leave Dagster's log out of the terminal; the UI has it all the same.
+    """
+    start, run_id = time.monotonic(), str(uuid.uuid4())
+    resolved = definitions.resolve_job_def(job)
+
+    def execute() -> dg.ExecuteInProcessResult:
+        return resolved.execute_in_process(
+            instance=instance,
+            run_id=run_id,
+            partition_key=partition_key(month),
+            asset_selection=selection,
+            tags={**run_tags(dataset, month), **(tags or {})},
+            run_config=_QUIET if quiet else None,
+            raise_on_error=False,
+        )
+
+    result = _interruptible(execute, lambda: _cancel(instance, run_id))
+    return _outcome(result, time.monotonic() - start), result
+
+
+def run_zones(definitions: dg.Definitions, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    """Materialize the taxi zones."""
+    resolved = definitions.resolve_job_def(ASSET_JOB)
+    zones = [dg.AssetKey(TAXI_ZONES)]
+    return resolved.execute_in_process(
+        instance=instance, asset_selection=zones, run_config=_QUIET, raise_on_error=False
+    )
+
+
+def _interruptible(work: Callable[[], Any], cancel: Callable[[], None]) -> Any:
+    """Do the work in a thread, so that a signal ends it at once.
+
+    In the main thread, Dagster would handle the signal itself, and with a `RetryPolicy` it retries an interrupted step
+    (dagster 1.13, `op_execution_error_boundary`).
+    """
+    done: dict[str, Any] = {}
+
+    def run() -> None:
+        try:
+            done["result"] = work()
+        except BaseException as error:  # noqa: BLE001 - raised again below, in the caller's thread
+            done["error"] = error
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        thread.join()
+    except BaseException:
+        recorder = threading.Thread(target=cancel, daemon=True)
+        recorder.start()
+        recorder.join(_STOP_SECONDS)
+        raise
+    if "error" in done:
+        raise done["error"]
+    return done["result"]
+
+
+def _cancel(instance: dg.DagsterInstance, run_id: str) -> None:
+    if run := instance.get_run_by_id(run_id):
+        instance.report_run_canceled(run, "The command was stopped.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run_id)
+
+
+def _outcome(result: dg.ExecuteInProcessResult, seconds: float) -> Outcome:
+    """Return what the run's events say."""
+    errors = [error for event in result.all_events if (error := failure_reason(event))]
+    if errors or not result.success:
+        reason = errors[0] if errors else "its log in the UI says why"
+        return Outcome("failed", reason, seconds)
+    for event in result.get_asset_observation_events():
+        said = event.asset_observation_data.asset_observation.metadata
+        if "status" in said:
+            return Outcome(str(said["status"].value), str(said["error"].value), seconds)
+    made = [event.step_materialization_data.materialization for event in result.get_asset_materialization_events()]
+    changed = any(metadata["changed"].value for each in made if "changed" in (metadata := each.metadata))
+    return Outcome("landed" if changed else "unchanged", "", seconds)
+
+
+def failure_reason(event: dg.DagsterEvent) -> str:
+    """Return why a step failed or a blocking check did not pass, as the event says; empty for other events."""
+    if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+        check = event.asset_check_evaluation_data
+        if check.passed or check.severity != dg.AssetCheckSeverity.ERROR:
+            return ""
+        return f"check {check.check_name} of {check.asset_key.to_user_string()} failed: {check.description}"
+    if event.event_type != dg.DagsterEventType.STEP_FAILURE:
+        return ""
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return str(data.user_failure_data.description)
+    error = data.error
+    while error and error.cause:
+        error = error.cause
+    return error.message.strip() if error else "the step failed"

@@ -1,0 +1,81 @@
+"""What the IO managers have in common: a month is stored once, and read back as what a parameter's annotation asks for.
+
+See https://docs.dagster.io/guides/build/io-managers/defining-a-custom-io-manager. What travels is a record; the data
+itself is streamed from store to store.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from taxi_assets.contracts import DATASETS
+from taxi_assets.contracts.model import Dataset
+from taxi_assets.failures import reported_failures
+from taxi_assets.months import Month
+from taxi_assets.records import LakeObject, MonthRecord, TableMonth
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class MonthReader(dg.ConfigurableIOManager):
+    """Reads a month back as its record, a `pyarrow.Table` or a `pandas.DataFrame`; its asset has stored it itself."""
+
+    @abstractmethod
+    def find(self, dataset: str, month: Month) -> MonthRecord | None:
+        """Return the record of a stored month, None if it is not there."""
+
+    @abstractmethod
+    def rows(self, record: Any) -> pa.Table:
+        """Return the rows of a stored month."""
+
+    def handle_output(self, context: dg.OutputContext, obj: MonthRecord) -> None:
+        """Do nothing: the month is where it belongs."""
+
+    def load_input(self, context: dg.InputContext) -> Any:
+        """Return what the parameter's annotation asks for: the record, or the rows of all months of the run."""
+        asked = context.dagster_type.typing_type
+        found = [self._get(context.asset_key, Month.parse(key)) for key in context.asset_partition_keys]
+        module = getattr(asked, "__module__", "").partition(".")[0]
+        if module not in ("pandas", "pyarrow"):
+            (record,) = found
+            return record
+        import pyarrow as pa
+
+        table = pa.concat_tables([self.rows(record) for record in found])
+        return table.to_pandas() if module == "pandas" else table
+
+    def _get(self, key: dg.AssetKey, month: Month) -> MonthRecord:
+        with reported_failures(key, month):
+            record = self.find(key.path[0], month)
+        if record is None:
+            raise dg.Failure(
+                f"{key.path[0]} {month} is not there\nwhat to do: materialize {key.to_user_string()} for {month}",
+                allow_retries=False,
+            )
+        return record
+
+
+class MonthIOManager(MonthReader):
+    """Stores the upstream month that an asset returns, in one atomic step, and reads it back."""
+
+    @abstractmethod
+    def store(self, dataset: Dataset, record: Any) -> LakeObject | TableMonth:
+        """Put the upstream month where it belongs; return its new record."""
+
+    @abstractmethod
+    def describe(self, record: Any) -> dict[str, Any]:
+        """Return a stored month's metadata for the UI."""
+
+    def handle_output(self, context: dg.OutputContext, obj: MonthRecord) -> None:
+        """Store the month."""
+        with reported_failures(context.asset_key, obj.month):
+            stored = self.store(DATASETS[obj.dataset], obj)
+        context.add_output_metadata(self.describe(stored))
+        did = "stored in" if stored.changed else "unchanged in"
+        context.log.info(
+            f"{obj.dataset} {obj.month}: {stored.rows:,} rows, {obj.bytes / 1e6:,.1f} MB {did} {stored.file}"
+        )

@@ -1,0 +1,140 @@
+"""The watchdog sensor: tells of what does not happen as it should, and sends again what did not arrive."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from taxi_assets.contracts.model import Dataset
+from taxi_assets.instance import history
+from taxi_assets.months import Month
+from taxi_assets.sensors import polling
+from taxi_assets.sensors.alerts import INTERVAL_SECONDS, MAX_REASON, OWED_TAG, mark, message, owed_runs, run_link
+from taxi_assets.sensors.delivery import channels, cut, send
+from taxi_assets.settings import Settings
+
+LATE_DAYS = 75
+"""TLC publishes 31-64 days after a month's end, once after 93. A month that has not landed by then is late; so is one
+that TLC does have, because every schedule and sensor should have loaded it two weeks before."""
+FAILING_SECONDS, MAX_TICKS = 3600, 200
+
+Notices = dict[str, tuple[str, list[str]]]
+"""What is wrong now, or was until the last tick: its key, its message, and the channels that have not taken it. There
+are at most as many as open runs, sensors and datasets, so nothing has to be dropped."""
+
+
+def watchdog(settings: Settings, datasets: Mapping[str, Dataset], status: Any) -> dg.SensorDefinition:
+    """Return the sensor."""
+
+    @dg.sensor(
+        name="watchdog",
+        description="Tells of stuck runs, of sensors and schedules that fail for an hour, and of months that have not "
+        "landed in time; sends alerts again that did not arrive.",
+        target=None,
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=status,
+        required_resource_keys={"source"},
+    )
+    def watchdog(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        now, known = polling.utc_now(), json.loads(context.cursor or "{}")
+        found = {
+            **_stuck(context.instance, settings, now),
+            **_failing(context.instance, known, now),
+            **_late(context, datasets, known, now),
+        }
+        news = [text for key, text in found.items() if key not in known]
+        for text in news:
+            context.log.warning(text)
+        owed = {key: value for key, value in known.items() if key in found or value[1]}
+        notices: Notices = {**{key: (text, channels(settings)) for key, text in found.items()}, **owed}
+        refused = _send(context.instance, settings, notices)
+        said = "\n".join([*news, *refused]) or "nothing is stuck, failing or late"
+        return dg.SensorResult(skip_reason=said, cursor=json.dumps(notices))
+
+    return watchdog
+
+
+def _stuck(instance: dg.DagsterInstance, settings: Settings, now: datetime) -> dict[str, str]:
+    """Return the runs that do not end, or do not begin while nothing else runs."""
+    records = instance.get_run_records(dg.RunsFilter(statuses=history.OPEN_STATUSES))
+    running = any(record.dagster_run.status == dg.DagsterRunStatus.STARTED for record in records)
+    found = {}
+    for record in records:
+        run = record.dagster_run
+        queued = run.status == dg.DagsterRunStatus.QUEUED
+        hours = (now.timestamp() - (record.start_time or record.create_timestamp.timestamp())) / 3600
+        if hours >= settings.stuck_after_hours and not (queued and running):
+            state = "waiting" if queued else run.status.value.lower()
+            text = f"{history.describe_run(run)} is stuck: its run has been {state} for {hours:.1f} hours"
+            found[f"stuck {run.run_id}"] = f"{text}\n{run_link(settings, run)}"
+    return found
+
+
+def _failing(instance: dg.DagsterInstance, known: Collection[str], now: datetime) -> dict[str, str]:
+    """Return the sensors and schedules of which every tick has failed for an hour, and those that work again."""
+    found = {}
+    for state in instance.all_instigator_state():
+        name, origin = state.instigator_name, (state.instigator_origin_id, state.selector_id)
+        last = instance.get_ticks(*origin, limit=2) if state.is_running else []  # one of them may have just begun
+        if any(tick.status.value == "FAILURE" for tick in last):
+            ticks = [tick for tick in instance.get_ticks(*origin, limit=MAX_TICKS) if tick.status.value != "STARTED"]
+            failed = list(itertools.takewhile(lambda tick: tick.status.value == "FAILURE", ticks))
+            if failed and failed[-1].timestamp <= now.timestamp() - FAILING_SECONDS:
+                error = failed[0].error
+                reason = cut(error.message.strip(), MAX_REASON) if error else "its ticks say why"
+                found[f"failing {name}"] = f"{name} has failed for an hour: {reason}"
+        elif f"failing {name}" in known:
+            found[f"recovered {name}"] = f"{name} has recovered"
+    return found
+
+
+def _late(
+    context: dg.SensorEvaluationContext, datasets: Mapping[str, Dataset], known: Collection[str], now: datetime
+) -> dict[str, str]:
+    """Return the month of each dataset that should have landed by now, and those that landed after all."""
+    last = {name: max(history.landed(context.instance, name), default=None) for name in datasets}
+    due = Month.of((now - timedelta(days=LATE_DAYS)).date()).plus(-1)
+    # of a dataset that is not in use, nothing has landed
+    late = {name: newest for name, newest in last.items() if newest and newest < due}
+    new = [(name, due) for name in late if f"late {name} {due}" not in known]
+    source = context.resources.source.create()
+    answers = polling.poll(context.instance, source, new, now.date()).availability if new else {}
+    found = {}
+    for name, newest in late.items():
+        answer = answers.get((name, due))
+        said = (answer.reason or "the source has it") if answer else "the source is down"
+        text = f"{name} {due} has not landed {LATE_DAYS} days after its end; the last is {newest}. {said}"
+        found[f"late {name} {due}"] = text
+    for _, name, month in (key.split() for key in known if key.startswith("late ")):
+        landed = last.get(name)
+        if landed and landed >= Month.parse(month):
+            found[f"recovered {name} {month}"] = f"{name} {month} has recovered: it has landed"
+    return found
+
+
+def _send(instance: dg.DagsterInstance, settings: Settings, notices: Notices) -> list[str]:
+    """Send each channel one message with all that it has not taken; return why it did not take it."""
+    refused = []
+    for channel in channels(settings):
+        texts = [text for text, owed in notices.values() if channel in owed]
+        runs = owed_runs(instance, channel)
+        for status in (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS):
+            group = [run for run in reversed(runs) if run.status == status]
+            texts += [message(instance, settings, group)] if group else []
+        reason = send(settings, channel, "\n".join(texts)) if texts else ""
+        if reason:
+            refused.append(reason)
+            continue
+        for _, owed in notices.values():
+            if channel in owed:
+                owed.remove(channel)
+        for run in runs:
+            mark(
+                instance, [run], [owed for owed in channels(settings) if owed != channel and owed in run.tags[OWED_TAG]]
+            )
+    return refused

@@ -1,0 +1,167 @@
+"""The BigQuery dataset as a place: where it is, whether the account may use it, and how a query reaches it."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from taxi_assets.contracts.model import Dataset
+from taxi_assets.errors import PermanentError
+from taxi_assets.storage.google.access import LABELS, GoogleAccess
+from taxi_assets.storage.google.errors import different_locations, is_busy, mapped_errors, permission_error
+from taxi_assets.storage.warehouse.bigquery_tables import check_expiration, reconciled
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
+TABLE_PERMISSIONS = ["bigquery.tables." + verb for verb in ("get", "getData", "update", "updateData")]
+"""What loading into a table needs; replacing a month by a load job counts as updating the table."""
+
+
+class BigQueryDataset:
+    """A BigQuery dataset.
+
+    Args:
+        access: The account, and how long and how often it tries.
+        schema: The BigQuery dataset of the tables.
+    """
+
+    def __init__(self, access: GoogleAccess, schema: str) -> None:
+        self.access, self.schema = access, schema
+
+    def create_dataset(self) -> bool:
+        """Create the BigQuery dataset if there is none; return whether it was created.
+
+        Raises:
+            PermanentError: The account may not create it.
+        """
+        from google.api_core import exceptions as api
+        from google.cloud import bigquery
+
+        with mapped_errors(self._setting):
+            try:
+                self.location  # noqa: B018 - raises NotFound if there is no dataset
+            except api.NotFound:
+                new = bigquery.Dataset(bigquery.DatasetReference(self.access.project, self.schema))
+                new.location, new.labels = self.access.location, LABELS
+                new.description = "Trips of New York's taxis, from the files of the Taxi & Limousine Commission."
+                self._client.create_dataset(new, exists_ok=True, **self.access.request_options)
+                return True
+        return False
+
+    def check_access(self) -> None:
+        """Try what loading needs: the dataset is where the settings say, and the account may start jobs.
+
+        Raises:
+            PermanentError: It is not, or may not.
+        """
+        from google.cloud import bigquery
+
+        with mapped_errors(self._setting):
+            if self.location.upper() != self.access.location.upper():
+                raise PermanentError(
+                    f"the BigQuery dataset is in {self.location}, not in {self.access.location}",
+                    location=self._setting,
+                    remedy=f"set TAXI_BQ_LOCATION={self.location}, or TAXI_WAREHOUSE_SCHEMA to another dataset",
+                )
+            dry = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False, labels=LABELS)
+            self._client.query("SELECT 1", job_config=dry, retry=self.access.retry, job_retry=None)
+
+    def check_bucket(self, bucket: str, bucket_location: str, *, is_region: bool) -> None:
+        """Refuse a bucket from which BigQuery cannot load into this dataset.
+
+        Raises:
+            PermanentError: It is in another location.
+        """
+        location = f"bucket {bucket} (TAXI_GCS_BUCKET), BigQuery dataset {self.access.project}.{self.schema}"
+        with mapped_errors(location):
+            if not _can_load(bucket_location, self.location, is_region=is_region):
+                raise different_locations(bucket_location, self.location, location)
+
+    def check_table(self, dataset: Dataset) -> bool:
+        """Check that months can be loaded into a dataset's table; return whether there is one. Changes nothing.
+
+        Raises:
+            PermanentError: It differs from the contract, drops old months, or the account lacks permissions.
+        """
+        from google.api_core import exceptions as api
+
+        location = f"{self.access.project}.{self.schema}.{dataset.table}"
+        with mapped_errors(location):
+            try:
+                table = self._client.get_table(self._reference(dataset.table), **self.access.request_options)
+            except api.NotFound:
+                return False
+            held = self._client.test_iam_permissions(table, TABLE_PERMISSIONS, **self.access.request_options)
+        missing = [name for name in TABLE_PERMISSIONS if name not in held.get("permissions", [])]
+        if missing:
+            raise permission_error(missing, location)
+        reconciled(table, dataset)
+        check_expiration(table, dataset.first_month)
+        return True
+
+    @functools.cached_property
+    def location(self) -> str:
+        """Where the BigQuery dataset is."""
+        from google.cloud import bigquery
+
+        reference = bigquery.DatasetReference(self.access.project, self.schema)
+        return str(self._client.get_dataset(reference, **self.access.request_options).location)
+
+    @functools.cached_property
+    def _client(self) -> bigquery.Client:
+        return self.access.bigquery()
+
+    @property
+    def _setting(self) -> str:
+        return f"BigQuery dataset {self.access.project}.{self.schema} (TAXI_WAREHOUSE_SCHEMA)"
+
+    def _full_name(self, table: str) -> str:
+        return f"`{self.access.project}.{self.schema}.{table}`"
+
+    def _reference(self, table: str) -> bigquery.TableReference:
+        from google.cloud import bigquery
+
+        return bigquery.DatasetReference(self.access.project, self.schema).table(table)
+
+    def _run_query(
+        self, sql: str, parameters: Sequence[Any] = (), *, max_bytes: int | None = None, limit: int | None = None
+    ) -> Any:
+        """Run a query and return its rows; a job that BigQuery gives up is run again, up to `attempts` times.
+
+        `job_retry=None`, because the library's own retries jobs in silence for up to 40 minutes.
+        """
+        from google.api_core import exceptions as api
+        from google.cloud import bigquery
+
+        config = bigquery.QueryJobConfig(query_parameters=list(parameters), labels=LABELS)
+        if max_bytes is not None:
+            config.maximum_bytes_billed = max_bytes
+        waits = self.access.waits()
+        while True:
+            job = self._client.query(
+                sql, job_config=config, location=self.location, retry=self.access.retry, job_retry=None
+            )
+            try:
+                return job.result(retry=self.access.retry, job_retry=None, max_results=limit)
+            except api.GoogleAPICallError as error:
+                # a request was tried often enough by itself; only the job's own failure is worth another job
+                if job.error_result is None or not is_busy(error) or (wait := next(waits, None)) is None:
+                    raise
+                time.sleep(wait)
+
+
+def _can_load(bucket: str, dataset: str, *, is_region: bool) -> bool:
+    """Whether BigQuery loads from a bucket's location into a dataset's.
+
+    From Google's documentation of loading from Cloud Storage, location considerations: from anywhere into US; into EU
+    from its regions; into a region from the same one. Which multi-regions contain a region is left to BigQuery.
+    """
+    bucket, dataset = bucket.upper(), dataset.upper()
+    if not bucket or dataset in ("US", bucket):
+        return True
+    if dataset == "EU":
+        return bucket.startswith("EUR")
+    return not is_region

@@ -1,0 +1,37 @@
+"""What no load may do to a month, whatever the object: erase it, or most of it."""
+
+from __future__ import annotations
+
+from taxi_assets.errors import PermanentError
+from taxi_assets.records import LakeObject
+
+MIN_SHARE = 0.5
+"""Rows of a month's new object, as a share of those in the table, below which it counts as damaged. TLC's own new
+editions of a month differ by less than 1%."""
+
+
+def check_replacement(stored: LakeObject, rows_before: int, location: str) -> None:
+    """Refuse an object that would erase a month, or most of it.
+
+    Args:
+        stored: The object.
+        rows_before: Rows of the month in the table.
+        location: For the error.
+
+    Raises:
+        PermanentError: It has no rows, or far fewer than the table. An object that this project made of a source
+            without rows may land where there was nothing.
+    """
+    made_here = bool(stored.source_sha256)
+    if stored.rows == 0 and (rows_before or not made_here):
+        what = "the object has no rows"
+    elif stored.rows < rows_before * MIN_SHARE:
+        what = f"the object has {stored.rows:,} rows, far fewer than the {rows_before:,} of {stored.month} in the table"
+    else:
+        return
+    raise PermanentError(
+        f"{what}; the month in the table stays",
+        location=location,
+        remedy="look at the object and its source. To replace the month all the same, delete its rows from the table, "
+        f"WHERE source_month = '{stored.month.first_day}', and load it again",
+    )
