@@ -11,8 +11,6 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ValidationError
 
-from taxi_assets.months import Month, parse_months
-
 MAX_PREFIX_BYTES = 900
 """Bytes of a folder in a bucket: names of objects may have 1,024, and those of months and reports take up to 100."""
 
@@ -101,15 +99,9 @@ def memory(text: str) -> int:
     return size
 
 
-def drift(text: str) -> frozenset[tuple[str, Month]]:
-    """Return datasets and months of `yellow 2026-01, green 2026-03..2026-05`."""
-    accepted: set[tuple[str, Month]] = set()
-    for part in text.split(","):
-        dataset, _, months = part.strip().partition(" ")
-        if not (dataset.isidentifier() and months):
-            raise ValueError("it must be datasets and months, as `yellow 2026-01, green 2026-03..2026-05`")
-        accepted |= {(dataset, month) for month in parse_months(months)}
-    return frozenset(accepted)
+def names(text: str) -> tuple[str, ...]:
+    """Return names that are separated by commas."""
+    return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
 def folder(path: Path) -> Path:
