@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def clean_month(
     staging: Staging,
     *,
     rules: CleaningRules | None = None,
-    accept_drift: bool = False,
+    accepted_drift: Collection[str] = (),
 ) -> tuple[CleanedFile, bool]:
     """Clean a raw month into the staging area, unless this version of the transform cleaned the same file before.
 
@@ -46,7 +46,7 @@ def clean_month(
         raw: The month as published.
         staging: Where it is, and where the cleaned month goes.
         rules: What to fill and drop; by default nothing.
-        accept_drift: Let the month pass although a column may have been renamed; somebody has looked at it.
+        accepted_drift: Names of absent or unknown columns that somebody has looked at, see `check_drift`.
 
     Returns:
         The month's record, and whether it is new.
@@ -71,9 +71,7 @@ def clean_month(
             cleaner.write(cleaned, rejects, metadata)
         _check_ledger(cleaner, raw, location)
         cleaner.days.check(location)
-        accepted = check_drift(
-            dataset, raw.month, cleaner.mapping.absent, cleaner.unknown_columns, location, accept=accept_drift
-        )
+        accepted = check_drift(dataset, cleaner.mapping.absent, cleaner.unknown_columns, accepted_drift, location)
         record = _record(dataset, raw, cleaner, cleaned, version, accepted)
         pa.default_memory_pool().release_unused()  # 100 MiB, which DuckDB needs when the table is loaded
         files = {record.file: cleaned} | ({record.rejects_file: rejects} if cleaner.rejected else {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from taxi_assets.contracts.model import STRAY_NAMES, Column, Dataset, fold
@@ -86,20 +86,19 @@ def map_header(
 
 
 def check_drift(
-    dataset: Dataset, month: Month, absent: Sequence[str], unknown: Mapping[str, int], location: str, *, accept: bool
+    dataset: Dataset, absent: Sequence[str], unknown: Mapping[str, int], accepted: Collection[str], location: str
 ) -> tuple[str, ...]:
     """Refuse a file that lacks an expected column while it has values in an unknown one: probably a renamed column.
 
     Args:
         dataset: The contract.
-        month: The month whose file it is.
         absent: Columns that the month should have and lacks.
         unknown: Columns that the contract does not know, with the number of their values.
+        accepted: Columns, absent or unknown, to which this does not apply; `column`, or `dataset.column`.
         location: Dataset, month and file, for the error.
-        accept: Let the month pass; somebody has looked at it.
 
     Returns:
-        The columns that were accepted, absent and unknown ones.
+        The columns that only `accepted` let pass.
 
     Raises:
         UnknownHeaderError: A column may have been renamed.
@@ -107,12 +106,15 @@ def check_drift(
     suspects = {name: count for name, count in unknown.items() if count}
     if not (absent and suspects):
         return ()
-    if accept:
-        return (*absent, *suspects)
-    found = ", ".join(f"{name} ({count:,} values)" for name, count in suspects.items())
-    raise UnknownHeaderError(
-        f"a column may have been renamed: expected {', '.join(absent)} and found unknown {found}",
-        location=location,
-        remedy=f"if it is the same column, add the name to its aliases in taxi_assets/contracts/{dataset.name}.py; "
-        f"if not, accept it with TAXI_ACCEPTED_DRIFT='{dataset.name} {month}'",
-    )
+    pardoned = {fold(name.removeprefix(f"{dataset.name}.")) for name in accepted}
+    lost = [name for name in absent if fold(name) not in pardoned]
+    new = [f"{name} ({count:,} values)" for name, count in suspects.items() if fold(name) not in pardoned]
+    if lost and new:
+        names = ",".join(name for name in suspects if fold(name) not in pardoned)
+        raise UnknownHeaderError(
+            f"a column may have been renamed: expected {', '.join(lost)} and found unknown {', '.join(new)}",
+            location=location,
+            remedy=f"if it is the same column, add the name to its aliases in taxi_assets/contracts/{dataset.name}.py; "
+            f"if not, accept it with TAXI_ACCEPTED_DRIFT={names}",
+        )
+    return tuple(name for name in (*absent, *suspects) if fold(name) in pardoned)

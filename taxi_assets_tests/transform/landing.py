@@ -53,13 +53,13 @@ def land_file(
     folder: Path,
     *,
     rules: CleaningRules | None = KEEP,
-    accept_drift: bool = False,
+    accepted_drift: tuple[str, ...] = (),
 ) -> Landed:
     """Land the month that lies at `path`, whatever its name."""
     contract = DATASETS[dataset] if isinstance(dataset, str) else dataset
     staging = StagingArea(folder / "work")
     raw, _ = Source(csv_url=path.as_uri(), parquet_url="", prefer="csv").fetch(contract.name, month, staging)
-    cleaned, _ = clean_month(contract, raw, staging, rules=rules, accept_drift=accept_drift)
+    cleaned, _ = clean_month(contract, raw, staging, rules=rules, accepted_drift=accepted_drift)
     rejects = pq.read_table(staging.path(cleaned.rejects_file)).to_pylist() if cleaned.rejects_file else []
     return Landed(raw, cleaned, pq.read_table(staging.path(cleaned.file), partitioning=None), rejects)
 
@@ -71,7 +71,7 @@ def land(
     month: Month = Month(2021, 1),  # noqa: B008 - a frozen value
     *,
     rules: CleaningRules | None = KEEP,
-    accept_drift: bool = False,
+    accepted_drift: tuple[str, ...] = (),
 ) -> Landed:
     """Land a month of these bytes, or a Parquet file of this table."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ def land(
         path.write_bytes(content)
     else:
         pq.write_table(content, path)
-    return land_file(path, dataset, month, folder, rules=rules, accept_drift=accept_drift)
+    return land_file(path, dataset, month, folder, rules=rules, accepted_drift=accepted_drift)
 
 
 def csv(lines: Sequence[str], *, header: str = YELLOW_2019, end: str = "\r\n") -> bytes:

@@ -169,14 +169,21 @@ def test_a_renamed_column_fails_the_month_and_names_both(tmp_path: Path) -> None
     with pytest.raises(UnknownHeaderError) as caught:
         land(csv([TRIP] * 3, header=RENAMED), tmp_path)
     assert "expected congestion_surcharge and found unknown cong_fee (3 values)" in caught.value.message
-    assert "TAXI_ACCEPTED_DRIFT='yellow 2021-01'" in caught.value.remedy
+    assert "TAXI_ACCEPTED_DRIFT=cong_fee" in caught.value.remedy
 
 
-def test_a_renamed_column_that_somebody_accepted_lands_and_is_shown(tmp_path: Path) -> None:
-    landed = land(csv([TRIP] * 3, header=RENAMED), tmp_path, accept_drift=True)
+@pytest.mark.parametrize("accepted", ["cong_fee", "yellow.Cong_Fee", "congestion_surcharge"])
+def test_a_renamed_column_that_somebody_accepted_lands_and_is_shown(accepted: str, tmp_path: Path) -> None:
+    landed = land(csv([TRIP] * 3, header=RENAMED), tmp_path, accepted_drift=("other", accepted))
     assert landed.column("congestion_surcharge") == [None] * 3
-    assert landed.cleaned.accepted_drift == ("congestion_surcharge", "cong_fee")
-    assert land(csv([TRIP]), tmp_path / "healthy", accept_drift=True).cleaned.accepted_drift == ()
+    assert landed.cleaned.accepted_drift == (
+        ("congestion_surcharge",) if accepted == "congestion_surcharge" else ("cong_fee",)
+    )
+
+
+def test_another_datasets_acceptance_does_not_count(tmp_path: Path) -> None:
+    with pytest.raises(UnknownHeaderError):
+        land(csv([TRIP], header=RENAMED), tmp_path, accepted_drift=("green.cong_fee",))
 
 
 @pytest.mark.parametrize("empty", ["", " ", "NULL"])
