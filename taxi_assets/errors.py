@@ -67,6 +67,12 @@ class TransientError(TaxiError):
 
     kind = "transient"
     retry_after: float = 0.0
+    waits: tuple[float, ...] = ()
+
+    def wait_before(self, retry: int) -> float:
+        """Return the seconds to wait at least before a retry, counted from 1; 0 leaves it to the retry policy."""
+        longer = self.waits[min(retry, len(self.waits)) - 1] if self.waits else 0.0
+        return max(self.retry_after, longer)
 
 
 class QueryError(PermanentError):
