@@ -2,9 +2,9 @@
 
 | class | meaning | in Dagster | who tries again |
 |---|---|---|---|
-| `NotPublishedError` | the source does not have the month yet | the month is skipped with a note; the run succeeds | schedules and sensors |
-| `PermanentError` | trying again gives the same answer | the step fails without a retry; an alert | a person, or the sensor once the file changes |
-| `TransientError` | a busy or broken link | the step is retried, then fails | the daily schedule |
+| `NotPublishedError` | the month is not published yet | a note; the run succeeds | schedules and sensors |
+| `PermanentError` | trying again gives the same answer | no retry; an alert | a person, or the sensor once the file changes |
+| `TransientError` | a busy source or broken connection | retried, then failed | the daily schedule |
 
 A crash has no class: the process is gone, and Dagster's run retries start the run again (see dagster.yaml).
 """
