@@ -56,7 +56,7 @@ PRIVATE_NAMES = {
 STORED = {
     r"[\"'`]ERA[\"'`]": "a rule of ruff",
     r"[\"'`](oddities|oddities\.(light|dark)\.png)[\"'`]": "a field of the records on disk, a chart's file name",
-    r"[\"'`]recipe[\"'`]|recipe text NOT NULL": "a field of the records on disk and in the objects, a column of month_loads",
+    r"[\"'`]recipe[\"'`]|recipe text NOT NULL": "a field of records and objects, a column of month_loads",
 }
 """Words that may stand because something outside the code carries them."""
 

@@ -5,21 +5,28 @@ from __future__ import annotations
 import dataclasses
 import json
 
-from taxi_assets.cli.common import dataset_named, load_settings, out, print_ledger
-from taxi_assets.cli.main import FAILED, LANDED
+import click
+
+from taxi_assets.cli import FAILED, LANDED
+from taxi_assets.cli.common import dataset_named, examples, load_settings, out, print_ledger
 from taxi_assets.contracts import DATASETS
 from taxi_assets.reconciliation import Ledger
 from taxi_assets.settings import Settings
 
 
+@click.command(
+    "ledger",
+    epilog=examples(
+        "ledger                              every month of every dataset",
+        "ledger yellow --json                one dataset, as JSON",
+        "ledger --verify                     read every file and table again",
+    ),
+)
+@click.argument("name", metavar="[DATASET]", required=False)
+@click.option("--verify", "verified", is_flag=True, help="Read every byte and value again, and compare.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list, an object for each month.")
 def command(name: str | None, *, verified: bool, as_json: bool) -> int:
-    """Print the ledger; return the exit status.
-
-    Args:
-        name: A dataset, or None for all.
-        verified: Read every byte and value again; see `Ledger.verify` for what that proves.
-        as_json: Print JSON.
-    """
+    """Show what has landed, and whether no row is lost."""
     settings = load_settings()
     datasets = [dataset_named(name)] if name else list(DATASETS.values())
     ledger = Ledger(settings)

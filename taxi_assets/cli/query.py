@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
+import click
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from taxi_assets.cli.common import load_settings, out
-from taxi_assets.cli.main import LANDED
+from taxi_assets.cli import LANDED
+from taxi_assets.cli.common import examples, load_settings, out
 from taxi_assets.errors import QueryError
 from taxi_assets.settings import SettingError
 from taxi_assets.storage.factory import build_warehouse
@@ -34,14 +35,17 @@ _UNLIMITED = 1_000_000
 """Columns of a table that goes to a file or a pipe, where nothing may be cut."""
 
 
-def command(sql: str, *, output: Output = "table", max_gb: float = MAX_GB) -> int:
-    """Print what the query gives; return the exit status.
-
-    Args:
-        sql: One query.
-        output: The form in which to print.
-        max_gb: Gigabytes that BigQuery may scan; a query that needs more is refused.
-    """
+@click.command(
+    "query",
+    epilog=examples('query "SELECT source_month, count(*) FROM nyc_tlc.yellow_trips GROUP BY 1 ORDER BY 1"'),
+)
+@click.argument("sql")
+@click.option("--csv", "output", flag_value="csv", help="Print all rows as CSV.")
+@click.option("--json", "output", flag_value="json", help="Print all rows as JSON.")
+@click.option("--max-gb", type=float, default=MAX_GB, show_default=True, help="Gigabytes that BigQuery may scan.")
+def command(sql: str, *, output: Output | None, max_gb: float) -> int:
+    """Query the warehouse: SQL is one SELECT, which can change nothing."""
+    output = output or "table"
     limit = MAX_ROWS + 1 if output == "table" else None
     try:
         rows = build_warehouse(load_settings()).query(sql, max_bytes=round(max_gb * 1e9), limit=limit)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+from typing import TYPE_CHECKING
 
 from taxi_assets.settings import MIN_MEMORY_MIB, Settings, google_emulators
 from taxi_assets.storage.base import Lake, Staging, Warehouse
@@ -12,9 +13,6 @@ if TYPE_CHECKING:
     from taxi_assets.storage.google.access import GoogleAccess
     from taxi_assets.storage.lake.gcs import GcsLake
     from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
-    from taxi_assets.storage.warehouse.postgres import PostgresStore
-
-if TYPE_CHECKING:
     from taxi_assets.storage.warehouse.postgres import PostgresStore
 
 
@@ -75,13 +73,6 @@ def resource_limits(settings: Settings) -> ResourceLimits:
     """Return how much of the machine a process may use; by default a quarter of its memory and all of its cores."""
     memory = settings.memory_limit or max(MIN_MEMORY_MIB, machine_memory() // 4)
     return ResourceLimits(memory, settings.threads or os.cpu_count() or 1)
-
-
-def build_postgres(settings: Settings) -> PostgresStore:
-    """Return the Postgres store of TAXI_POSTGRES_URL."""
-    from taxi_assets.storage.warehouse.postgres import PostgresStore
-
-    return PostgresStore(settings.postgres_url, settings.warehouse_schema)
 
 
 def google_access(settings: Settings) -> GoogleAccess:

@@ -43,7 +43,7 @@ class BigQueryWarehouse(BigQueryDataset):
         bucket = lake.describe_bucket()
         self.check_bucket(lake.bucket, bucket.location, is_region=bucket.is_region)
 
-    def replace_month(self, dataset: Dataset, stored: LakeObject) -> TableMonth:
+    def replace_month(self, dataset: Dataset, stored: LakeObject, *, reload: bool = False) -> TableMonth:
         """Make the table hold, for the object's month, exactly the object's rows; do nothing if it already does.
 
         Raises:
@@ -58,23 +58,27 @@ class BigQueryWarehouse(BigQueryDataset):
             check_expiration(table, stored.month)
             rows = self._count_rows(partition)
             load = self._loads.latest(dataset.table, [stored.month]).get(stored.month)
-            if load and (load.sha256, load.rows, rows) == (stored.sha256, stored.rows, stored.rows):
+            if load and not reload and (load.sha256, load.rows, rows) == (stored.sha256, stored.rows, stored.rows):
                 return self._record(dataset, stored, load.job, changed=False)
             check_replacement(stored, rows, location)
-            job, changed = self._load(partition, table.schema, stored, location)
+            job, changed = self._load(
+                partition, table.schema, stored, location, f"-{uuid.uuid4().hex[:8]}" if reload else ""
+            )
             job_name = f"{self.access.project}:{self.location}.{job.job_id}"
             self._loads.add(dataset.table, stored, job_name)
             return self._record(dataset, stored, job_name, changed=changed, numbers=jobs.cost(job))
 
-    def _load(self, partition: str, schema: Sequence[Any], stored: LakeObject, location: str) -> tuple[Any, bool]:
+    def _load(
+        self, partition: str, schema: Sequence[Any], stored: LakeObject, location: str, again: str
+    ) -> tuple[Any, bool]:
         """Load a month once; return the job that did it, and whether it was started here.
 
         The job's identifier derives from table, month and the object's generation. BigQuery takes an identifier once,
         so a request that is sent twice, or by two runs, loads once. A failed job keeps its identifier too; the next
-        attempt has the next number.
+        attempt has the next number, and a reload that somebody asked for an identifier of its own (`again`).
         """
         for number in range(1, MAX_LOAD_JOBS + 1):
-            job_id = f"{self.schema}-{partition.replace('$', '-')}-{stored.generation}-{number}"
+            job_id = f"{self.schema}-{partition.replace('$', '-')}-{stored.generation}-{number}{again}"
             job, started = self._load_once(job_id, partition, schema, stored)
             if job is None:
                 continue
@@ -170,54 +174,31 @@ class BigQueryWarehouse(BigQueryDataset):
             job=load.job if load else "",
         )
 
+    def loaded_checksums(self, table: str) -> dict[Month, str]:
+        """Return the checksum of the object from which each month of a table was loaded, where it is recorded."""
+        with mapped_errors(f"{self.schema}.{LOADS}"):
+            return {month: load.sha256 for month, load in self._loads.latest(table).items()}
+
+    def verify_month(self, dataset: Dataset, stored: LakeObject) -> list[str]:
+        """Compare what the table was loaded from, and its rows, with the object; no value is read.
+
+        Returns:
+            What does not hold, a sentence each; nothing if all is well.
+        """
+        loaded = self.find_month(dataset.name, stored.month, stored)
+        if loaded is None:
+            return ["the table has no rows of the month"]
+        wrong = []
+        if loaded.rows != stored.rows:
+            wrong.append(f"the table has {loaded.rows:,} rows of the month, the object {stored.rows:,}")
+        if loaded.sha256 != stored.sha256:
+            wrong.append("the table was loaded from other bytes than the object has")
+        return wrong
+
     def read_month(self, dataset: str, month: Month) -> pa.Table:
         """Return a month's rows."""
         table = self._full_name(table_of(dataset))
         return self.query(f"SELECT * FROM {table} WHERE {SOURCE_MONTH.name} = ?", [month.first_day])
-
-    def query(
-        self, sql: str, parameters: Sequence[Any] = (), *, max_bytes: int | None = None, limit: int | None = None
-    ) -> pa.Table:
-        """Return the result of a query; `nyc_tlc.yellow_trips` is a table of the project.
-
-        Args:
-            sql: The query.
-            parameters: Values of its `?`.
-            max_bytes: Bytes that it may scan; BigQuery refuses it, free of charge, if it would scan more.
-            limit: Rows to fetch at most.
-
-        Raises:
-            PermanentError: BigQuery refuses it.
-            TransientError: BigQuery is busy or the link broke.
-        """
-        from google.cloud import bigquery
-
-        types = {bool: "BOOL", int: "INT64", float: "FLOAT64", str: "STRING"}
-        values = [bigquery.ScalarQueryParameter(None, types.get(type(v), "DATE"), v) for v in parameters]
-        with mapped_errors(sql, remedy=_QUERY_REMEDY):
-            rows = self._run_query(sql, values, max_bytes=max_bytes, limit=limit)
-            return rows.to_arrow(create_bqstorage_client=False)
-
-    def dry_run_bytes(self, sql: str) -> int:
-        """Return how many bytes a query would scan, without running it.
-
-        Raises:
-            PermanentError: It is not a query: it would change something. Or BigQuery refuses it.
-        """
-        from google.cloud import bigquery
-
-        config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False, labels=LABELS)
-        with mapped_errors(sql, remedy=_QUERY_REMEDY):
-            job = self._client.query(
-                sql, job_config=config, location=self.location, retry=self.access.retry, job_retry=None
-            )
-        if job.statement_type != "SELECT":
-            raise PermanentError(
-                f"this is no query but {job.statement_type or 'something else'}; only a SELECT is run here",
-                location=sql,
-                remedy="write one SELECT. To change tables, use the console or `bq query`",
-            )
-        return int(job.total_bytes_processed or 0)
 
     def ensure_table(self, dataset: Dataset) -> bigquery.Table:
         """Return a dataset's table, created or widened if need be.
@@ -276,9 +257,6 @@ class BigQueryWarehouse(BigQueryDataset):
             job=job,
             numbers=numbers or {},
         )
-
-
-_QUERY_REMEDY = "correct the query; tables are named as nyc_tlc.yellow_trips"
 
 
 def partition_of(table: str, month: Month) -> str:

@@ -48,6 +48,9 @@ class DuckDBWarehouse:
     def __init__(self, path: Path, schema: str, limits: ResourceLimits, wait_seconds: float = 60.0) -> None:
         self.path, self.schema, self.limits, self.wait_seconds = path, schema, limits, wait_seconds
 
+    def check(self, lake: Any) -> None:
+        """See `Warehouse.check`: the first load creates the file."""
+
     def replace_month(self, dataset: Dataset, stored: LakeObject, *, reload: bool = False) -> TableMonth:
         """Make the table hold, for the object's month, exactly the object's rows; do nothing if it already does.
 
