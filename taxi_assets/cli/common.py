@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,7 @@ from rich.table import Table
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.instance.home import dagster_instance, migrate, use_dagster_home
-from taxi_assets.settings import SettingError, Settings
+from taxi_assets.settings import SettingError, Settings, setting_variables
 
 if TYPE_CHECKING:
     from taxi_assets.reconciliation import LedgerRow
@@ -20,6 +22,7 @@ __all__ = [
     "dagster_instance",
     "dataset_named",
     "err",
+    "examples",
     "load_settings",
     "migrate",
     "out",
@@ -36,11 +39,24 @@ _WIDE = 200
 """Columns of a table that goes to a file or a pipe, where nothing needs to be cut."""
 
 
+def examples(*lines: str) -> str:
+    """Return the examples that a command's help ends with, each the arguments and, after spaces, what they do."""
+    return "\n".join(["\b", "examples:", *(f"  taxi-assets {line}" for line in lines)])
+
+
 def load_settings() -> Settings:
-    """Read the settings from the environment and, for what it leaves open, from `.env` in this folder."""
+    """Read the settings from the environment and, for what it leaves open, from `.env` in this folder.
+
+    Variables that look like a misspelled setting are named on standard error.
+    """
     from dotenv import load_dotenv
 
     load_dotenv(Path.cwd() / ".env")
+    known = setting_variables()
+    for name in os.environ:
+        near = name not in known and name.upper().startswith("TAXI_") and get_close_matches(name.upper(), known, 1)
+        if near:
+            err.print(f"taxi-assets: {name} is not a setting; {near[0]} is one", markup=False)
     return Settings.from_environment()
 
 

@@ -7,12 +7,22 @@ import socket
 import sys
 from pathlib import Path
 
-from taxi_assets.cli.common import err, load_settings, migrate
+import click
+
+from taxi_assets.cli.common import err, examples, load_settings, migrate
 from taxi_assets.settings import SettingError
 
 
+@click.command(
+    "dev",
+    epilog=examples(
+        "dev                on http://127.0.0.1:3000",
+        "dev --port 3001    beside something else",
+    ),
+)
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port on 127.0.0.1.")
 def command(port: int) -> int:
-    """End what a crash left as running, then become `dagster dev`; does not return."""
+    """Start Dagster's UI on this machine, with its daemon."""
     _see_that_it_is_free(port)
     home = migrate(load_settings())
     _recover()

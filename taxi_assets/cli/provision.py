@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from taxi_assets.cli.common import load_settings, out
-from taxi_assets.cli.main import LANDED
+import click
+
+from taxi_assets.cli import LANDED
+from taxi_assets.cli.common import examples, load_settings, out
 from taxi_assets.contracts import DATASETS
 from taxi_assets.settings import SettingError, Settings
 from taxi_assets.storage.factory import build_bigquery, build_gcs_lake, google_access
@@ -18,8 +20,12 @@ ROLES = (
 """The least that the account of a running project needs; predefined roles, the narrowest that have each permission."""
 
 
+@click.command(
+    "provision",
+    epilog=examples("provision   with TAXI_PROFILE=gcp, TAXI_GCP_PROJECT and TAXI_GCS_BUCKET set"),
+)
 def command() -> int:
-    """Create what is missing, print what there is; return the exit status."""
+    """Create bucket, dataset and tables in Google Cloud where they are missing, and print the roles that runs need."""
     settings = load_settings()
     if settings.profile != "gcp":
         raise SettingError(

@@ -9,9 +9,11 @@ import time
 from datetime import date
 from typing import TYPE_CHECKING
 
+import click
+
 from taxi_assets import progress
-from taxi_assets.cli.common import dagster_instance, dataset_named, err, load_settings, out, print_ledger
-from taxi_assets.cli.main import FAILED, LANDED, NOT_PUBLISHED
+from taxi_assets.cli import FAILED, LANDED, NOT_PUBLISHED
+from taxi_assets.cli.common import dagster_instance, dataset_named, err, examples, load_settings, out, print_ledger
 from taxi_assets.cli.progress import show_progress
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.errors import TaxiError
@@ -26,8 +28,23 @@ if TYPE_CHECKING:
     from taxi_assets.instance.runs import Outcome
 
 
+@click.command(
+    "run",
+    epilog=examples(
+        "run yellow 2021-01                  one month",
+        "run green 2020-03..2020-06 --json   a range, the result as JSON",
+        "run fhv 2019,2020-02                a year and a month",
+    ),
+)
+@click.argument("name", metavar="DATASET")
+@click.argument("months")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list, an object for each month.")
+@click.option("--verbose", is_flag=True, help="Show Dagster's own log too.")
 def command(name: str, months: str, *, as_json: bool, verbose: bool) -> int:
-    """Land months; print the ledger; return the exit status."""
+    """Land months of a dataset, from the source to the warehouse.
+
+    DATASET is yellow, green, fhv or fhvhv. MONTHS are 2021-01, 2021-01..2021-03, 2021, or several after commas.
+    """
     dataset = dataset_named(name)
     rows = land(load_settings(), dataset, months_named(dataset, months), verbose=verbose)
     if as_json:

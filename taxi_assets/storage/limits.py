@@ -9,13 +9,8 @@ from pathlib import Path
 
 _IDLE_MIB = 200
 """MiB of an idle process that has loaded Dagster, pyarrow and DuckDB."""
-_MONTH_MIB = 150
-"""MiB that cleaning a month takes, however large the month (measured with 1.4 and 16.4 million rows)."""
 LOAD_MEMORY_MIB = 112
 """MiB with which DuckDB loads the largest month; 400 are no faster (16.4 million rows, 15 s of processor time)."""
-
-MIN_MEMORY_MIB = _IDLE_MIB + _MONTH_MIB
-"""MiB below which a month does not fit."""
 
 
 @dataclass(frozen=True)

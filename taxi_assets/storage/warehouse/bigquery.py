@@ -173,7 +173,10 @@ class BigQueryWarehouse(BigQueryDataset):
         )
 
     def verify_month(self, dataset: Dataset, stored: LakeObject) -> list[str]:
-        """See `Warehouse.verify_month`: BigQuery answers for the bytes it stores, so what it was loaded from counts."""
+        """See `Warehouse.verify_month`: BigQuery keeps its own checksums, so this compares the load's with the object's.
+
+        A change of rows by DML that keeps their number is not seen: reading every value would be billed.
+        """
         loaded = self.find_month(dataset.name, stored.month, stored)
         if loaded is None or loaded.sha256 != stored.sha256:
             return ["the table was loaded from other bytes than the object has"]
