@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -12,6 +11,7 @@ from rich.table import Table
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
+from taxi_assets.instance.environment import load_env_file
 from taxi_assets.instance.home import dagster_instance, migrate, use_dagster_home
 from taxi_assets.settings import SettingError, Settings, setting_variables
 
@@ -49,9 +49,7 @@ def load_settings() -> Settings:
 
     Variables that look like a misspelled setting are named on standard error.
     """
-    from dotenv import load_dotenv
-
-    load_dotenv(Path.cwd() / ".env")
+    load_env_file()
     known = setting_variables()
     for name in os.environ:
         near = name not in known and name.upper().startswith("TAXI_") and get_close_matches(name.upper(), known, 1)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from taxi_assets.cli import FAILED, LANDED
 from taxi_assets.cli.common import examples, load_settings, out, print_ledger
-from taxi_assets.cli.main import FAILED, LANDED
 from taxi_assets.cli.query import print_rows
 from taxi_assets.cli.run import land
 from taxi_assets.contracts import DATASETS

@@ -77,13 +77,8 @@ def land_zones(settings: Settings, instance: dg.DagsterInstance) -> bool:
     from taxi_assets.definitions import build_definitions
     from taxi_assets.instance.runs import run_zones
 
-    quick = settings.model_copy(
-        update={
-            "attempts": 1,
-            "connect_timeout": _ZONES_TIMEOUT_SECONDS,
-            "read_timeout": _ZONES_TIMEOUT_SECONDS,
-        }
-    )
+    seconds = _ZONES_TIMEOUT_SECONDS
+    quick = settings.model_copy(update={"attempts": 1, "connect_timeout": seconds, "read_timeout": seconds})
     done = False
     with contextlib.suppress(dg.DagsterError):
         done = run_zones(build_definitions(quick), instance).success

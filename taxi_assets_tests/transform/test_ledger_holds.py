@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from taxi_assets.contracts import DATASETS, Column
 from taxi_assets.errors import TaxiError
-from taxi_assets.source import inspection
+from taxi_assets.source import streams
 from taxi_assets.transform import arrays, csv_batches, values
 from taxi_assets_tests.transform.eras import ERAS, Era, read_by_hand
 from taxi_assets_tests.transform.landing import Landed, land
@@ -155,7 +155,7 @@ def test_the_quick_ways_of_reading_give_what_the_slow_ways_give(file: tuple[Era,
     fast = outcome(content, era)
 
     with pytest.MonkeyPatch.context() as patch:  # batches of a few lines, that end anywhere
-        patch.setattr(inspection, "_BLOCK", 7)
+        patch.setattr(streams, "_BLOCK_BYTES", 7)
         patch.setattr(csv_batches, "_BATCH_BYTES", batch)
         patch.setattr(csv_batches, "_SMALL_BLOCK_LINES", few)
         patch.setattr(arrays, "_SMALL_ARRAY", few)

@@ -170,64 +170,31 @@ class BigQueryWarehouse(BigQueryDataset):
             job=load.job if load else "",
         )
 
-    def verify_month(self, dataset: Dataset, stored: LakeObject) -> list[str]:
-        """See `Warehouse.verify_month`: BigQuery keeps its own checksums, so this compares the load's with the object's.
+    def loaded_checksums(self, table: str) -> dict[Month, str]:
+        """Return the checksum of the object from which each month of a table was loaded, where it is recorded."""
+        with mapped_errors(f"{self.schema}.{LOADS}"):
+            return {month: load.sha256 for month, load in self._loads.latest(table).items()}
 
-        A change of rows by DML that keeps their number is not seen: reading every value would be billed.
+    def verify_month(self, dataset: Dataset, stored: LakeObject) -> list[str]:
+        """Compare what the table was loaded from, and its rows, with the object; no value is read.
+
+        Returns:
+            What does not hold, a sentence each; nothing if all is well.
         """
         loaded = self.find_month(dataset.name, stored.month, stored)
-        if loaded is None or loaded.sha256 != stored.sha256:
-            return ["the table was loaded from other bytes than the object has"]
-        return []
+        if loaded is None:
+            return ["the table has no rows of the month"]
+        wrong = []
+        if loaded.rows != stored.rows:
+            wrong.append(f"the table has {loaded.rows:,} rows of the month, the object {stored.rows:,}")
+        if loaded.sha256 != stored.sha256:
+            wrong.append("the table was loaded from other bytes than the object has")
+        return wrong
 
     def read_month(self, dataset: str, month: Month) -> pa.Table:
         """Return a month's rows."""
         table = self._full_name(table_of(dataset))
         return self.query(f"SELECT * FROM {table} WHERE {SOURCE_MONTH.name} = ?", [month.first_day])
-
-    def query(
-        self, sql: str, parameters: Sequence[Any] = (), *, max_bytes: int | None = None, limit: int | None = None
-    ) -> pa.Table:
-        """Return the result of a query; `nyc_tlc.yellow_trips` is a table of the project.
-
-        Args:
-            sql: The query.
-            parameters: Values of its `?`.
-            max_bytes: Bytes that it may scan; BigQuery refuses it, free of charge, if it would scan more.
-            limit: Rows to fetch at most.
-
-        Raises:
-            PermanentError: BigQuery refuses it.
-            TransientError: BigQuery is busy or the link broke.
-        """
-        from google.cloud import bigquery
-
-        types = {bool: "BOOL", int: "INT64", float: "FLOAT64", str: "STRING"}
-        values = [bigquery.ScalarQueryParameter(None, types.get(type(v), "DATE"), v) for v in parameters]
-        with mapped_errors(sql, remedy=_QUERY_REMEDY):
-            rows = self._run_query(sql, values, max_bytes=max_bytes, limit=limit)
-            return rows.to_arrow(create_bqstorage_client=False)
-
-    def dry_run_bytes(self, sql: str) -> int:
-        """Return how many bytes a query would scan, without running it.
-
-        Raises:
-            PermanentError: It is not a query: it would change something. Or BigQuery refuses it.
-        """
-        from google.cloud import bigquery
-
-        config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False, labels=LABELS)
-        with mapped_errors(sql, remedy=_QUERY_REMEDY):
-            job = self._client.query(
-                sql, job_config=config, location=self.location, retry=self.access.retry, job_retry=None
-            )
-        if job.statement_type != "SELECT":
-            raise PermanentError(
-                f"this is no query but {job.statement_type or 'something else'}; only a SELECT is run here",
-                location=sql,
-                remedy="write one SELECT. To change tables, use the console or `bq query`",
-            )
-        return int(job.total_bytes_processed or 0)
 
     def ensure_table(self, dataset: Dataset) -> bigquery.Table:
         """Return a dataset's table, created or widened if need be.
@@ -286,9 +253,6 @@ class BigQueryWarehouse(BigQueryDataset):
             job=job,
             numbers=numbers or {},
         )
-
-
-_QUERY_REMEDY = "correct the query; tables are named as nyc_tlc.yellow_trips"
 
 
 def partition_of(table: str, month: Month) -> str:

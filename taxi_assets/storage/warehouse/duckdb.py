@@ -49,7 +49,7 @@ class DuckDBWarehouse:
         self.path, self.schema, self.limits, self.wait_seconds = path, schema, limits, wait_seconds
 
     def check(self, lake: Any) -> None:
-        """See `Warehouse.check`: the file is created by the first load."""
+        """See `Warehouse.check`: the first load creates the file."""
 
     def replace_month(self, dataset: Dataset, stored: LakeObject, *, reload: bool = False) -> TableMonth:
         """Make the table hold, for the object's month, exactly the object's rows; do nothing if it already does.
