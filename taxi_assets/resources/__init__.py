@@ -6,8 +6,6 @@ object. See https://docs.dagster.io/guides/build/external-resources/defining-res
 
 from __future__ import annotations
 
-import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -17,7 +15,7 @@ from taxi_assets.settings import Settings, variable
 from taxi_assets.source.addresses import without_secrets
 from taxi_assets.source.client import Source
 from taxi_assets.storage.base import Lake, Staging, Warehouse
-from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
+from taxi_assets.storage.factory import build_lake, build_postgres, build_source, build_staging, build_warehouse
 
 if TYPE_CHECKING:
     from taxi_assets.storage.warehouse.postgres import PostgresStore
@@ -38,9 +36,8 @@ class SettingsResource(dg.ConfigurableResource):
 
     def settings(self) -> Settings:
         """Return the settings that are fields; the others have their defaults."""
-        names = {field.name for field in dataclasses.fields(Settings)} & set(type(self).model_fields)
-        values = {name: value for name in names if (value := getattr(self, name)) is not None}
-        return Settings(**values | {"data_dir": Path(values.get("data_dir", ""))})
+        names = Settings.model_fields.keys() & type(self).model_fields
+        return Settings(**{name: value for name in names if (value := getattr(self, name)) is not None})
 
 
 class SourceResource(SettingsResource):
@@ -55,13 +52,7 @@ class SourceResource(SettingsResource):
 
     def create(self) -> Source:
         """Return the source."""
-        return Source(
-            csv_url=self.csv_url,
-            parquet_url=self.parquet_url,
-            prefer=self.source,
-            connect_timeout=self.connect_timeout,
-            read_timeout=self.read_timeout,
-        )
+        return build_source(self.settings())
 
 
 class StagingResource(SettingsResource):
