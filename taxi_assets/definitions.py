@@ -120,5 +120,8 @@ def _stores(settings: Settings) -> tuple[Any, Any, Any]:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Build the definitions that the environment describes."""
+    """Build the definitions that the environment, and for what it leaves open `.env`, describes."""
+    from taxi_assets.instance.environment import load_env_file
+
+    load_env_file()
     return build_definitions(Settings.from_environment())

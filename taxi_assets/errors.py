@@ -57,6 +57,10 @@ class PermanentError(TaxiError):
     """Gone, forbidden, damaged, or not a trip file: trying again gives the same answer."""
 
 
+class QueryError(PermanentError):
+    """A query that the warehouse refuses: its author has to change it."""
+
+
 class TransientError(TaxiError):
     """A busy source or broken connection: trying again later may succeed.
 

@@ -130,6 +130,7 @@ class CleanedFile(MonthRecord):
         unknown_columns: Columns of the source that the contract does not know, with the number of their values.
         absent_columns: Columns expected in this month that the source lacks.
         accepted_drift: Absent and unknown columns that look like a renamed one, and that somebody has accepted.
+        read_as: Times that the source marks with a zone, and how they were read.
         anomalies: Rows that look wrong and are kept, counted by kind.
         trips_per_day: Trips that began on each day of the month, the first of the month first.
     """
@@ -147,6 +148,7 @@ class CleanedFile(MonthRecord):
     unknown_columns: dict[str, int] = field(default_factory=dict, hash=False)
     absent_columns: tuple[str, ...] = ()
     accepted_drift: tuple[str, ...] = ()
+    read_as: tuple[str, ...] = ()
     anomalies: dict[str, int] = field(default_factory=dict, hash=False)
     trips_per_day: tuple[int, ...] = ()
 

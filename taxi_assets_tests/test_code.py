@@ -54,11 +54,11 @@ PRIVATE_NAMES = {
 """Names that no function, class, constant or parameter has."""
 
 STORED = {
-    "ERA": "a rule of ruff",
-    "`?oddities`?|oddities\\.(light|dark)\\.png": "a field of the records on disk, a chart's file name, a check's name",
-    "`?recipe`?": "a field of the records on disk and of the objects' metadata, a column of BigQuery's labels",
+    r"[\"'`]ERA[\"'`]": "a rule of ruff",
+    r"[\"'`](oddities|oddities\.(light|dark)\.png)[\"'`]": "a field of the records on disk, a chart's file name",
+    r"[\"'`]recipe[\"'`]|recipe text NOT NULL": "a field of records and objects, a column of month_loads",
 }
-"""Words that may stand, quoted or in backticks, because something outside the code carries them."""
+"""Words that may stand because something outside the code carries them."""
 
 EXEMPT = {
     "taxi_assets_tests/test_code.py": "it lists the words",
@@ -196,7 +196,7 @@ def test_no_private_word_survives(path: Path) -> None:
     if path.relative_to(ROOT).as_posix() in EXEMPT:
         return
     words = re.compile(rf"(?<![a-z])(?:{'|'.join(PRIVATE_WORDS)})(?![a-z])", re.IGNORECASE)
-    stored = re.compile("|".join(rf"[\"'`]({name})[\"'`]" for name in STORED))
+    stored = re.compile("|".join(STORED))
     found = [
         f"{number}: {match[0]}: {line.strip()}"
         for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)

@@ -83,6 +83,8 @@ def _raw_file(dataset: Dataset, retries: dg.RetryPolicy) -> Any:
             context.log_event(_not_published(context, error))
             return
         did = "fetched" if changed else "unchanged"
+        if changed and raw.previous_rows is not None:
+            did += f"; the file that TLC published before had {raw.previous_rows:,} rows"
         context.log.info(f"{dataset.name} {month}: {raw.source_rows:,} rows, {raw.bytes / 1e6:,.1f} MB {did}")
         yield dg.MaterializeResult(
             value=raw,

@@ -18,7 +18,7 @@ from taxi_assets.cli.progress import show_progress
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.errors import TaxiError
 from taxi_assets.months import Month, parse_months
-from taxi_assets.reconciliation import LedgerRow, ledger_of
+from taxi_assets.reconciliation import Ledger, LedgerRow
 from taxi_assets.records import CleanedFile, RawFile
 from taxi_assets.settings import SettingError, Settings, dagster_postgres_url
 
@@ -115,7 +115,7 @@ def land(settings: Settings, dataset: Dataset, months: list[Month], *, verbose: 
                 continue
             for _ in keys:
                 progress.notify(progress.Step(dataset.name, month, done=True))
-    found = ledger_of(settings, dataset, months)
+    found = Ledger(settings).rows(dataset, months)
     in_postgres = 0 if settings.postgres_url else None
     empty = LedgerRow(dataset.name, "", postgres_rows=in_postgres, postgres_dropped_rows=in_postgres)
     rows = []

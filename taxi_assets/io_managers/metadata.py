@@ -34,6 +34,7 @@ def of_raw(raw: RawFile, location: str, *, changed: bool) -> dict[str, Any]:
         "etag": raw.etag,
         "last_modified": raw.last_modified,
         "changed": changed,
+        **({} if raw.previous_rows is None else {"rows_before": raw.previous_rows}),
     }
 
 
@@ -96,6 +97,7 @@ def of_table(loaded: TableMonth) -> dict[str, Any]:
         "bytes": loaded.bytes,
         "sha256": loaded.sha256,
         "changed": loaded.changed,
+        **({"unknown_columns": list(loaded.unknown_columns)} if loaded.unknown_columns else {}),
         **({"job": loaded.job} if loaded.job else {}),
         **loaded.numbers,
     }

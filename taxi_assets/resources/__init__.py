@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
-from taxi_assets.settings import Settings, variable
-from taxi_assets.source.addresses import without_secrets
+from taxi_assets.settings import Settings, shown, variable
 from taxi_assets.source.client import Source
 from taxi_assets.storage.base import Lake, Staging, Warehouse
 from taxi_assets.storage.factory import build_lake, build_postgres, build_source, build_staging, build_warehouse
 
 if TYPE_CHECKING:
     from taxi_assets.storage.warehouse.postgres import PostgresStore
-
-_SECRETS = ("gcp_credentials", "postgres_url")
 
 
 class SettingsResource(dg.ConfigurableResource):
@@ -32,11 +29,11 @@ class SettingsResource(dg.ConfigurableResource):
 
         A secret stays in its variable: it is read when the resource is used, and the UI shows the variable's name.
         """
-        return cls(**{name: _shown(settings, name) for name in cls.model_fields if hasattr(settings, name)})
+        return cls(**{name: _field(settings, name) for name in cls.model_fields if hasattr(settings, name)})
 
     def settings(self) -> Settings:
         """Return the settings that are fields; the others have their defaults."""
-        names = Settings.model_fields.keys() & type(self).model_fields
+        names = Settings.model_fields.keys() & type(self).model_fields.keys()
         return Settings(**{name: value for name in names if (value := getattr(self, name)) is not None})
 
 
@@ -105,8 +102,8 @@ class PostgresResource(SettingsResource):
         return build_postgres(self.settings())
 
 
-def _shown(settings: Settings, name: str) -> Any:
+def _field(settings: Settings, name: str) -> Any:
     value = getattr(settings, name)
-    if value and (name in _SECRETS or (name.endswith("_url") and without_secrets(str(value)) != value)):
+    if isinstance(value, str) and value and shown(name, value) != value:
         return dg.EnvVar(variable(name))
     return value if isinstance(value, (bool, int, float, str)) else str(value)

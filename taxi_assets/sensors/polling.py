@@ -5,15 +5,11 @@ What a source's answer means is in `taxi_assets.source.availability`.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timezone
-from functools import partial
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -93,7 +89,7 @@ def poll(instance: dg.DagsterInstance, source: Source, questions: Iterable[Month
             result.left = asked[position:]
             break
         file = known.get(key)
-        answer = _within(PROBE_SECONDS, partial(probe, quick, *key, file.file if file else None, today))
+        answer = probe(quick, *key, file.file if file else None, today, budget_seconds=PROBE_SECONDS)
         result.availability[key] = _trusted(answer, file)
         result.run_keys[key] = _run_key(key, answer.version, file)
     return result
@@ -119,27 +115,6 @@ def _known_files(instance: dg.DagsterInstance, keys: Iterable[MonthKey]) -> dict
         for name, months in by_dataset.items()
         for month, file in history.known_files(instance, name, months).items()
     }
-
-
-def _within(seconds: float, ask: Callable[[], Availability]) -> Availability:
-    """Ask, and stop waiting after so many seconds.
-
-    Timeouts of a connection count from its last byte, so they do not end a source that drips. The thread that listens
-    to it is left behind, and ends when the source does.
-    """
-    future: Future[Availability] = Future()
-
-    def work() -> None:
-        try:
-            future.set_result(ask())
-        except Exception as error:  # noqa: BLE001 - the caller raises it
-            future.set_exception(error)
-
-    threading.Thread(target=work, name="probe", daemon=True).start()
-    try:
-        return future.result(timeout=seconds)
-    except FutureTimeoutError:
-        return Availability("refused", reason=f"the source was still sending after {seconds:g} seconds")
 
 
 def _trusted(answer: Availability, known: KnownFile | None) -> Availability:

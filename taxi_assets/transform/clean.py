@@ -102,6 +102,7 @@ def _record(
         unknown_columns=cleaner.unknown_columns,
         absent_columns=cleaner.mapping.absent,
         accepted_drift=accepted,
+        read_as=tuple(f"{column}: {note}" for column, note in cleaner.read_as.items()),
         anomalies=dict(cleaner.anomalies.counts),
         trips_per_day=cleaner.days.counts,
     )

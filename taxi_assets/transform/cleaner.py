@@ -38,6 +38,7 @@ class Cleaner:
         filled: Cleaned rows whose missing passenger count was filled with 0.
         anomalies: Anomalies among the cleaned rows.
         days: Cleaned rows by the day of their pick-up.
+        read_as: Times that carry a zone, and how they are read, by column.
     """
 
     def __init__(self, dataset: Dataset, raw: RawFile, path: Path, rules: CleaningRules, location: str) -> None:
@@ -49,6 +50,7 @@ class Cleaner:
         self.cleaned = self.dropped = self.rejected = self.filled = 0
         self.anomalies = AnomalyCounter(dataset, raw.month)
         self.days = DayCounter(dataset, raw.month)
+        self.read_as: dict[str, str] = {}
         self._unknown: Counter[int] = Counter()
         self._rules = rules
         self._source_month = arrays.constants([(raw.month.first_day - date(1970, 1, 1)).days], pa.date32())[0]
@@ -74,9 +76,7 @@ class Cleaner:
                 self.days.add(rows)
                 self.rejected += len(rejected)
                 self.cleaned += rows.num_rows
-                for column in self.mapping.unknown:
-                    present = arrays.is_present(batch.columns[column.position])
-                    self._unknown[column.position] += pc.sum(present).as_py() or 0
+                self._look_at_source(batch)
 
     def _to_table(self, columns: dict[str, pa.Array], batch: RowBatch) -> pa.RecordBatch:
         """Return the rows with all columns of the table."""
@@ -87,6 +87,16 @@ class Cleaner:
             for name, kind in zip(self._schema.names, self._schema.types, strict=True)
         ]
         return pa.RecordBatch.from_arrays(ordered, schema=self._schema)
+
+    def _look_at_source(self, batch: RowBatch) -> None:
+        """Count the values of unknown columns, and note times that carry a zone."""
+        for unknown in self.mapping.unknown:
+            present = arrays.is_present(batch.columns[unknown.position])
+            self._unknown[unknown.position] += pc.sum(present).as_py() or 0
+        for column, sources in self.mapping.sources:
+            if column.kind == "timestamp" and column.name not in self.read_as:
+                notes = [arrays.zone_note(batch.columns[source.position]) for source in sources]
+                self.read_as.update((column.name, note) for note in notes if note)
 
     def _apply_rules(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Fill passenger counts and drop rows as the rules say, and count both."""
@@ -147,7 +157,7 @@ def _type_hints(mapping: ColumnMapping) -> dict[int, pa.DataType]:
         source.position: arrow_type(column.kind)
         for column, sources in mapping.sources
         for source in sources
-        if column.kind != "string" and not column.codes
+        if column.kind != "string" and not column.codes.keys() & values.MISSING_WORDS
     }
 
 

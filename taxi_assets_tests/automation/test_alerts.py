@@ -10,8 +10,8 @@ import dagster as dg
 import pytest
 from dagster._core.storage.tags import WILL_RETRY_TAG
 from dagster._core.utils import make_new_run_id
-from taxi_assets.instance.launch import origin_of
 
+from taxi_assets_tests.automation.origins import origin_of
 from taxi_assets_tests.automation.world import World
 from taxi_assets_tests.servers.alert_receivers import Receiver, mail_server, webhook
 

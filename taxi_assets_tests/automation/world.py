@@ -18,7 +18,6 @@ from unittest.mock import patch
 import dagster as dg
 from dagster._core.test_utils import freeze_time
 from dagster._core.utils import make_new_run_id
-from taxi_assets.instance.launch import origin_of
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.definitions import build_definitions
@@ -26,6 +25,7 @@ from taxi_assets.demo.sample import write_month
 from taxi_assets.instance.history import RUN_KEY_TAG, landed
 from taxi_assets.months import Month, months_between
 from taxi_assets.settings import Settings
+from taxi_assets_tests.automation.origins import origin_of
 from taxi_assets_tests.servers.http_source import HttpSource
 
 STEPS = ("raw_file", "cleaned_parquet", "gcs_object", "bigquery_table")

@@ -127,6 +127,20 @@ def test_a_load_whose_answer_is_lost_has_landed_and_is_not_called_unchanged(
         assert proxy.resets == 1
 
 
+def test_what_a_table_was_loaded_from_is_compared_with_what_lies_in_the_lake(
+    client: bq.Client, warehouse: BigQueryWarehouse, put: Put
+) -> None:
+    stored = put()
+    assert warehouse.verify_month(YELLOW, stored) == ["the table has no rows of the month"]
+    warehouse.replace_month(YELLOW, stored)
+    assert warehouse.verify_month(YELLOW, stored) == []
+    assert warehouse.loaded_checksums("yellow_trips") == {JANUARY: stored.sha256}
+    assert warehouse.verify_month(YELLOW, put(seed=1)) == ["the table was loaded from other bytes than the object has"]
+    client.query(f"DELETE FROM {warehouse.schema}.yellow_trips WHERE VendorID < 100").result()
+    rows = warehouse.count_months("yellow_trips")[JANUARY]
+    assert f"the table has {rows} rows of the month, the object 100" in warehouse.verify_month(YELLOW, stored)
+
+
 # What no load may do
 
 

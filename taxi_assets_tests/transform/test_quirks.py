@@ -119,12 +119,13 @@ def test_fhv_of_2018_takes_whichever_of_its_two_base_columns_has_a_value(tmp_pat
 @pytest.mark.parametrize(
     ("code", "texts"),
     {
-        1: ["CRD", "Credit", "CREDIT", "Cre", " credit ", "1", "1.0"],
+        1: ["CRD", "Credit", "CREDIT", "Cre", " credit ", "1", "1.0", "Credit card"],
         2: ["CASH", "Cash", "CSH", "Cas"],
-        3: ["No Charge", "NOC", "No "],
+        3: ["No Charge", "NOC", "No ", "No charge"],
         4: ["Dispute", "DIS", "Dis"],
-        5: ["UNK", "NA "],
-        0: ["0"],
+        5: ["UNK", "NA ", "Unknown"],
+        6: ["Voided trip"],
+        0: ["0", "Flex Fare trip"],
     }.items(),
 )
 def test_every_spelling_of_a_payment_is_todays_code(code: int, texts: list[str], tmp_path: Path) -> None:
@@ -142,7 +143,8 @@ def test_vendors_of_2009_are_todays_codes_and_an_unknown_one_is_rejected(tmp_pat
     ("rules", "passengers", "dropped", "filled"),
     [
         (KEEP, [2, 0, None], 0, 0),
-        (None, [2, 0, 0], 0, 1),
+        (None, [2, 0, None], 0, 0),
+        (CleaningRules("zero"), [2, 0, 0], 0, 1),
         (CleaningRules("zero", drop_zero_passengers=True), [2], 2, 0),
         (CleaningRules("keep", drop_zero_passengers=True), [2, None], 1, 0),
     ],

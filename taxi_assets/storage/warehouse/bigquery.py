@@ -170,19 +170,31 @@ class BigQueryWarehouse(BigQueryDataset):
             job=load.job if load else "",
         )
 
+    def loaded_checksums(self, table: str) -> dict[Month, str]:
+        """Return the checksum of the object from which each month of a table was loaded, where it is recorded."""
+        with mapped_errors(f"{self.schema}.{LOADS}"):
+            return {month: load.sha256 for month, load in self._loads.latest(table).items()}
+
+    def verify_month(self, dataset: Dataset, stored: LakeObject) -> list[str]:
+        """Compare what the table was loaded from, and its rows, with the object; no value is read.
+
+        Returns:
+            What does not hold, a sentence each; nothing if all is well.
+        """
+        loaded = self.find_month(dataset.name, stored.month, stored)
+        if loaded is None:
+            return ["the table has no rows of the month"]
+        wrong = []
+        if loaded.rows != stored.rows:
+            wrong.append(f"the table has {loaded.rows:,} rows of the month, the object {stored.rows:,}")
+        if loaded.sha256 != stored.sha256:
+            wrong.append("the table was loaded from other bytes than the object has")
+        return wrong
+
     def read_month(self, dataset: str, month: Month) -> pa.Table:
         """Return a month's rows."""
         table = self._full_name(table_of(dataset))
         return self.query(f"SELECT * FROM {table} WHERE {SOURCE_MONTH.name} = ?", [month.first_day])
-
-    def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
-        """Return the result of a query; `nyc_tlc.yellow_trips` is a table of the project."""
-        from google.cloud import bigquery
-
-        types = {bool: "BOOL", int: "INT64", float: "FLOAT64", str: "STRING"}
-        values = [bigquery.ScalarQueryParameter(None, types.get(type(v), "DATE"), v) for v in parameters]
-        with mapped_errors(sql, remedy="correct the query; tables are named as nyc_tlc.yellow_trips"):
-            return self._run_query(sql, values).to_arrow(create_bqstorage_client=False)
 
     def ensure_table(self, dataset: Dataset) -> bigquery.Table:
         """Return a dataset's table, created or widened if need be.
