@@ -11,8 +11,6 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ValidationError
 
-from taxi_assets.months import Month, parse_months
-
 MIN_MEMORY_MIB = 350
 """MiB below which a month does not fit: 200 of an idle process and 150 that cleaning takes (measured)."""
 
@@ -78,15 +76,9 @@ def memory(text: str) -> int:
     return size
 
 
-def drift(text: str) -> frozenset[tuple[str, Month]]:
-    """Return datasets and months of `yellow 2026-01, green 2026-03..2026-05`."""
-    accepted: set[tuple[str, Month]] = set()
-    for part in text.split(","):
-        dataset, _, months = part.strip().partition(" ")
-        if not (dataset.isidentifier() and months):
-            raise ValueError("it must be datasets and months, as `yellow 2026-01, green 2026-03..2026-05`")
-        accepted |= {(dataset, month) for month in parse_months(months)}
-    return frozenset(accepted)
+def names(text: str) -> tuple[str, ...]:
+    """Return names that are separated by commas."""
+    return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
 def folder(path: Path) -> Path:

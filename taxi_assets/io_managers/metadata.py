@@ -39,11 +39,11 @@ def of_raw(raw: RawFile, location: str, *, changed: bool) -> dict[str, Any]:
 
 
 def of_cleaned(cleaned: CleanedFile, staging: Staging, *, changed: bool) -> dict[str, Any]:
-    """Return the metadata of a cleaned month: the chart, the ledger, the rules' effects, the oddities, a preview.
+    """Return the metadata of a cleaned month: the chart, the ledger, the effects of rules, anomalies, a preview.
 
     Args:
-        cleaned: The month's papers.
-        room: Where its files lie.
+        cleaned: The month.
+        staging: Where its files are.
         changed: Whether it is new.
     """
     import pyarrow.parquet as pq

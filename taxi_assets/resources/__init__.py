@@ -59,6 +59,11 @@ class StagingResource(SettingsResource):
     data_dir: str
     work_url: str
     rejected_share_limit: float = Field(description="Share of rejected rows above which a month does not go on.")
+    accepted_drift: str = Field(description="Columns that may be missing, or be unknown and have values.")
+
+    def drift(self) -> tuple[str, ...]:
+        """Return the names of columns whose drift somebody has accepted."""
+        return self.settings().accepted_drift
 
     def create(self) -> Staging:
         """Return the staging area."""
@@ -106,4 +111,6 @@ def _field(settings: Settings, name: str) -> Any:
     value = getattr(settings, name)
     if isinstance(value, str) and value and shown(name, value) != value:
         return dg.EnvVar(variable(name))
+    if isinstance(value, tuple):
+        return ", ".join(value)
     return value if isinstance(value, (bool, int, float, str)) else str(value)

@@ -1,7 +1,7 @@
-"""Staging area, lake and warehouse of the gcp profile, on dagster-gcp's resources; only that profile imports this module.
+"""Staging area, lake and warehouse of the gcp profile, on dagster-gcp's resources.
 
-dagster-gcp's own have no time limits, attempts or pasted keys, so `get_client` returns clients that do. An asset of your
-own can use them as any other `GCSResource` and `BigQueryResource`.
+dagster-gcp's own have no time limits, attempts or pasted keys, so `get_client` returns clients that do. An asset of
+your own can use them as any other `GCSResource` and `BigQueryResource`. Only the gcp profile imports this module.
 """
 
 from __future__ import annotations

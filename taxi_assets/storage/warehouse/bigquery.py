@@ -43,7 +43,7 @@ class BigQueryWarehouse(BigQueryDataset):
         bucket = lake.describe_bucket()
         self.check_bucket(lake.bucket, bucket.location, is_region=bucket.is_region)
 
-    def replace_month(self, dataset: Dataset, stored: LakeObject) -> TableMonth:
+    def replace_month(self, dataset: Dataset, stored: LakeObject, *, reload: bool = False) -> TableMonth:
         """Make the table hold, for the object's month, exactly the object's rows; do nothing if it already does.
 
         Raises:
@@ -58,23 +58,27 @@ class BigQueryWarehouse(BigQueryDataset):
             check_expiration(table, stored.month)
             rows = self._count_rows(partition)
             load = self._loads.latest(dataset.table, [stored.month]).get(stored.month)
-            if load and (load.sha256, load.rows, rows) == (stored.sha256, stored.rows, stored.rows):
+            if load and not reload and (load.sha256, load.rows, rows) == (stored.sha256, stored.rows, stored.rows):
                 return self._record(dataset, stored, load.job, changed=False)
             check_replacement(stored, rows, location)
-            job, changed = self._load(partition, table.schema, stored, location)
+            job, changed = self._load(
+                partition, table.schema, stored, location, f"-{uuid.uuid4().hex[:8]}" if reload else ""
+            )
             job_name = f"{self.access.project}:{self.location}.{job.job_id}"
             self._loads.add(dataset.table, stored, job_name)
             return self._record(dataset, stored, job_name, changed=changed, numbers=jobs.cost(job))
 
-    def _load(self, partition: str, schema: Sequence[Any], stored: LakeObject, location: str) -> tuple[Any, bool]:
+    def _load(
+        self, partition: str, schema: Sequence[Any], stored: LakeObject, location: str, again: str
+    ) -> tuple[Any, bool]:
         """Load a month once; return the job that did it, and whether it was started here.
 
         The job's identifier derives from table, month and the object's generation. BigQuery takes an identifier once,
         so a request that is sent twice, or by two runs, loads once. A failed job keeps its identifier too; the next
-        attempt has the next number.
+        attempt has the next number, and a reload that somebody asked for an identifier of its own (`again`).
         """
         for number in range(1, MAX_LOAD_JOBS + 1):
-            job_id = f"{self.schema}-{partition.replace('$', '-')}-{stored.generation}-{number}"
+            job_id = f"{self.schema}-{partition.replace('$', '-')}-{stored.generation}-{number}{again}"
             job, started = self._load_once(job_id, partition, schema, stored)
             if job is None:
                 continue
