@@ -14,7 +14,7 @@ from pydantic import Field
 from taxi_assets.settings import Settings, shown, variable
 from taxi_assets.source.client import Source
 from taxi_assets.storage.base import Lake, Staging, Warehouse
-from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
+from taxi_assets.storage.factory import build_lake, build_postgres, build_source, build_staging, build_warehouse
 
 if TYPE_CHECKING:
     from taxi_assets.storage.warehouse.postgres import PostgresStore
@@ -49,13 +49,7 @@ class SourceResource(SettingsResource):
 
     def create(self) -> Source:
         """Return the source."""
-        return Source(
-            csv_url=self.csv_url,
-            parquet_url=self.parquet_url,
-            prefer=self.source,
-            connect_timeout=self.connect_timeout,
-            read_timeout=self.read_timeout,
-        )
+        return build_source(self.settings())
 
 
 class StagingResource(SettingsResource):
