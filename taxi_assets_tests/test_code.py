@@ -34,7 +34,7 @@ LAYERS = (
 
 DAGSTER_LAYER = 7
 
-MAY_READ_SETTINGS = {"taxi_assets.storage.factory"}
+MAY_READ_SETTINGS = {"taxi_assets.source.factory", "taxi_assets.storage.factory"}
 """The modules below Dagster's layer that know `Settings`."""
 
 PRIVATE_WORDS = (

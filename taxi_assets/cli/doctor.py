@@ -31,11 +31,11 @@ from taxi_assets.settings import (
     setting_variables,
     shown,
 )
+from taxi_assets.source.factory import build_source
 from taxi_assets.storage.factory import (
     build_bigquery,
     build_gcs_lake,
     build_gcs_staging,
-    build_source,
     build_warehouse,
     google_access,
 )
