@@ -31,6 +31,7 @@ from taxi_assets.settings import (
     setting_variables,
     shown,
 )
+from taxi_assets.source.factory import build_source
 from taxi_assets.storage.factory import (
     build_bigquery,
     build_gcs_lake,
@@ -196,13 +197,12 @@ def _postgres(url: str, setting: str) -> str:
 
 def _source(settings: Settings) -> str:
     from taxi_assets.partitions import last_month
-    from taxi_assets.resources import SourceResource
     from taxi_assets.source.addresses import without_secrets
     from taxi_assets.source.availability import probe
 
     dataset = DATASETS["yellow"]
     month = last_month(dataset)
-    source = SourceResource.from_settings(settings).create()
+    source = build_source(settings)
     availability = probe(source, dataset.name, month, None, date.today())  # noqa: DTZ011 - days, by this machine's calendar
     location = ", ".join(without_secrets(url) for url in source.urls(dataset.name, month))
     if availability.status in ("refused", "down"):

@@ -142,8 +142,8 @@ class _Landed:
     def __init__(
         self, settings: Settings, dataset: Dataset, instance: dg.DagsterInstance, keys: list[dg.AssetKey]
     ) -> None:
-        from taxi_assets.resources import SourceResource
-        from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
+        from taxi_assets.source.factory import build_source
+from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
 
         self._settings, self._dataset = settings, dataset
         self._staging, self._lake, self._warehouse = (
@@ -152,7 +152,7 @@ class _Landed:
             build_warehouse(settings),
         )
         self._postgres = build_postgres(settings) if settings.postgres_url else None
-        self._source = SourceResource.from_settings(settings).create()
+        self._source = build_source(settings)
         self._recorded = set.intersection(*(instance.get_materialized_partitions(key) for key in keys))
 
     def unchanged(self, month: Month) -> bool:

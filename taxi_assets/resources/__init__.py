@@ -13,6 +13,7 @@ from pydantic import Field
 
 from taxi_assets.settings import Settings, shown, variable
 from taxi_assets.source.client import Source
+from taxi_assets.source.factory import build_source
 from taxi_assets.storage.base import Lake, Staging, Warehouse
 from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
 
@@ -49,13 +50,7 @@ class SourceResource(SettingsResource):
 
     def create(self) -> Source:
         """Return the source."""
-        return Source(
-            csv_url=self.csv_url,
-            parquet_url=self.parquet_url,
-            prefer=self.source,
-            connect_timeout=self.connect_timeout,
-            read_timeout=self.read_timeout,
-        )
+        return build_source(self.settings())
 
 
 class StagingResource(SettingsResource):

@@ -1,4 +1,4 @@
-"""Builds source, staging area, lake and warehouses from the settings; nothing else does."""
+"""Builds staging area, lake and warehouses from the settings; nothing else does."""
 
 from __future__ import annotations
 
