@@ -84,7 +84,7 @@ def facts(settings: Settings, dataset: str) -> list[dict]:
 @pytest.mark.parametrize(("dataset", "months"), [("yellow", "2021-01..2021-02"), ("fhvhv", "2021-01")])
 def test_sample_months_land_as_in_the_local_profile_column_by_column(made: Settings, dataset: str, months: str) -> None:
     same_in_both(made, dataset, months)
-    local = dataclasses.replace(made, profile="local")
+    local = made.model_copy(update={"profile": "local"})
     for month in parse_months(months):
         there, expected = (build_warehouse(each).read_month(dataset, month) for each in (made, local))
         assert there.schema.names == expected.schema.names
@@ -155,7 +155,7 @@ def test_a_load_that_fails_leaves_the_old_month_and_the_other_months_land(
 def test_the_zones_land_in_bucket_and_dataset(made: Settings, source: HttpSource) -> None:
     rows = "\r\n".join(f'{n},"Borough","Zone {n}","Boro Zone"' for n in range(1, 266))
     source.files["/zones.csv"] = f'"LocationID","Borough","Zone","service_zone"\r\n{rows}\r\n'.encode()
-    definitions = build_definitions(dataclasses.replace(made, zones_url=f"{source.url}/zones.csv"))
+    definitions = build_definitions(made.model_copy(update={"zones_url": f"{source.url}/zones.csv"}))
     with dg.instance_for_test() as instance:
         job = definitions.resolve_implicit_global_asset_job_def()
         assert job.execute_in_process(instance=instance, asset_selection=[dg.AssetKey("taxi_zones")]).success
@@ -172,8 +172,8 @@ def test_a_month_that_someone_else_puts_into_the_bucket_is_loaded_and_our_own_is
     with make_instance(tmp_path / "home") as instance:
         world = World(source, made, instance, names=("yellow",))
         world.land("yellow", "2021-01")
-        assert world.tick("lake", "2023-09-20T10:00").skipped == "nothing was put by others"
-        _, path = cleaned_month(tmp_path, rows=50)
+        assert world.tick("lake", "2023-09-20T10:00").skipped == "no one else has put an object"
+        _, path = cleaned_month(tmp_path, rows=300)
         gcs.front.require_credentials = False
         theirs = gcs.client().bucket(made.gcs_bucket).blob("lake/data/yellow/yellow_tripdata_2021-01.parquet")
         theirs.upload_from_filename(path)
@@ -182,8 +182,8 @@ def test_a_month_that_someone_else_puts_into_the_bucket_is_loaded_and_our_own_is
         assert tick.months == ["yellow 2021-01"]
         (done,) = world.run(tick)
         assert done.status == dg.DagsterRunStatus.SUCCESS
-        assert build_warehouse(made).count_months("yellow_trips") == {JANUARY: 50}
-        assert world.tick("lake", "2023-09-20T10:04").skipped == "nothing was put by others"
+        assert build_warehouse(made).count_months("yellow_trips") == {JANUARY: 300}
+        assert world.tick("lake", "2023-09-20T10:04").skipped == "no one else has put an object"
 
 
 # The other profile

@@ -33,7 +33,7 @@ def test_provision_makes_what_is_missing_once_and_prints_the_roles_that_runs_nee
     first, who = capsys.readouterr().out, f"serviceAccount:{EMAIL}"
     assert "bucket does not exist" in missing
     assert "BigQuery dataset does not exist" in missing
-    assert first.count(": made") == 2 + 4
+    assert first.count(": created") == 2 + 4
     for line in (
         f"buckets add-iam-policy-binding gs://{cloud.gcs_bucket} --member={who} --role=roles/storage.objectUser",
         f"GRANT `roles/bigquery.dataEditor` ON SCHEMA `throw-away.{cloud.warehouse_schema}` TO",
@@ -58,7 +58,7 @@ def test_provision_makes_what_is_missing_once_and_prints_the_roles_that_runs_nee
 
 
 def test_provision_in_the_local_profile_says_that_there_is_nothing_to_make() -> None:
-    with pytest.raises(SettingError, match="nothing to provision in the local profile"):
+    with pytest.raises(SettingError, match="needs no provisioning"):
         provision()
 
 
@@ -152,7 +152,7 @@ def test_a_run_tells_what_is_wrong_before_any_work_starts(
     wrongly: tuple[str, str], source: HttpSource, capsys: pytest.CaptureFixture[str]
 ) -> None:
     try:
-        assert print_run("yellow", "2021-01", as_json=False, verbose=False) == 1
+        assert print_run("yellow", "2021-01", as_json=False, verbose=False, reload=False) == 1
         notified = capsys.readouterr().out
     except TaxiError as error:
         notified = str(error)
