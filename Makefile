@@ -54,8 +54,12 @@ format: $(VENV)/dev  ## let ruff format the code
 image:  ## build the image that deployments run
 	$(BUILD) $(IMAGE) .
 
-up: image  ## a deployment in containers, its UI on 127.0.0.1:3000; a password for its database goes to .env
-	@grep -qs '^POSTGRES_PASSWORD=' .env || (umask 077; echo "POSTGRES_PASSWORD=$$(od -An -tx1 -N16 /dev/urandom | tr -d ' ')" >> .env)
+up: image  ## start a deployment in containers, its UI on 127.0.0.1:3000; writes a database password to .env
+	@touch .env && chmod 600 .env
+	@names=$$(env | grep '^TAXI_' | grep -v '^TAXI_IMAGE=' | grep -vxFf .env | cut -d= -f1); test -z "$$names" || \
+		{ echo "containers read .env only; move these from the shell to .env, or unset them:" $$names >&2; exit 2; }
+	@grep -q '^POSTGRES_PASSWORD=' .env || \
+		printf '\nPOSTGRES_PASSWORD=%s\n' "$$(od -An -tx1 -N16 /dev/urandom | tr -d ' ')" >> .env
 	$(COMPOSE) up --detach --wait
 
 down:  ## stop the deployment and its runs; its volumes stay

@@ -16,7 +16,7 @@ from typing import Any
 from taxi_assets.contracts import DATASETS, SOURCE_MONTH, Column, Dataset
 from taxi_assets.contracts.schemas import TYPES
 from taxi_assets.contracts.zones import ZONE_COLUMNS, ZONES_TABLE
-from taxi_assets.settings import Settings, variable
+from taxi_assets.settings import Settings, description, variable
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- settings: made by `make docs` -->", "<!-- end of settings -->"
@@ -66,7 +66,8 @@ def files() -> dict[Path, str]:
 def settings_table() -> str:
     """Return every setting, its default and what it is for."""
     rows = [
-        (f"`{variable(field.name)}`", _default(field), field.metadata["text"]) for field in dataclasses.fields(Settings)
+        (f"`{variable(name)}`", _default(description(name), field.default), description(name))
+        for name, field in Settings.model_fields.items()
     ]
     return _table(("variable", "default", "what it is"), rows)
 
@@ -122,12 +123,12 @@ def _earlier(column: Column) -> str:
     return "; ".join(part for part in (names, codes) if part)
 
 
-def _default(field: dataclasses.Field[Any]) -> str:
-    if field.default == "" or "empty:" in field.metadata["text"]:
+def _default(text: str, value: Any) -> str:
+    if value == "" or "empty:" in text:
         return "empty"
-    if isinstance(field.default, bool):
-        return f"`{str(field.default).lower()}`"
-    return f"`{field.default:g}`" if isinstance(field.default, float) else f"`{field.default}`"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
 def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

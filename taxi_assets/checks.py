@@ -1,4 +1,6 @@
-"""The checks of each asset (https://docs.dagster.io/guides/test/asset-checks). What they check is in `transform.quality`.
+"""The checks of each asset; what they check is in `taxi_assets.transform.quality`.
+
+See https://docs.dagster.io/guides/test/asset-checks.
 
 A blocking check that fails stops its month: what is downstream of the asset does not run. Each check reads what is in
 the stores at that moment, so that a person can execute it at any time.

@@ -45,7 +45,7 @@ def reported_failures(
 
     Raises:
         dagster.Failure: The step failed.
-        dagster.RetryRequested: The server said how long to wait.
+        dagster.RetryRequested: The error says how long to wait.
         NotPublishedError: As it is; it is no failure.
     """
     try:
@@ -56,7 +56,7 @@ def reported_failures(
         subject = f"{key.path[0]} {month}" if month else key.to_user_string()
         raise _failure(_machine_failure(error, subject), key, month) from error
     except TransientError as error:
-        wait = min(error.retry_after, MAX_RETRY_AFTER_SECONDS)
+        wait = min(error.wait_before(retry_number + 1), MAX_RETRY_AFTER_SECONDS)
         if wait and retries and retry_number < retries.max_retries:
             raise dg.RetryRequested(max_retries=retries.max_retries, seconds_to_wait=wait) from error
         raise _failure(error, key, month) from error

@@ -1,21 +1,26 @@
-"""The ledger as a person or a program reads it: for each month, what came in, what became of it, where it lies.
+"""The ledger of rows: for each month, what was published, what became of it, and where it is.
 
-Built from the papers and from what the stores themselves say, not from what a run claimed. No Dagster.
+Built from the records and from what the stores themselves report, not from what a run claimed. No Dagster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from taxi_assets.contracts.model import Dataset, table_of
+from taxi_assets.contracts import DATASETS
+from taxi_assets.contracts.model import Dataset
 from taxi_assets.errors import TaxiError
 from taxi_assets.months import Month
-from taxi_assets.records import CleanedFile, RawFile
+from taxi_assets.records import CleanedFile, LakeObject, RawFile
 from taxi_assets.settings import Settings
-from taxi_assets.storage.factory import build_lake, build_staging, build_warehouse
+from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
 from taxi_assets.storage.files import sha256_of
+
+if TYPE_CHECKING:
+    from taxi_assets.storage.warehouse.postgres import PostgresStore
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class LedgerRow:
         error: Why it failed or is not published, empty otherwise.
         seconds: Time spent on the month in this run.
         postgres_rows: Rows in Postgres; None where no Postgres is configured.
-        postgres_dropped_rows: Rows that were left out of Postgres for zero passengers.
+        postgres_dropped_rows: Rows left out of Postgres for zero passengers.
     """
 
     dataset: str
@@ -50,113 +55,155 @@ class LedgerRow:
     postgres_dropped_rows: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields; those of Postgres only where there is one."""
-        return {name: value for name, value in vars(self).items() if value is not None}
+        """Return the fields, seconds rounded to milliseconds; those of Postgres only where there is one."""
+        values = {name: value for name, value in vars(self).items() if value is not None}
+        return values | {"seconds": round(self.seconds, 3)}
 
 
-def ledger_of(settings: Settings, dataset: Dataset, months: Iterable[Month] | None = None) -> dict[Month, LedgerRow]:
-    """Return what has landed.
+class Ledger:
+    """The ledger of the stores that the settings choose.
 
     Args:
-        settings: Say where to look.
-        dataset: The dataset.
-        months: Months to look at; by default every month of which anything is there.
-
-    Returns:
-        A row for each month of which something is there.
-
-    Raises:
-        TaxiError: Lake or warehouse cannot be asked.
+        settings: Where to look.
     """
-    staging, lake, warehouse = build_staging(settings), build_lake(settings), build_warehouse(settings)
-    loaded = warehouse.count_months(table_of(dataset.name))
-    copied, unasked = _in_postgres(settings, dataset, months)
-    there = {*staging.months("cleaned", dataset.name), *loaded, *(copied or {})}
-    rows: dict[Month, LedgerRow] = {}
-    for month in sorted(there if months is None else set(months)):
-        cleaned = staging.find(CleanedFile, "cleaned", dataset.name, month)
-        stored = lake.find(dataset.name, month)
-        if not (cleaned or stored or month in there):
-            continue
-        lacking = [name for name, there_ in (("lake", stored), ("warehouse", month in loaded)) if not there_]
-        error = unasked or (_not_landed(dataset, month, lacking) if lacking else "")
-        in_postgres, left_out = (None, None) if copied is None else copied.get(month, (0, 0))
-        rows[month] = LedgerRow(
-            dataset=dataset.name,
-            month=str(month),
-            status="failed" if error else "landed",
-            error=error,
-            source_url=cleaned.source_url if cleaned else "",
-            source_format=cleaned.source_format if cleaned else "",
-            source_sha256=cleaned.source_sha256 if cleaned else "",
-            source_rows=cleaned.source_rows if cleaned else 0,
-            cleaned_rows=cleaned.cleaned_rows if cleaned else 0,
-            dropped_rows=cleaned.dropped_rows if cleaned else 0,
-            rejected_rows=cleaned.rejected_rows if cleaned else 0,
-            object_uri=stored.file if stored else "",
-            object_rows=stored.rows if stored else 0,
-            table=f"{settings.warehouse_schema}.{dataset.table}" if month in loaded else "",
-            table_rows=loaded.get(month, 0),
-            postgres_rows=in_postgres,
-            postgres_dropped_rows=left_out,
-        )
-    return rows
+
+    def __init__(self, settings: Settings) -> None:
+        self._schema = settings.warehouse_schema
+        self._staging, self._lake = build_staging(settings), build_lake(settings)
+        self._warehouse = build_warehouse(settings)
+        self._postgres: PostgresStore | None = build_postgres(settings) if settings.postgres_url else None
+
+    def rows(self, dataset: Dataset, months: Collection[Month] | None = None) -> dict[Month, LedgerRow]:
+        """Return what has landed.
+
+        Args:
+            dataset: The dataset.
+            months: Months to look at; by default every month of which anything is there.
+
+        Returns:
+            A row for each month of which something is there.
+
+        Raises:
+            TaxiError: The lake cannot be listed, or the warehouse cannot be asked.
+        """
+        loaded = self._warehouse.count_months(dataset.table, months)
+        copied, unasked = self._in_postgres(dataset, months)
+        there = {*loaded, *(copied or {})}
+        if months is None:
+            there |= {*self._staging.months("cleaned", dataset.name), *self._lake.versions(dataset.name)}
+        rows: dict[Month, LedgerRow] = {}
+        for month in sorted(there if months is None else set(months)):
+            cleaned = self._staging.find(CleanedFile, "cleaned", dataset.name, month)
+            stored, error = self._in_lake(dataset, month)
+            if not (cleaned or stored or error or month in there):
+                continue
+            row = LedgerRow(dataset.name, str(month))
+            if cleaned:
+                row = dataclasses.replace(
+                    row,
+                    source_url=cleaned.source_url,
+                    source_format=cleaned.source_format,
+                    source_sha256=cleaned.source_sha256,
+                    source_rows=cleaned.source_rows,
+                    cleaned_rows=cleaned.cleaned_rows,
+                    dropped_rows=cleaned.dropped_rows,
+                    rejected_rows=cleaned.rejected_rows,
+                )
+            if stored:
+                row = dataclasses.replace(row, object_uri=stored.file, object_rows=stored.rows)
+            if month in loaded:
+                row = dataclasses.replace(row, table=f"{self._schema}.{dataset.table}", table_rows=loaded[month])
+            if copied is not None:
+                in_postgres, left_out = copied.get(month, (0, 0))
+                row = dataclasses.replace(row, postgres_rows=in_postgres, postgres_dropped_rows=left_out)
+            error = error or _unlanded(row) or unasked
+            rows[month] = dataclasses.replace(row, status="failed", error=error) if error else row
+        return rows
+
+    def verify(self, row: LedgerRow) -> list[str]:
+        """Read a month again everywhere and compare: every byte of its files, every value of its tables.
+
+        Proved, if nothing is returned:
+
+        - the raw file, the cleaned file and the object have the checksums recorded when they were made;
+        - every source row is cleaned, dropped by a rule or rejected, and all stores have as many rows as were cleaned;
+        - the DuckDB table has the object's values, and the Postgres table those of the cleaned file.
+
+        Of Google's stores it proves the checksums and counts that they themselves report. It does not ask the source
+        again, and cannot see a month that was wrong when it was published.
+
+        Returns:
+            What does not hold, a sentence each.
+        """
+        dataset, month = DATASETS[row.dataset], Month.parse(row.month)
+        wrong = [row.error] if row.error else []
+        for kind, stage in ((RawFile, "raw"), (CleanedFile, "cleaned")):
+            record = self._staging.find(kind, stage, row.dataset, month)
+            if record is None:
+                wrong.append(f"the {stage} file is missing or has another size")
+            elif sha256_of(self._staging.path(record.file)) != record.sha256:
+                wrong.append(f"the {stage} file has other bytes than its record says")
+        stored, _ = self._in_lake(dataset, month)
+        if record and stored and stored.sha256 != record.sha256:
+            wrong.append("the object has other bytes than the cleaned file")
+        try:
+            if stored and row.table:
+                wrong += self._warehouse.verify_month(dataset, stored)
+            if isinstance(record, CleanedFile) and self._postgres and row.postgres_rows is not None:
+                wrong += self._postgres.verify_month(dataset, record, self._staging.path(record.file))
+        except TaxiError as error:
+            wrong.append(str(error))
+        return wrong + _imbalances(row)
+
+    def _in_lake(self, dataset: Dataset, month: Month) -> tuple[LakeObject | None, str]:
+        """Return a month's object, or why it cannot be read: a damaged object concerns its own month only."""
+        try:
+            return self._lake.find(dataset.name, month), ""
+        except TaxiError as error:
+            return None, str(error)
+
+    def _in_postgres(
+        self, dataset: Dataset, months: Collection[Month] | None
+    ) -> tuple[dict[Month, tuple[int, int]] | None, str]:
+        """Count the rows in Postgres.
+
+        Returns:
+            Each month's rows, and how many its load left out; None if there is no Postgres, or if it cannot be asked,
+            and then why: the ledger shows what is elsewhere all the same.
+        """
+        if not self._postgres:
+            return None, ""
+        try:
+            counted = self._postgres.count_months(dataset.table, months)
+            dropped = self._postgres.dropped_months(dataset.table)
+        except TaxiError as error:
+            return None, str(error)
+        return {month: (rows, dropped.get(month, 0)) for month, rows in counted.items()}, ""
 
 
-def _not_landed(dataset: Dataset, month: Month, lacking: list[str]) -> str:
-    what = f"{dataset.name} {month} is not in the {' and not in the '.join(lacking)}"
-    return str(TaxiError(what, remedy=f"run it and see why: taxi-assets run {dataset.name} {month}"))
+def _unlanded(row: LedgerRow) -> str:
+    """Return why a month does not count as landed; empty if it does."""
+    missing = [name for name, where in (("lake", row.object_uri), ("warehouse", row.table)) if not where]
+    if missing:
+        what = f"{row.dataset} {row.month} is not in the {' and not in the '.join(missing)}"
+    elif row.object_rows != row.table_rows:
+        what = f"{row.dataset} {row.month}: the object has {row.object_rows:,} rows, the table {row.table_rows:,}"
+    else:
+        return ""
+    return str(TaxiError(what, remedy=f"run it and see why: taxi-assets run {row.dataset} {row.month}"))
 
 
-def _in_postgres(
-    settings: Settings, dataset: Dataset, months: Iterable[Month] | None
-) -> tuple[dict[Month, tuple[int, int]] | None, str]:
-    """Look into Postgres, if there is one.
-
-    Returns:
-        The rows of each month, counted, and how many its load left out; None if there is no Postgres or it cannot be
-        asked, and then why: what lies elsewhere is to be seen all the same.
-    """
-    if not settings.postgres_url:
-        return None, ""
-    from taxi_assets.storage.warehouse.postgres import PostgresStore
-
-    store = PostgresStore(settings.postgres_url, settings.warehouse_schema)
-    try:
-        counted, dropped = store.count_months(dataset.table, months), store.dropped_months(dataset.table)
-    except TaxiError as error:
-        return None, str(error)
-    return {month: (rows, dropped.get(month, 0)) for month, rows in counted.items()}, ""
-
-
-def verify(settings: Settings, row: LedgerRow) -> list[str]:
-    """Recount one month everywhere and read every byte of its files again.
-
-    Returns:
-        What does not hold, a sentence each; nothing if all is well.
-    """
-    staging, month = build_staging(settings), Month.parse(row.month)
-    wrong = [row.error] if row.error else []
-    for kind, stage in ((RawFile, "raw"), (CleanedFile, "cleaned")):
-        record = staging.find(kind, stage, row.dataset, month)
-        if record is None:
-            wrong.append(f"the {stage} file is missing or has another size")
-        elif sha256_of(staging.path(record.file)) != record.sha256:
-            wrong.append(f"the {stage} file has other bytes than its papers say")
-    stored = build_lake(settings).find(row.dataset, month)
-    loaded = build_warehouse(settings).find_month(row.dataset, month, stored)
-    if record and stored and stored.sha256 != record.sha256:
-        wrong.append("the object has other bytes than the cleaned file")
-    if stored and loaded and loaded.sha256 != stored.sha256:
-        wrong.append("the table was loaded from other bytes than the object has")
+def _imbalances(row: LedgerRow) -> list[str]:
+    """Return which counts of a month do not add up."""
+    wrong = []
     if row.cleaned_rows + row.dropped_rows + row.rejected_rows != row.source_rows:
         wrong.append(
             f"{row.source_rows:,} source rows are not {row.cleaned_rows:,} cleaned + {row.dropped_rows:,} dropped + "
             f"{row.rejected_rows:,} rejected"
         )
-    for location, rows in (("object", row.object_rows), ("table", row.table_rows)):
+    for where, rows in (("object", row.object_rows), ("table", row.table_rows)):
         if rows != row.cleaned_rows:
-            wrong.append(f"the {location} has {rows:,} rows, not {row.cleaned_rows:,}")
+            wrong.append(f"the {where} has {rows:,} rows, not {row.cleaned_rows:,}")
     if row.postgres_rows is not None and row.postgres_rows + (row.postgres_dropped_rows or 0) != row.cleaned_rows:
         wrong.append(
             f"Postgres has {row.postgres_rows:,} rows and left out {row.postgres_dropped_rows:,}; together they should "

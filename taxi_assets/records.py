@@ -125,11 +125,13 @@ class CleanedFile(MonthRecord):
         dropped_rows: Rows dropped by a cleaning rule.
         rejected_rows: Rows that could not be read; `rejects_file` holds them whole.
         filled_passengers: Missing passenger counts that a rule filled with 0.
+        reject_reasons: The most frequent reasons, each with column, rows, and the first value with its line.
         rejects_file: Path relative to the work folder, empty if nothing was rejected.
         transform_version: Identifies contract, parser and rules; the same source and version give the same bytes.
         unknown_columns: Columns of the source that the contract does not know, with the number of their values.
         absent_columns: Columns expected in this month that the source lacks.
         accepted_drift: Absent and unknown columns that look like a renamed one, and that somebody has accepted.
+        read_as: Times that the source marks with a zone, and how they were read.
         anomalies: Rows that look wrong and are kept, counted by kind.
         trips_per_day: Trips that began on each day of the month, the first of the month first.
     """
@@ -143,10 +145,12 @@ class CleanedFile(MonthRecord):
     rejected_rows: int
     transform_version: str
     filled_passengers: int = 0
+    reject_reasons: tuple[str, ...] = ()
     rejects_file: str = ""
     unknown_columns: dict[str, int] = field(default_factory=dict, hash=False)
     absent_columns: tuple[str, ...] = ()
     accepted_drift: tuple[str, ...] = ()
+    read_as: tuple[str, ...] = ()
     anomalies: dict[str, int] = field(default_factory=dict, hash=False)
     trips_per_day: tuple[int, ...] = ()
 

@@ -1,1 +1,1 @@
-"""Tests: sentences about behaviour. The folders mirror the package; `servers` holds the real parts they run against."""
+"""Tests: sentences about behavior. The folders mirror the package; `servers` holds the real parts they run against."""

@@ -87,15 +87,37 @@ def test_the_tools_list_the_same_definitions() -> None:
 
 
 @pytest.mark.parametrize("profile", ["local", "gcp"])
-def test_every_store_waits_as_the_settings_say(profile: str) -> None:
+def test_every_asset_and_check_is_retried_as_the_settings_say(profile: str) -> None:
     given = {
         "TAXI_FIRST_WAIT": "0.25",
+        "TAXI_ATTEMPTS": "4",
         "TAXI_PROFILE": profile,
         "TAXI_GCP_PROJECT": "my-project-123",
         "TAXI_GCS_BUCKET": "my-bucket-123",
         "TAXI_POSTGRES_URL": "postgresql://taxi:x@127.0.0.1/trips",
     }
-    resources = build_definitions(Settings.from_environment(given)).resources or {}
-    waits = {name: manager.first_wait for name, manager in resources.items() if hasattr(manager, "first_wait")}
-    assert {"lake_io_manager", "warehouse_io_manager", "postgres_io_manager", "raw_io_manager"} <= waits.keys()
-    assert set(waits.values()) - {waits["report_io_manager"]} == {0.25}
+    definitions = build_definitions(Settings.from_environment(given))
+    policies = {each.op.retry_policy for each in [*(definitions.assets or ()), *(definitions.asset_checks or ())]}
+    assert policies == {
+        dg.RetryPolicy(max_retries=3, delay=0.25, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+    }
+
+
+def test_a_backfill_makes_a_run_for_each_month() -> None:
+    graph = build_definitions(Settings.from_environment({})).resolve_asset_graph()
+    assert {graph.get(key).backfill_policy for key in graph.get_all_asset_keys()} == {None}
+
+
+def test_checks_that_protect_the_ledger_block_and_the_others_warn() -> None:
+    graph = build_definitions(Settings.from_environment({})).resolve_asset_graph()
+    specs = {(key.asset_key.path[-1], key.name): graph.get_check_spec(key) for key in graph.asset_check_keys}
+    blocking = {name for name, spec in specs.items() if spec.blocking}
+    assert blocking == {
+        ("raw_file", "not_empty"),
+        ("cleaned_parquet", "ledger"),
+        ("cleaned_parquet", "schema"),
+        ("gcs_object", "ledger"),
+        ("bigquery_table", "ledger"),
+    }
+    assert specs.keys() - blocking == {("cleaned_parquet", "rejected"), ("cleaned_parquet", "anomalies")}
+    assert all(spec.partitions_def for spec in specs.values())

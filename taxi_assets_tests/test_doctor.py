@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from taxi_assets.cli.doctor import command as doctor
+from taxi_assets.cli.doctor import command
 from taxi_assets_tests.servers.http_source import HttpSource, http_source
 from taxi_assets_tests.servers.postgres import PostgresServer
 
+doctor = command.callback
 pytest_plugins = ["taxi_assets_tests.servers.fixtures_postgres"]
 
 
@@ -53,7 +54,7 @@ def test_every_wrong_setting_is_told_and_a_misspelt_one_too(
     monkeypatch.delenv("TAXI_THREADS")
     monkeypatch.delenv("TAXI_SMTP_URL")
     assert doctor() == 0
-    assert "TAXI_GCS_BUKET is not a setting; TAXI_GCS_BUCKET is one" in capsys.readouterr().out
+    assert "TAXI_GCS_BUKET is not a setting; TAXI_GCS_BUCKET is one" in capsys.readouterr().err
 
 
 def test_a_file_of_secrets_that_others_can_read_is_told(

@@ -12,7 +12,7 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
-from taxi_assets.cli.ledger import command as print_ledger
+from taxi_assets.cli.main import main
 from taxi_assets.cli.run import land
 from taxi_assets.contracts import DATASETS
 from taxi_assets.definitions import build_definitions
@@ -54,7 +54,7 @@ def sent(gcs: GcsServer, bigquery: BigQueryServer) -> tuple[int, int]:
 
 def same_in_both(settings: Settings, dataset: str, months: str) -> None:
     """Runs months in both profiles and compares what they print, where rows lie, and the lake's values."""
-    local = dataclasses.replace(settings, profile="local")
+    local = settings.model_copy(update={"profile": "local"})
     ours, theirs = run(settings, dataset, months), run(local, dataset, months)
     assert {row.status for row in ours} == {"landed"}, ours
     assert counts(ours) == counts(theirs)
@@ -98,14 +98,13 @@ def test_real_months_land_as_in_the_local_profile_column_by_column(
     made: Settings, real_data: Path, dataset: str, months: str
 ) -> None:
     mirror = (real_data / "mirror").as_uri()
-    settings = dataclasses.replace(
-        made,
-        csv_url=f"{mirror}/releases/download/{{dataset}}/{{dataset}}_tripdata_{{year}}-{{month:02}}.csv.gz",
-        parquet_url=f"{mirror}/trip-data/{{dataset}}_tripdata_{{year}}-{{month:02}}.parquet",
-        source="auto",
-    )
+    urls = {
+        "csv_url": f"{mirror}/releases/download/{{dataset}}/{{dataset}}_tripdata_{{year}}-{{month:02}}.csv.gz",
+        "parquet_url": f"{mirror}/trip-data/{{dataset}}_tripdata_{{year}}-{{month:02}}.parquet",
+    }
+    settings = made.model_copy(update={**urls, "source": "auto"})
     same_in_both(settings, dataset, months)
-    assert facts(settings, dataset) == facts(dataclasses.replace(settings, profile="local"), dataset)
+    assert facts(settings, dataset) == facts(settings.model_copy(update={"profile": "local"}), dataset)
 
 
 # Twice is once
@@ -120,7 +119,7 @@ def test_a_second_run_sends_and_loads_nothing(
     assert [row.status for row in again] == ["unchanged"]
     assert counts(again) == counts(first)
     assert sent(gcs, bigquery) == before
-    assert print_ledger(None, verified=True, as_json=False) == 0, capsys.readouterr().out
+    assert main(["ledger", "--verify"]) == 0, capsys.readouterr().out
 
 
 def test_a_reset_in_the_middle_of_an_upload_loses_nothing(

@@ -14,8 +14,8 @@ import pytest
 from taxi_assets.contracts import DATASETS
 from taxi_assets.definitions import build_definitions
 from taxi_assets.demo.sample import write_month
-from taxi_assets.instance.launch import Outcome, outcomes_of, run_months
-from taxi_assets.months import Month
+from taxi_assets.instance.runs import ASSET_JOB, Outcome, run_month
+from taxi_assets.months import Month, months_between
 from taxi_assets.partitions import partitions_of
 from taxi_assets.settings import Settings
 
@@ -42,9 +42,11 @@ def settings_for(folder: Path, **more: str) -> Settings:
 def run(settings: Settings, instance: dg.DagsterInstance, first: Month, last: Month, *names: str) -> dict[str, Outcome]:
     """Run some of yellow's assets."""
     definitions = build_definitions(settings, datasets={"yellow": DATASETS["yellow"]})
-    done = run_months(definitions, instance, [dg.AssetKey(["yellow", name]) for name in names], first, last)
-    months = [month for month in (JANUARY, FEBRUARY, MARCH) if first <= month <= last]
-    return {str(month): outcome for month, outcome in outcomes_of(instance, done, months, len(names)).items()}
+    keys = [dg.AssetKey(["yellow", name]) for name in names]
+    return {
+        str(month): run_month(definitions, instance, ASSET_JOB, "yellow", month, selection=keys)[0]
+        for month in months_between(first, last)
+    }
 
 
 def objects(settings: Settings) -> list[str]:
@@ -95,7 +97,7 @@ def test_a_disk_that_takes_no_file_fails_the_month_with_what_the_machine_says_an
     (outcome,) = run(settings, instance, JANUARY, JANUARY, station).values()
 
     assert outcome.status == "failed"
-    assert "this machine does not let it" in outcome.error
+    assert "the operating system refused" in outcome.error
     assert str(folder) in outcome.error
     assert "yellow 2021-01" in outcome.error
     assert objects(settings) == []
@@ -123,13 +125,14 @@ def test_a_month_is_handed_to_an_asset_or_a_notebook_in_the_form_it_asks_for(
     )
     run(settings, instance, JANUARY, JANUARY, "raw_file", "cleaned_parquet", "gcs_object", "bigquery_table")
 
-    done = run_months(definitions, instance, [dg.AssetKey("frame"), dg.AssetKey("table")], JANUARY, JANUARY)
+    keys = [dg.AssetKey("frame"), dg.AssetKey("table")]
+    _, done = run_month(definitions, instance, ASSET_JOB, "yellow", JANUARY, selection=keys)
     frame, table = sorted(got, key=lambda rows: type(rows).__name__)
     noted = definitions.load_asset_value(
         ["yellow", "cleaned_parquet"], python_type=pd.DataFrame, partition_key="2021-01-01", instance=instance
     )
 
-    assert done.is_success
+    assert done.success
     assert isinstance(table, pa.Table)
     names = [column.name for column in DATASETS["yellow"].table_columns]
     assert list(frame.columns) == list(noted.columns) == table.column_names == names

@@ -127,7 +127,7 @@ def test_verifying_tells_of_a_file_that_was_changed_behind_our_back(source: dict
     cleaned.write_bytes(bytes_)
     done = taxi_assets("ledger", "--verify")
     assert done.returncode == 1
-    assert "the cleaned file has other bytes than its papers say" in done.stdout
+    assert "the cleaned file has other bytes than its record says" in done.stdout
 
     (stored,) = (tmp_path / "data" / "lake").rglob("*.parquet")
     stored.write_bytes(bytes_)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -10,8 +11,9 @@ from rich.table import Table
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
+from taxi_assets.instance.environment import load_env_file
 from taxi_assets.instance.home import dagster_instance, migrate, use_dagster_home
-from taxi_assets.settings import SettingError, Settings
+from taxi_assets.settings import SettingError, Settings, setting_variables
 
 if TYPE_CHECKING:
     from taxi_assets.reconciliation import LedgerRow
@@ -20,6 +22,7 @@ __all__ = [
     "dagster_instance",
     "dataset_named",
     "err",
+    "examples",
     "load_settings",
     "migrate",
     "out",
@@ -36,11 +39,22 @@ _WIDE = 200
 """Columns of a table that goes to a file or a pipe, where nothing needs to be cut."""
 
 
-def load_settings() -> Settings:
-    """Read the settings from the environment and, for what it leaves open, from `.env` in this folder."""
-    from dotenv import load_dotenv
+def examples(*lines: str) -> str:
+    """Return the examples that a command's help ends with, each the arguments and, after spaces, what they do."""
+    return "\n".join(["\b", "examples:", *(f"  taxi-assets {line}" for line in lines)])
 
-    load_dotenv(Path.cwd() / ".env")
+
+def load_settings() -> Settings:
+    """Read the settings from the environment and, for what it leaves open, from `.env` in this folder.
+
+    Variables that look like a misspelled setting are named on standard error.
+    """
+    load_env_file()
+    known = setting_variables()
+    for name in os.environ:
+        near = name not in known and name.upper().startswith("TAXI_") and get_close_matches(name.upper(), known, 1)
+        if near:
+            err.print(f"taxi-assets: {name} is not a setting; {near[0]} is one", markup=False)
     return Settings.from_environment()
 
 
@@ -65,15 +79,17 @@ def _wide() -> Console:
 
 
 def print_ledger(rows: list[LedgerRow]) -> None:
-    """Print rows as a table, and what went wrong below it."""
+    """Print rows as a table with their totals, and what went wrong below it."""
     table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
     for name in ("dataset", "month", "status"):
         table.add_column(name, no_wrap=True)
     postgres = any(row.postgres_rows is not None for row in rows)
     more = ("postgres", "left out") if postgres else ()
-    for name in ("source", "cleaned", "dropped", "rejected", "object", "table", *more, "seconds"):
+    timed = ("seconds",) if any(row.seconds for row in rows) else ()
+    for name in ("source", "cleaned", "dropped", "rejected", "object", "table", *more, *timed):
         table.add_column(name, justify="right", no_wrap=True)
     colours = {"landed": "green", "unchanged": "cyan", "not_published": "yellow", "failed": "red"}
+    every = []
     for row in rows:
         counts = (
             row.source_rows,
@@ -84,8 +100,14 @@ def print_ledger(rows: list[LedgerRow]) -> None:
             row.table_rows,
             *((row.postgres_rows or 0, row.postgres_dropped_rows or 0) if postgres else ()),
         )
+        every.append(counts)
         status: Any = f"[{colours[row.status]}]{row.status}[/]"
-        table.add_row(row.dataset, row.month, status, *(f"{n:,}" for n in counts), f"{row.seconds:.1f}")
+        seconds = (f"{row.seconds:.1f}",) if timed else ()
+        table.add_row(row.dataset, row.month, status, *(f"{n:,}" for n in counts), *seconds)
+    if len(rows) > 1:
+        seconds = (f"{sum(row.seconds for row in rows):.1f}",) if timed else ()
+        totals = (f"{sum(column):,}" for column in zip(*every, strict=True))
+        table.add_row("total", f"{len(rows)} months", "", *totals, *seconds, style="bold")
     _wide().print(table)  # on a narrow terminal lines break; a count that is cut says nothing
     said = {""}
     for row in rows:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from pathlib import Path
 
-from taxi_assets.cli.common import load_settings, out, print_ledger
-from taxi_assets.cli.main import FAILED, LANDED
+import click
+
+from taxi_assets.cli import FAILED, LANDED
+from taxi_assets.cli.common import examples, load_settings, out, print_ledger
 from taxi_assets.cli.query import print_rows
 from taxi_assets.cli.run import land
 from taxi_assets.contracts import DATASETS
 from taxi_assets.demo.sample import write_month
 from taxi_assets.demo.server import serving
 from taxi_assets.months import Month
+from taxi_assets.settings import Settings
 from taxi_assets.storage.factory import build_warehouse
 
 MONTHS = (Month(2014, 12), Month(2021, 1), Month(2021, 2))
@@ -23,21 +25,18 @@ ROWS = {"yellow": 20_000, "green": 5_000}
 DAMAGED = 3
 
 
+@click.command("demo", epilog=examples("demo"))
 def command() -> int:
-    """Make months, serve them, land them, look at them; return the exit status."""
-    settings = dataclasses.replace(load_settings(), profile="local")
-    settings = dataclasses.replace(settings, data_dir=settings.data_dir / "demo")
+    """Land made-up months, offline, and look at them."""
+    settings = Settings(data_dir=load_settings().data_dir / "demo")
     out.print("[bold]1. Making three months of made-up yellow and green trips, as TLC publishes them[/]")
     with tempfile.TemporaryDirectory() as folder:
         for name, rows in ROWS.items():
             for month in MONTHS:
                 write_month(Path(folder, name, f"{name}_tripdata_{month}.csv.gz"), name, month, rows, damaged=DAMAGED)
         with serving(Path(folder)) as address:
-            settings = dataclasses.replace(
-                settings,
-                csv_url=f"{address}/{{dataset}}/{{dataset}}_tripdata_{{year}}-{{month:02}}.csv.gz",
-                source="csv",
-            )
+            url = f"{address}/{{dataset}}/{{dataset}}_tripdata_{{year}}-{{month:02}}.csv.gz"
+            settings = Settings(data_dir=settings.data_dir, csv_url=url, source="csv")
             out.print(f"[bold]2. Landing them from {address}: raw file, cleaned Parquet, lake, warehouse[/]")
             landed = [row for name in ROWS for row in land(settings, DATASETS[name], list(MONTHS))]
     out.print("\n[bold]3. The ledger: no row is lost[/]")

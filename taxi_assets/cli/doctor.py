@@ -6,8 +6,6 @@ Nothing is changed anywhere. A check that cannot be tried because another one fa
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import difflib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,8 +14,10 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from taxi_assets.cli.common import load_settings, out
-from taxi_assets.cli.main import FAILED, LANDED
+import click
+
+from taxi_assets.cli import FAILED, LANDED
+from taxi_assets.cli.common import examples, load_settings, out
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.errors import PermanentError, TaxiError, TransientError
@@ -27,9 +27,18 @@ from taxi_assets.settings import (
     dagster_home,
     dagster_postgres_url,
     google_emulators,
-    variable,
+    is_secret,
+    setting_variables,
+    shown,
 )
-from taxi_assets.storage.factory import build_bigquery, build_gcs_lake, build_warehouse, google_access
+from taxi_assets.source.factory import build_source
+from taxi_assets.storage.factory import (
+    build_bigquery,
+    build_gcs_lake,
+    build_gcs_staging,
+    build_warehouse,
+    google_access,
+)
 
 if TYPE_CHECKING:
     from taxi_assets.storage.google.buckets import BucketInfo
@@ -56,8 +65,9 @@ class Check:
     after: tuple[str, ...] = ()
 
 
+@click.command("doctor", epilog=examples("doctor"))
 def command() -> int:
-    """Try everything, print what was found; return the exit status."""
+    """Try every setting, credential, permission and connection, and say what to fix."""
     settings, wrong = _settings()
     for error in wrong:
         _notify("settings", error)
@@ -117,26 +127,17 @@ def _settings() -> tuple[Settings, list[SettingError]]:
 
 def _given(settings: Settings) -> str:
     """Say what is set, and what is nearly."""
-    from taxi_assets.source.addresses import without_secrets
-
-    fields = {variable(field.name): field for field in dataclasses.fields(Settings)}
-    given = {name: os.environ[name] for name in fields if os.environ.get(name, "").strip()}
-    shown = [
-        name if fields[name].metadata["secret"] else f"{name}={without_secrets(text) if '://' in text else text}"
-        for name, text in given.items()
-    ]
-    found = f"profile {settings.profile}; {', '.join(shown) or 'every setting has its default'}"
-    for name in os.environ:
-        if name.startswith("TAXI_") and name not in fields and (near := difflib.get_close_matches(name, fields, 1)):
-            found += f"\n{INDENT}{name} is not a setting; {near[0]} is one"
-    return found
+    variables = setting_variables()
+    given = {name: os.environ[name].strip() for name in variables if os.environ.get(name, "").strip()}
+    texts = [f"{name}={text}" if (text := shown(variables[name], given[name])) else name for name in given]
+    return f"profile {settings.profile}; {', '.join(texts) or 'every setting has its default'}"
 
 
 def _secret_files(settings: Settings) -> list[Path]:
     """Return the files that hold passwords or keys: `.env` if it sets any, and a service account's key."""
     from dotenv import dotenv_values
 
-    secret = {variable(field.name) for field in dataclasses.fields(Settings) if field.metadata["secret"]}
+    secret = {name for name, setting in setting_variables().items() if is_secret(setting)}
     secret |= {"DAGSTER_POSTGRES_URL", "POSTGRES_PASSWORD"}
     env, key = Path.cwd() / ".env", settings.gcp_credentials
     holds = env.is_file() and any(text for name, text in dotenv_values(env).items() if name in secret)
@@ -196,13 +197,12 @@ def _postgres(url: str, setting: str) -> str:
 
 def _source(settings: Settings) -> str:
     from taxi_assets.partitions import last_month
-    from taxi_assets.resources import SourceResource
     from taxi_assets.source.addresses import without_secrets
     from taxi_assets.source.availability import probe
 
     dataset = DATASETS["yellow"]
     month = last_month(dataset)
-    source = SourceResource.from_settings(settings).create()
+    source = build_source(settings)
     availability = probe(source, dataset.name, month, None, date.today())  # noqa: DTZ011 - days, by this machine's calendar
     location = ", ".join(without_secrets(url) for url in source.urls(dataset.name, month))
     if availability.status in ("refused", "down"):
@@ -232,6 +232,8 @@ def _in_google(settings: Settings) -> Iterator[Check]:
     if settings.gcp_credentials or not all(google_emulators().values()):
         yield Check("credentials", lambda: access.account() or "accepted: a person's, or the machine's own")
     yield Check("bucket", seen.bucket, after=("credentials",))
+    if settings.work_in_bucket:
+        yield Check("work bucket", seen.work_bucket, after=("credentials",))
     yield Check("dataset", seen.dataset, after=("credentials",))
     yield Check("locations", seen.locations, after=("bucket", "dataset"))
     for dataset in DATASETS.values():
@@ -247,13 +249,16 @@ class _Seen:
         self.place: BucketInfo | Any = None
 
     def bucket(self) -> str:
-        from taxi_assets.storage.google.errors import permission_error
+        from taxi_assets.storage.google.buckets import report_bucket
 
-        name = self.settings.gcs_bucket
         self.place = self.lake.describe_bucket()
-        if self.place.missing_permissions:
-            raise permission_error(self.place.missing_permissions, f"bucket {name} (TAXI_GCS_BUCKET)")
-        return f"gs://{name} in {self.place.location or 'a location that may not be looked at'}, all permissions"
+        return report_bucket(self.place, self.settings.gcs_bucket, "TAXI_GCS_BUCKET")
+
+    def work_bucket(self) -> str:
+        from taxi_assets.storage.google.buckets import report_bucket
+
+        staging = build_gcs_staging(self.settings)
+        return report_bucket(staging.describe_bucket(), staging.bucket, "TAXI_WORK_URL")
 
     def dataset(self) -> str:
         self.warehouse.check_access()

@@ -1,38 +1,80 @@
-"""The `taxi-assets` command: arguments in, exit status out. What a command does stands in `taxi_assets.cli`."""
+"""The click group of `taxi-assets`: arguments in, exit status out. Each command has a module of its own beside this.
+
+See https://click.palletsprojects.com/en/stable/complex/#lazily-loading-subcommands.
+"""
 
 from __future__ import annotations
 
-import argparse
 import atexit
 import gc
+import importlib
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
+import click
+
+from taxi_assets.cli import BAD_ARGUMENTS, FAILED, LANDED, NOT_PUBLISHED
 from taxi_assets.errors import TaxiError
 
-LANDED, FAILED, BAD_ARGUMENTS, NOT_PUBLISHED = range(4)
-"""Exit statuses: all that is published landed; something failed; bad arguments or settings; nothing is published."""
+__all__ = ["BAD_ARGUMENTS", "COMMANDS", "FAILED", "LANDED", "NOT_PUBLISHED", "main", "run", "taxi_assets"]
+
+COMMANDS = {
+    "run": "Land months of a dataset, from the source to the warehouse.",
+    "ledger": "Show what has landed, and whether no row is lost.",
+    "report": "Make pages with charts of months that have landed.",
+    "query": "Query the warehouse in SQL.",
+    "demo": "Land made-up months, offline, and look at them.",
+    "dev": "Start Dagster's UI on this machine, with its daemon.",
+    "migrate": "Create or upgrade Dagster's storage, as `dev` does at each start.",
+    "provision": "Create bucket, dataset and tables in Google Cloud, and print the roles needed.",
+    "doctor": "Try every setting, credential, permission and connection, and say what to fix.",
+}
+"""What `taxi-assets --help` says of each command, without importing any of them."""
 
 _STATUSES = """\
+\b
 exit status:
-  0  every month that is published has landed
-  1  something failed; the message says which month, and why
-  2  the arguments or a setting cannot be used
-  3  none of the months is published
+  0    every month that is published has landed
+  1    something failed; the message says which month, and why
+  2    the arguments or a setting cannot be used
+  3    none of the months is published
+  130  stopped by Ctrl-C (143 by SIGTERM, 129 by a closed terminal); what has landed stays
 
 `taxi-assets COMMAND --help` has examples. Settings come from the environment and from .env; the README lists them.
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors read as all others do."""
+class _LazyGroup(click.Group):
+    """A group that imports a command's module when the command is called; together they would take a second."""
 
-    def error(self, message: str) -> NoReturn:
-        from taxi_assets.settings import SettingError
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands, in the order of a newcomer's needs."""
+        return list(COMMANDS)
 
-        raise SettingError(message, location=f"the words after `{self.prog}`", remedy=f"see `{self.prog} --help`")
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"taxi_assets.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=_LazyGroup,
+    epilog=_STATUSES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
+@click.version_option(package_name="taxi_assets", message="%(prog)s %(version)s")
+def taxi_assets() -> None:
+    """New York's taxi trips, from TLC's files to a warehouse."""
 
 
 def run() -> NoReturn:
@@ -44,6 +86,8 @@ def run() -> NoReturn:
     if sys.getfilesystemencoding() != "utf-8":  # pyarrow and DuckDB take names of files in UTF-8 only
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | {"PYTHONUTF8": "1"})  # noqa: S606
     gc.set_threshold(100_000)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
     status = main()
     atexit._run_exitfuncs()  # noqa: SLF001 - what was registered for the end still happens
     sys.stdout.flush()
@@ -61,110 +105,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status.
     """
     try:
-        words = _parser().parse_args(arguments)
-        return int(words.command(words))
+        words = list(arguments) if arguments is not None else None
+        return int(taxi_assets.main(words, prog_name="taxi-assets", standalone_mode=False) or LANDED)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return BAD_ARGUMENTS
+    except click.UsageError as error:
+        return _fail(_explained(error), BAD_ARGUMENTS)
     except TaxiError as error:
-        print(f"taxi-assets: {error}", file=sys.stderr)  # noqa: T201
         from taxi_assets.settings import SettingError
 
-        return BAD_ARGUMENTS if isinstance(error, SettingError) else FAILED
-    except KeyboardInterrupt:
-        print("taxi-assets: stopped; what has landed stays, run it again for the rest", file=sys.stderr)  # noqa: T201
-        return FAILED
+        return _fail(error, BAD_ARGUMENTS if isinstance(error, SettingError) else FAILED)
+    except (click.Abort, KeyboardInterrupt):
+        return _stopped(signal.SIGINT)
+    except _Stop as stop:
+        return _stopped(stop.number)
 
 
-def _parser() -> argparse.ArgumentParser:
-    from taxi_assets import cli as commands
+class _Stop(BaseException):
+    """A signal asked the command to end."""
 
-    parser = _Parser(
-        prog="taxi-assets",
-        description="New York's taxi trips, from TLC's files to a warehouse.",
-        epilog=_STATUSES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _stop(number: int, _: object) -> NoReturn:
+    raise _Stop(number)
+
+
+def _stopped(number: int) -> int:
+    _fail("stopped; what has landed stays, run it again for the rest", FAILED)
+    return 128 + number
+
+
+def _fail(error: object, status: int) -> int:
+    click.echo(f"taxi-assets: {error}", err=True)
+    return status
+
+
+def _explained(error: click.UsageError) -> TaxiError:
+    """Return what is wrong with the arguments, as all errors read."""
+    path = error.ctx.command_path if error.ctx else "taxi-assets"
+    return TaxiError(
+        error.format_message().rstrip("."),
+        location=f"the arguments of `{path}`",
+        remedy=f"see `{path} --help`",
     )
-    subparsers = parser.add_subparsers(required=True, metavar="command")
-
-    def add(name: str, does: Callable[[argparse.Namespace], int], text: str, *examples: str) -> argparse.ArgumentParser:
-        command = subparsers.add_parser(
-            name,
-            help=text,
-            description=f"{text[0].upper()}{text[1:]}.",
-            epilog="\n  ".join(["examples:", *(f"taxi-assets {example}" for example in examples)]),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        command.set_defaults(command=does)
-        return command
-
-    run = add(
-        "run",
-        commands.land_months,
-        "land months of a dataset, from the source to the warehouse",
-        "run yellow 2021-01                  one month",
-        "run green 2020-03..2020-06 --json   a range, the result as JSON",
-        "run fhv 2019,2020-02                a year and a month",
-    )
-    run.add_argument("dataset", help="yellow, green, fhv or fhvhv")
-    run.add_argument("months", help="2021-01, 2021-01..2021-03, 2021, or several after commas")
-    run.add_argument("--json", action="store_true", help="print one JSON list, an object for each month")
-    run.add_argument("--verbose", action="store_true", help="show Dagster's own log too")
-
-    ledger = add(
-        "ledger",
-        commands.show_ledger,
-        "show what has landed, and whether no row is lost",
-        "ledger                              every month of every dataset",
-        "ledger yellow --json                one dataset, as JSON",
-        "ledger --verify                     recount everything",
-    )
-    ledger.add_argument("dataset", nargs="?", help="only this dataset")
-    ledger.add_argument("--verify", action="store_true", help="recount the stores and read every file's bytes again")
-    ledger.add_argument("--json", action="store_true", help="print one JSON list, an object for each month")
-
-    report = add(
-        "report",
-        commands.make_reports,
-        "make pages with charts of months that have landed, and print where they are",
-        "report yellow 2021-01",
-        "report green 2020-03",
-    )
-    report.add_argument("dataset", help="yellow, green, fhv or fhvhv")
-    report.add_argument("months", help="as for run")
-
-    query = add(
-        "query",
-        commands.ask_warehouse,
-        "ask the warehouse in SQL",
-        'query "SELECT source_month, count(*) FROM nyc_tlc.yellow_trips GROUP BY 1 ORDER BY 1"',
-    )
-    query.add_argument("sql", help="one query")
-
-    add("demo", commands.show_demo, "land made-up months, offline, and look at them", "demo")
-
-    dev = add(
-        "dev",
-        commands.start_ui,
-        "show Dagster's UI on this machine, with its daemon",
-        "dev                                 on http://127.0.0.1:3000",
-        "dev --port 3001                     beside something else",
-    )
-    dev.add_argument("--port", type=int, default=3000, help="port on 127.0.0.1 (3000)")
-
-    add(
-        "migrate", commands.migrate_storage, "make or upgrade Dagster's storage, as `dev` does at each start", "migrate"
-    )
-    add(
-        "provision",
-        commands.provision_google,
-        "make bucket, dataset and tables in Google Cloud, and print the roles needed",
-        "provision                           with TAXI_PROFILE=gcp, TAXI_GCP_PROJECT and TAXI_GCS_BUCKET set",
-    )
-    add(
-        "doctor",
-        commands.try_everything,
-        "try every setting, credential, permission and connection, and say what to fix",
-        "doctor",
-    )
-    return parser
 
 
 if __name__ == "__main__":

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from taxi_assets.cli.common import load_settings, migrate, out
-from taxi_assets.cli.main import LANDED
+import click
+
+from taxi_assets.cli import LANDED
+from taxi_assets.cli.common import examples, load_settings, migrate, out
 from taxi_assets.settings import dagster_postgres_url
 
 
+@click.command("migrate", epilog=examples("migrate"))
 def command() -> int:
-    """Create or upgrade the storage; return the exit status."""
+    """Create or upgrade Dagster's storage, as `dev` does at each start."""
     home = migrate(load_settings())
     out.print(f"Dagster's storage is ready: {'Postgres' if dagster_postgres_url() else 'SQLite'}, home {home}")
     return LANDED

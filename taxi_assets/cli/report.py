@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from taxi_assets.cli.common import dagster_instance, dataset_named, err, load_settings, out
-from taxi_assets.cli.main import FAILED, LANDED
+import click
+
+from taxi_assets.cli import FAILED, LANDED
+from taxi_assets.cli.common import dagster_instance, dataset_named, err, examples, load_settings, out
 from taxi_assets.cli.run import months_named
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.contracts.zones import ZONES_TABLE
@@ -23,8 +24,14 @@ _ZONES_TIMEOUT_SECONDS = 5.0
 """How long to wait for the names of zones, without which a report is made too."""
 
 
+@click.command("report", epilog=examples("report yellow 2021-01", "report green 2020-03..2020-06"))
+@click.argument("name", metavar="DATASET")
+@click.argument("months")
 def command(name: str, months: str) -> int:
-    """Make reports, print where each is, say what is wrong with the others; return the exit status."""
+    """Make pages with charts of months that have landed, and print where they are.
+
+    DATASET and MONTHS are as for `taxi-assets run`.
+    """
     dataset = dataset_named(name)
     wanted = months_named(dataset, months)
     settings = load_settings()
@@ -70,12 +77,8 @@ def land_zones(settings: Settings, instance: dg.DagsterInstance) -> bool:
     from taxi_assets.definitions import build_definitions
     from taxi_assets.instance.runs import run_zones
 
-    quick = dataclasses.replace(
-        settings,
-        attempts=1,
-        connect_timeout=_ZONES_TIMEOUT_SECONDS,
-        read_timeout=_ZONES_TIMEOUT_SECONDS,
-    )
+    seconds = _ZONES_TIMEOUT_SECONDS
+    quick = settings.model_copy(update={"attempts": 1, "connect_timeout": seconds, "read_timeout": seconds})
     done = False
     with contextlib.suppress(dg.DagsterError):
         done = run_zones(build_definitions(quick), instance).success

@@ -1,4 +1,4 @@
-"""`taxi-assets run`: land months of one dataset in this process, one run after the other, and say what became of each."""
+"""`taxi-assets run`: land months of one dataset in this process, one run after the other."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import time
 from datetime import date
 from typing import TYPE_CHECKING
 
+import click
+
 from taxi_assets import progress
-from taxi_assets.cli.common import dagster_instance, dataset_named, err, load_settings, out, print_ledger
-from taxi_assets.cli.main import FAILED, LANDED, NOT_PUBLISHED
+from taxi_assets.cli import FAILED, LANDED, NOT_PUBLISHED
+from taxi_assets.cli.common import dagster_instance, dataset_named, err, examples, load_settings, out, print_ledger
 from taxi_assets.cli.progress import show_progress
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.errors import TaxiError
 from taxi_assets.months import Month, parse_months
-from taxi_assets.reconciliation import LedgerRow, ledger_of
+from taxi_assets.reconciliation import Ledger, LedgerRow
 from taxi_assets.records import CleanedFile, RawFile
 from taxi_assets.settings import SettingError, Settings, dagster_postgres_url
 
@@ -26,10 +28,26 @@ if TYPE_CHECKING:
     from taxi_assets.instance.runs import Outcome
 
 
-def command(name: str, months: str, *, as_json: bool, verbose: bool) -> int:
-    """Land months; print the ledger; return the exit status."""
+@click.command(
+    "run",
+    epilog=examples(
+        "run yellow 2021-01                  one month",
+        "run green 2020-03..2020-06 --json   a range, the result as JSON",
+        "run fhv 2019,2020-02                a year and a month",
+    ),
+)
+@click.argument("name", metavar="DATASET")
+@click.argument("months")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list, an object for each month.")
+@click.option("--reload", is_flag=True, help="Load into the warehouse again what looks unchanged.")
+@click.option("--verbose", is_flag=True, help="Show Dagster's own log too.")
+def command(name: str, months: str, *, as_json: bool, reload: bool, verbose: bool) -> int:
+    """Land months of a dataset, from the source to the warehouse.
+
+    DATASET is yellow, green, fhv or fhvhv. MONTHS are 2021-01, 2021-01..2021-03, 2021, or several after commas.
+    """
     dataset = dataset_named(name)
-    rows = land(load_settings(), dataset, months_named(dataset, months), verbose=verbose)
+    rows = land(load_settings(), dataset, months_named(dataset, months), reload=reload, verbose=verbose)
     if as_json:
         out.print_json(json.dumps([row.to_dict() for row in rows]))
     else:
@@ -58,8 +76,17 @@ def months_named(dataset: Dataset, text: str) -> list[Month]:
     return wanted
 
 
-def land(settings: Settings, dataset: Dataset, months: list[Month], *, verbose: bool = False) -> list[LedgerRow]:
+def land(
+    settings: Settings, dataset: Dataset, months: list[Month], *, reload: bool = False, verbose: bool = False
+) -> list[LedgerRow]:
     """Land months of a dataset on the configured Dagster instance.
+
+    Args:
+        settings: The settings.
+        dataset: The dataset.
+        months: Its months.
+        reload: Load into the warehouse again what looks unchanged.
+        verbose: Show Dagster's log in the terminal.
 
     Returns:
         A row for each month, in order.
@@ -73,7 +100,7 @@ def land(settings: Settings, dataset: Dataset, months: list[Month], *, verbose: 
     from taxi_assets.names import chain_of
     from taxi_assets.partitions import last_month
 
-    definitions = build_definitions(settings)
+    definitions = build_definitions(settings, reload=reload)
     keys = chain_of(dataset.name, postgres=bool(settings.postgres_url))
     last, host = last_month(dataset), {HOST_TAG: socket.gethostname()}
     outcomes: dict[Month, Outcome] = {}
@@ -88,7 +115,7 @@ def land(settings: Settings, dataset: Dataset, months: list[Month], *, verbose: 
                     f"{dataset.name} {month} is not published: TLC's files come two months late, the last now is {last}"
                 )
                 outcomes[month] = Outcome("not_published", text)
-            elif known.unchanged(month):
+            elif not reload and known.unchanged(month):
                 outcomes[month] = Outcome("unchanged", "", time.monotonic() - start)
             else:
                 job = f"{dataset.name}_{EVERYTHING}"
@@ -98,7 +125,7 @@ def land(settings: Settings, dataset: Dataset, months: list[Month], *, verbose: 
                 continue
             for _ in keys:
                 progress.notify(progress.Step(dataset.name, month, done=True))
-    found = ledger_of(settings, dataset, months)
+    found = Ledger(settings).rows(dataset, months)
     in_postgres = 0 if settings.postgres_url else None
     empty = LedgerRow(dataset.name, "", postgres_rows=in_postgres, postgres_dropped_rows=in_postgres)
     rows = []
@@ -115,8 +142,8 @@ class _Landed:
     def __init__(
         self, settings: Settings, dataset: Dataset, instance: dg.DagsterInstance, keys: list[dg.AssetKey]
     ) -> None:
-        from taxi_assets.resources import SourceResource
-        from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
+        from taxi_assets.source.factory import build_source
+from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
 
         self._settings, self._dataset = settings, dataset
         self._staging, self._lake, self._warehouse = (
@@ -125,11 +152,11 @@ class _Landed:
             build_warehouse(settings),
         )
         self._postgres = build_postgres(settings) if settings.postgres_url else None
-        self._source = SourceResource.from_settings(settings).create()
+        self._source = build_source(settings)
         self._recorded = set.intersection(*(instance.get_materialized_partitions(key) for key in keys))
 
     def unchanged(self, month: Month) -> bool:
-        """Whether the month is in every store, as the source has it now; a run says why, if that cannot be found out."""
+        """Whether the month is in every store, as the source has it now; if that cannot be told, a run says why."""
         from taxi_assets.partitions import partition_key
         from taxi_assets.source.availability import probe
 
@@ -151,7 +178,8 @@ class _Landed:
 
         name, month = raw.dataset, raw.month
         cleaned = self._staging.intact(self._staging.find(CleanedFile, "cleaned", name, month))
-        version = transform_version(self._dataset, CleaningRules())
+        rules = CleaningRules(self._settings.missing_passengers, self._settings.drop_zero_passengers)
+        version = transform_version(self._dataset, rules)
         if cleaned is None or (cleaned.source_sha256, cleaned.transform_version) != (raw.sha256, version):
             return False
         require_ledger(cleaned, self._settings.rejected_share_limit)

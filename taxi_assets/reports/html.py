@@ -19,7 +19,7 @@ from markupsafe import Markup
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.months import Month
 from taxi_assets.reports.charts import THEMES, Chart, Theme
-from taxi_assets.reports.labels import is_local, label_of, origin, source_line
+from taxi_assets.reports.labels import is_local, label_of, origin, source_line, trips
 from taxi_assets.reports.metrics import MILE_BINS, Anomaly, Metrics
 from taxi_assets.reports.sparkline import change, compared
 from taxi_assets.transform.anomalies import MIN_EARLIER_MONTHS, MIN_ROWS, UNUSUAL_FACTOR, UNUSUAL_SHARE, is_unusual
@@ -118,13 +118,13 @@ def _key_figures(metrics: Metrics) -> Iterator[KeyFigure]:
     share = change(metrics.days, metrics.year_before)
     yield KeyFigure("Trips", f"{metrics.rows:,}", compared(share) if share is not None else "")
     best = max(metrics.days, key=lambda day: metrics.days[day])
-    yield KeyFigure("Busiest day", f"{best:%a} {best.day}", f"{metrics.days[best]:,} trips")
+    yield KeyFigure("Busiest day", f"{best:%a} {best.day}", trips(metrics.days[best]))
     working = metrics.hours[0]
     hour = max(range(24), key=lambda hour: working[hour])
     yield KeyFigure("Busiest hour, Monday to Friday", f"{hour}:00 to {hour + 1}:00", f"{working[hour]:,.0f} trips")
     if metrics.payments:
-        name, trips = metrics.payments[0]
-        yield KeyFigure("Most common payment", name, f"{trips / metrics.rows:.1%} of trips")
+        name, count = metrics.payments[0]
+        yield KeyFigure("Most common payment", name, f"{count / metrics.rows:.1%} of trips")
     if metrics.miles:
         yield KeyFigure("Median distance", f"{metrics.miles.median:.2f} miles")
     if dollars := metrics.dollars:
@@ -139,11 +139,11 @@ def _section(chart: Chart, metrics: Metrics) -> dict[str, object]:
     heading = chart.title.partition(": ")[2]
     caption = _CAPTIONS.get(chart.name, "")
     if chart.name == "trips_per_day" and metrics.outside:
-        caption += f" {metrics.outside:,} trips in the month's file are dated outside the month and not shown."
+        caption += f" Not shown: {trips(metrics.outside)} in the month's file, dated outside the month."
     elif chart.name == "distances" and metrics.miles:
         end = MILE_BINS[1]
         hidden = metrics.miles.trips - sum(metrics.miles.bins(*MILE_BINS))
-        caption = f"{hidden:,} trips below 0 or of {end:g} miles and more are not shown."
+        caption = f"Not shown: {trips(hidden)} below 0, or of {end:g} miles and more."
     return {
         "chart": chart,
         "heading": heading[0].upper() + heading[1:],

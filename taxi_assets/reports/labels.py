@@ -39,9 +39,16 @@ def is_local(metrics: Metrics) -> bool:
 
 def origin(metrics: Metrics) -> str:
     """Return where the numbers come from."""
-    return "Made-up or local data, not downloaded from TLC" if is_local(metrics) else "NYC TLC Trip Record Data"
+    if is_local(metrics):
+        return "Made-up or local data, not downloaded from TLC"
+    return "Source: NYC TLC Trip Record Data"
 
 
 def source_line(dataset: Dataset, metrics: Metrics) -> str:
     """Return a chart's source in one line."""
-    return f"Source: {origin(metrics)}, {dataset.file_stem(metrics.month)}, {metrics.rows:,} rows"
+    return f"{origin(metrics)}, {dataset.file_stem(metrics.month)}, {metrics.rows:,} rows"
+
+
+def trips(count: int) -> str:
+    """Return a number of trips: `1 trip`, `1,234 trips`."""
+    return f"{count:,} trip{'' if count == 1 else 's'}"

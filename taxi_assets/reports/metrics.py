@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.contracts.zones import ZONES_TABLE
@@ -21,7 +21,7 @@ from taxi_assets.reports.sparkline import year_before
 from taxi_assets.transform.anomalies import anomaly_shares
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from taxi_assets.storage.base import Warehouse
 
 MAX_ZONES = 12
 
@@ -30,20 +30,6 @@ MILE_BINS = 0.5, 20.0
 
 _UNNAMED = frozenset({"", "N/A", "NV", "Unknown"})
 """What TLC's lookup has for a zone or borough without a name: zone 264 is unknown, 265 outside the city."""
-
-
-class Warehouse(Protocol):
-    """What a report needs of a warehouse."""
-
-    schema: str
-
-    def query(self, sql: str) -> pa.Table:
-        """Return a query's result."""
-        ...
-
-    def has_table(self, name: str) -> bool:
-        """Whether the schema has a table of that name."""
-        ...
 
 
 @dataclass(frozen=True)

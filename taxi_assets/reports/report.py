@@ -10,43 +10,22 @@ import re
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.months import Month
-from taxi_assets.records import CleanedFile, MonthRecord, R
+from taxi_assets.records import CleanedFile, MonthRecord
 from taxi_assets.reports.charts import charts_of, write_pngs
 from taxi_assets.reports.html import INDEX, PAGE, render_index, render_nav, render_page
-from taxi_assets.reports.metrics import Metrics, Warehouse, collect_metrics
+from taxi_assets.reports.metrics import Metrics, collect_metrics
+
+if TYPE_CHECKING:
+    from taxi_assets.storage.base import Lake, Staging, Warehouse
 
 _EARLIER_MONTHS = 12
 """Months that anomalies are compared with."""
 
 _NAV = re.compile("<nav>.*?</nav>", re.DOTALL)
-
-
-class Lake(Protocol):
-    """What a report needs of a lake."""
-
-    def put_file(self, name: str, path: Path) -> str:
-        """Put a file and return its URI."""
-        ...
-
-    def read_file(self, name: str) -> bytes:
-        """Return a file's bytes."""
-        ...
-
-    def list_files(self, folder: str) -> list[str]:
-        """Return the names of all files below a folder."""
-        ...
-
-
-class Staging(Protocol):
-    """What a report needs of the staging area."""
-
-    def find(self, kind: type[R], stage: str, dataset: str, month: Month) -> R | None:
-        """Return a month's record, if the month is there."""
-        ...
 
 
 @dataclass(frozen=True)

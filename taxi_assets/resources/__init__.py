@@ -6,23 +6,19 @@ object. See https://docs.dagster.io/guides/build/external-resources/defining-res
 
 from __future__ import annotations
 
-import dataclasses
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
-from taxi_assets.settings import Settings, variable
-from taxi_assets.source.addresses import without_secrets
+from taxi_assets.settings import Settings, shown, variable
 from taxi_assets.source.client import Source
+from taxi_assets.source.factory import build_source
 from taxi_assets.storage.base import Lake, Staging, Warehouse
 from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
 
 if TYPE_CHECKING:
     from taxi_assets.storage.warehouse.postgres import PostgresStore
-
-_SECRETS = ("gcp_credentials", "postgres_url")
 
 
 class SettingsResource(dg.ConfigurableResource):
@@ -34,13 +30,12 @@ class SettingsResource(dg.ConfigurableResource):
 
         A secret stays in its variable: it is read when the resource is used, and the UI shows the variable's name.
         """
-        return cls(**{name: _shown(settings, name) for name in cls.model_fields if hasattr(settings, name)})
+        return cls(**{name: _field(settings, name) for name in cls.model_fields if hasattr(settings, name)})
 
     def settings(self) -> Settings:
         """Return the settings that are fields; the others have their defaults."""
-        names = {field.name for field in dataclasses.fields(Settings)} & set(type(self).model_fields)
-        values = {name: value for name in names if (value := getattr(self, name)) is not None}
-        return Settings(**values | {"data_dir": Path(values.get("data_dir", ""))})
+        names = Settings.model_fields.keys() & type(self).model_fields.keys()
+        return Settings(**{name: value for name in names if (value := getattr(self, name)) is not None})
 
 
 class SourceResource(SettingsResource):
@@ -55,13 +50,7 @@ class SourceResource(SettingsResource):
 
     def create(self) -> Source:
         """Return the source."""
-        return Source(
-            csv_url=self.csv_url,
-            parquet_url=self.parquet_url,
-            prefer=self.source,
-            connect_timeout=self.connect_timeout,
-            read_timeout=self.read_timeout,
-        )
+        return build_source(self.settings())
 
 
 class StagingResource(SettingsResource):
@@ -71,6 +60,11 @@ class StagingResource(SettingsResource):
     data_dir: str
     work_url: str
     rejected_share_limit: float = Field(description="Share of rejected rows above which a month does not go on.")
+    accepted_drift: str = Field(description="Columns that may be missing, or be unknown and have values.")
+
+    def drift(self) -> tuple[str, ...]:
+        """Return the names of columns whose drift somebody has accepted."""
+        return self.settings().accepted_drift
 
     def create(self) -> Staging:
         """Return the staging area."""
@@ -114,8 +108,10 @@ class PostgresResource(SettingsResource):
         return build_postgres(self.settings())
 
 
-def _shown(settings: Settings, name: str) -> Any:
+def _field(settings: Settings, name: str) -> Any:
     value = getattr(settings, name)
-    if value and (name in _SECRETS or (name.endswith("_url") and without_secrets(str(value)) != value)):
+    if isinstance(value, str) and value and shown(name, value) != value:
         return dg.EnvVar(variable(name))
+    if isinstance(value, tuple):
+        return ", ".join(value)
     return value if isinstance(value, (bool, int, float, str)) else str(value)

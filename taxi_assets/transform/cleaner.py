@@ -22,6 +22,7 @@ from taxi_assets.transform.daily_counts import DayCounter
 from taxi_assets.transform.header import ColumnMapping, SourceColumn, map_header
 from taxi_assets.transform.parquet_batches import ParquetFile
 from taxi_assets.transform.parquet_writer import ParquetWriter, RejectsWriter
+from taxi_assets.transform.rejects import RejectTally
 from taxi_assets.transform.rules import CleaningRules
 
 _ZERO = arrays.constants([0], pa.int64())[0]
@@ -34,10 +35,11 @@ class Cleaner:
         mapping: Which column of the file is which of the contract.
         cleaned: Rows written so far.
         dropped: Rows dropped by a rule.
-        rejected: Rows that could not be read.
+        rejects: Rows that could not be read, by reason.
         filled: Cleaned rows whose missing passenger count was filled with 0.
         anomalies: Anomalies among the cleaned rows.
         days: Cleaned rows by the day of their pick-up.
+        read_as: Times that carry a zone, and how they are read, by column.
     """
 
     def __init__(self, dataset: Dataset, raw: RawFile, path: Path, rules: CleaningRules, location: str) -> None:
@@ -46,15 +48,22 @@ class Cleaner:
             raise PermanentError("the header cannot be read", location=location, remedy="look at the file's first line")
         header = [SourceColumn(position, name) for position, name in enumerate(self._file.names)]
         self.mapping = map_header(dataset, raw.month, header, location, raw.format)
-        self.cleaned = self.dropped = self.rejected = self.filled = 0
+        self.cleaned = self.dropped = self.filled = 0
+        self.rejects = RejectTally()
         self.anomalies = AnomalyCounter(dataset, raw.month)
         self.days = DayCounter(dataset, raw.month)
+        self.read_as: dict[str, str] = {}
         self._unknown: Counter[int] = Counter()
         self._rules = rules
         self._source_month = arrays.constants([(raw.month.first_day - date(1970, 1, 1)).days], pa.date32())[0]
         self._schema = arrow_schema(dataset.table_columns)
         passengers = dataset.one("passengers")
         self._passengers = passengers.name if passengers else ""
+
+    @property
+    def rejected(self) -> int:
+        """Rows that could not be read."""
+        return self.rejects.rows
 
     @property
     def unknown_columns(self) -> dict[str, int]:
@@ -66,17 +75,15 @@ class Cleaner:
         with ParquetWriter(cleaned, self._schema, metadata) as writer, RejectsWriter(rejects) as rejects_writer:
             for batch in self._file.row_batches(_type_hints(self.mapping)):
                 columns, faults = parse_batch(self.mapping, batch)
-                rejected = [*batch.damaged, *faults.values()]
-                rejects_writer.add(sorted(rejected))
+                rejected = sorted([*batch.damaged, *faults.values()])
+                rejects_writer.add(rejected)
                 rows = self._apply_rules(_without(self._to_table(columns, batch), faults))
                 writer.add(rows)
                 self.anomalies.add(rows)
                 self.days.add(rows)
-                self.rejected += len(rejected)
+                self.rejects.add(rejected)
                 self.cleaned += rows.num_rows
-                for column in self.mapping.unknown:
-                    present = arrays.is_present(batch.columns[column.position])
-                    self._unknown[column.position] += pc.sum(present).as_py() or 0
+                self._look_at_source(batch)
 
     def _to_table(self, columns: dict[str, pa.Array], batch: RowBatch) -> pa.RecordBatch:
         """Return the rows with all columns of the table."""
@@ -87,6 +94,16 @@ class Cleaner:
             for name, kind in zip(self._schema.names, self._schema.types, strict=True)
         ]
         return pa.RecordBatch.from_arrays(ordered, schema=self._schema)
+
+    def _look_at_source(self, batch: RowBatch) -> None:
+        """Count the values of unknown columns, and note times that carry a zone."""
+        for unknown in self.mapping.unknown:
+            present = arrays.is_present(batch.columns[unknown.position])
+            self._unknown[unknown.position] += pc.sum(present).as_py() or 0
+        for column, sources in self.mapping.sources:
+            if column.kind == "timestamp" and column.name not in self.read_as:
+                notes = [arrays.zone_note(batch.columns[source.position]) for source in sources]
+                self.read_as.update((column.name, note) for note in notes if note)
 
     def _apply_rules(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Fill passenger counts and drop rows as the rules say, and count both."""
@@ -147,7 +164,7 @@ def _type_hints(mapping: ColumnMapping) -> dict[int, pa.DataType]:
         source.position: arrow_type(column.kind)
         for column, sources in mapping.sources
         for source in sources
-        if column.kind != "string" and not column.codes
+        if column.kind != "string" and not column.codes.keys() & values.MISSING_WORDS
     }
 
 

@@ -19,8 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from taxi_assets.source.streams import BOM, LineCounter, text_blocks
-from taxi_assets.transform.arrays import constants, is_present, row_numbers, within
+from taxi_assets.transform.arrays import constants, is_present, row_numbers, within, without_missing
 from taxi_assets.transform.batches import Reject, RowBatch
+from taxi_assets.transform.values import MISSING_WORDS
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 """How text columns are parsed: few of their values differ."""
@@ -31,6 +32,9 @@ _SAMPLE_LINES = 100
 
 _SMALL_BLOCK_LINES = 64
 """A block that Arrow refused is read line by line if it is this small, and divided if it is larger."""
+
+_MISSING = ["", *sorted({spell(word) for word in MISSING_WORDS for spell in (str.lower, str.upper, str.title)}), "NaN"]
+"""What Arrow takes for a missing number or time; in other spellings, the column is given as text."""
 
 
 class CsvFile:
@@ -194,7 +198,7 @@ def _parse(text: bytes, types: Mapping[int, pa.DataType], *, quoted: bool) -> li
             pyarrow.csv.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=names),
             pyarrow.csv.ParseOptions(quote_char='"' if quoted else False),
             pyarrow.csv.ConvertOptions(
-                column_types=dict(zip(names, types.values(), strict=True)), null_values=[""], strings_can_be_null=True
+                column_types=dict(zip(names, types.values(), strict=True)), null_values=_MISSING
             ),
         )
     except pa.ArrowInvalid:
@@ -204,7 +208,7 @@ def _parse(text: bytes, types: Mapping[int, pa.DataType], *, quoted: bool) -> li
 
 def _fits(column: pa.Array, kind: pa.DataType) -> bool:
     try:
-        column.dictionary.cast(kind)
+        without_missing(column.dictionary).cast(kind)
     except pa.ArrowInvalid:
         return False
     return True

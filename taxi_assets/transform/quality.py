@@ -14,12 +14,7 @@ from taxi_assets.contracts.model import Dataset
 from taxi_assets.contracts.schemas import arrow_schema
 from taxi_assets.errors import PermanentError
 from taxi_assets.records import CleanedFile, LakeObject, RawFile, TableMonth
-
-UNUSUAL_FACTOR = 3.0
-UNUSUAL_FROM = 0.002
-"""An anomaly is unusual if its share of the rows and the median share of the months before differ threefold, in either
-direction, and the larger is above 0.2 %. In TLC's files the shares of one dataset vary by less than two from month to
-month."""
+from taxi_assets.transform.anomalies import is_unusual
 
 
 @dataclass(frozen=True)
@@ -124,9 +119,8 @@ def check_anomalies(cleaned: CleanedFile, earlier: Sequence[CleanedFile]) -> Che
     for name, count in cleaned.anomalies.items():
         share = count / max(cleaned.cleaned_rows, 1)
         shares = [other.anomalies[name] / max(other.cleaned_rows, 1) for other in earlier if name in other.anomalies]
-        usual = statistics.median(shares) if shares else share
-        if max(share, usual) > max(UNUSUAL_FROM, UNUSUAL_FACTOR * min(share, usual)):
-            unusual.append(f"{name}: {share:.2%} of the rows, usually {usual:.2%}")
+        if is_unusual(share, shares, cleaned.cleaned_rows):
+            unusual.append(f"{name}: {share:.2%} of the rows, usually {statistics.median(shares):.2%}")
     return CheckResult(
         not unusual,
         "; ".join(unusual) or f"nothing unusual compared with the {len(earlier)} months before",

@@ -1,4 +1,4 @@
-"""The tutorial's two cleaning rules, as settings."""
+"""The tutorial's two cleaning rules. By default neither applies: values are TLC's."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ class CleaningRules:
     """What cleaning changes beyond types and names.
 
     Attributes:
-        missing_passengers: `zero` fills missing passenger counts with 0, as the tutorial's flow to Google Cloud does;
-            `keep` leaves them NULL.
-        drop_zero_passengers: Leave out trips with zero passengers, filled ones too, as the tutorial does on the way to
+        missing_passengers: `keep` leaves missing passenger counts NULL; `zero` fills them with 0, as the tutorial's
+            flow to Google Cloud does.
+        drop_zero_passengers: Drop trips with zero passengers, filled ones too, as the tutorial does on the way to
             Postgres.
     """
 
-    missing_passengers: Literal["zero", "keep"] = "zero"
+    missing_passengers: Literal["zero", "keep"] = "keep"
     drop_zero_passengers: bool = False

@@ -15,7 +15,7 @@ from typing import Any
 
 from taxi_assets.contracts.model import Column, Kind
 
-PARSER_VERSION = "2"
+PARSER_VERSION = "3"
 """Raise it when a value comes to mean something else, so that months are cleaned again."""
 
 EXACT = 2**53
@@ -24,11 +24,19 @@ EXACT = 2**53
 _INT = re.compile(r"[+-]?[0-9]+")
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _ISO = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[ T]([0-9]{2})(?::([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,6}))?)?)?)?"
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[ T]([0-9]{2})(?::([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,6})0{0,3})?)?)?)?"
 )
 _US = re.compile(
     r"([0-9]{1,2})/([0-9]{1,2})/([0-9]{4}) ([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?(?: ([AP]M))?", re.IGNORECASE
 )
+
+UTC_SUFFIX = r"(?i)(:[0-9]{2}(?:\.[0-9]+)?|[AP]M) ?(?:Z|UTC|GMT|[+-]00(?::?00)?)$"
+"""A time marked as UTC: Z, UTC, +00:00. Programs that know no time without a zone write wall time so."""
+
+MISSING_WORDS = frozenset({"na", "n/a", "null", "nan", "none", "\\n", "nat", "<na>", "#n/a"})
+"""Words for a missing value, in lower case, as R, SQL, NumPy, Python, Hive, pandas and spreadsheets write them."""
+
+_UTC = re.compile(UTC_SUFFIX)
 
 
 def parse_int(value: Any) -> int | None:
@@ -54,9 +62,10 @@ def parse_float(value: Any) -> float | None:
 
 
 def parse_datetime(value: Any) -> datetime | None:
-    """Return the date and time that a text stands for, or None: ISO 8601 without a zone, or month/day/year."""
+    """Return the wall time that a text stands for, or None: ISO 8601 or month/day/year, as it is or marked as UTC."""
     if not isinstance(value, str):
         return None
+    value = _UTC.sub(r"\1", value)
     parts: tuple[int, ...]
     if match := _ISO.fullmatch(value):
         fraction = (match[7] or "").ljust(6, "0")
@@ -100,7 +109,15 @@ def parse_value(column: Column, value: Any) -> Any:
         value = value.strip()
     if column.codes and (code := column.codes.get(str(value).strip().lower())) is not None:
         return code
-    return _PARSERS[column.kind](value)
+    return None if is_missing(column, value) else _PARSERS[column.kind](value)
+
+
+def is_missing(column: Column, value: Any) -> bool:
+    """Whether a published value is a blank or one of the words that stand for a missing value."""
+    if not isinstance(value, str):
+        return value is None or value != value
+    word = value.strip().lower()
+    return not word or (column.missing_words and word in MISSING_WORDS)
 
 
 def rejection_reason(column: Column, value: str) -> str:

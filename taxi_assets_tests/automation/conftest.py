@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +23,12 @@ def site() -> Iterator[HttpSource]:
 @pytest.fixture
 def make_world(site: HttpSource, tmp_path: Path) -> Iterator[Callable[..., World]]:
     """Make worlds with settings of their own, all on one instance."""
-    settings = replace(
-        Settings.from_environment(),
-        csv_url=f"{site.url}/{{dataset}}_{{year}}-{{month:02}}.csv.gz",
-        source="csv",
-        attempts=2,
-    )
+    own = {"csv_url": f"{site.url}/{{dataset}}_{{year}}-{{month:02}}.csv.gz", "source": "csv", "attempts": 2}
+    settings = Settings.from_environment().model_copy(update=own)
     with make_instance(tmp_path / "home") as instance:
 
         def make(names: tuple[str, ...] = ("yellow", "green"), **changed: Any) -> World:
-            return World(site, replace(settings, **changed), instance, names)
+            return World(site, settings.model_copy(update=changed), instance, names)
 
         yield make
 

@@ -13,7 +13,8 @@ from dagster._core.utils import make_new_run_id
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.partitions import last_month
-from taxi_assets_tests.automation.world import World, origin_of
+from taxi_assets_tests.automation.origins import origin_of
+from taxi_assets_tests.automation.world import World
 from taxi_assets_tests.servers.alert_receivers import Receiver, mail_server, webhook
 
 NOW = "2023-04-03T10:00"

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import dagster as dg
 import pytest
 
+from taxi_assets.contracts import DATASETS
 from taxi_assets.errors import PermanentError, TransientError
-from taxi_assets.retries import retrying
+from taxi_assets.failures import reported_failures, retry_policy
+from taxi_assets.months import Month
+from taxi_assets.partitions import last_month
+from taxi_assets.source.http import BlockedError
 from taxi_assets_tests.automation.world import World
-from taxi_assets_tests.servers.http_source import Answer, broken, status
+from taxi_assets_tests.servers.http_source import Answer, absent, broken, status
 
 SUCCESS, FAILURE = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE
 
@@ -18,26 +23,51 @@ SUCCESS, FAILURE = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE
 @pytest.mark.parametrize(
     ("answer", "kind", "ends", "requests"),
     [
-        (status(404), "not_published", SUCCESS, 1),
-        (status(403), "permanent", FAILURE, 1),  # of a month that is three years old
-        (status(200, b"<!DOCTYPE html><html></html>"), "permanent", FAILURE, 1),
+        (status(404), "permanent", FAILURE, 1),  # a month of three years ago that is gone
+        (absent(), "permanent", FAILURE, 1),
+        (status(200, b"this is not a trip file\n"), "permanent", FAILURE, 1),
+        (status(403), "transient", FAILURE, 3),  # a block page
+        (status(200, b"<!DOCTYPE html><html></html>"), "transient", FAILURE, 3),
         (status(429), "transient", FAILURE, 3),
         (status(503), "transient", FAILURE, 3),
         (broken(b"x" * 1000, 100), "transient", FAILURE, 3),
     ],
-    ids=["404", "403", "html", "429", "503", "broken"],
+    ids=["404", "absent", "no trips", "403", "html", "429", "503", "broken"],
 )
 def test_a_months_failure_is_sorted_and_tried_again_only_where_that_may_help(
-    make_world: Callable[..., World], answer: Answer, kind: str, ends: dg.DagsterRunStatus, requests: int
+    make_world: Callable[..., World],
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Answer,
+    kind: str,
+    ends: dg.DagsterRunStatus,
+    requests: int,
 ) -> None:
+    monkeypatch.setattr(BlockedError, "waits", (0.0,))
     world = make_world(attempts=3, first_wait=0.0)
     world.site.standing[world.path("yellow", "2023-01")] = answer
     run = world.land("yellow", "2023-01")
     assert run.status == ends
     assert len(world.site.asked[world.path("yellow", "2023-01")]) == requests
+    events = world.instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE).records
+    (failure,) = [event.event_log_entry.dagster_event for event in events]
+    assert failure
+    data = failure.step_failure_data.user_failure_data
+    assert data
+    assert data.metadata["kind"].value == kind
+    assert data.metadata["then"].value == "materialize yellow/raw_file for 2023-01 again"
+    assert "what to do: " in str(data.description)
+
+
+def test_a_recent_month_that_the_source_lacks_is_skipped_with_a_note(make_world: Callable[..., World]) -> None:
+    world = make_world(attempts=3, first_wait=0.0)
+    month = str(last_month(DATASETS["yellow"]))
+    run = world.land("yellow", month)
+    assert run.status == SUCCESS
     (note,) = world.instance.fetch_observations(dg.AssetKey(["yellow", "raw_file"]), limit=9).records
     assert note.asset_observation
-    assert note.asset_observation.metadata["kind"].value == kind
+    assert note.asset_observation.metadata["status"].value == "not_published"
+    assert f"yellow {month} is not published" in str(note.asset_observation.metadata["error"].value)
+    assert world.loaded("yellow") == []
 
 
 def test_a_source_that_is_busy_only_once_delays_a_month_and_fails_nothing(make_world: Callable[..., World]) -> None:
@@ -48,35 +78,39 @@ def test_a_source_that_is_busy_only_once_delays_a_month_and_fails_nothing(make_w
     assert world.loaded("yellow") == ["2023-01"]
 
 
-def test_waits_double_and_jitter_and_obey_the_other_side_within_reason() -> None:
-    def waits(retry_after: float) -> list[float]:
-        found: list[float] = []
-        retries = retrying(6, 1.0)
-        retries.sleep = found.append
+def test_a_server_that_says_how_long_to_wait_is_obeyed_within_reason(make_world: Callable[..., World]) -> None:
+    world = make_world(attempts=2, first_wait=0.0)
+    world.publish("yellow", "2023-01")
+    world.site.orders[world.path("yellow", "2023-01")] = [status(429, **{"Retry-After": "2"})]
+    start = time.monotonic()
+    assert world.land("yellow", "2023-01").status == SUCCESS
+    assert 2 <= time.monotonic() - start < 20
 
-        def busy() -> None:
-            error = TransientError("busy")
-            error.retry_after = retry_after
-            raise error
 
-        with pytest.raises(TransientError):
-            retrying(busy)
-        return found
+def test_a_retry_after_beyond_reason_is_cut() -> None:
+    error = TransientError("busy")
+    error.retry_after = 86_400
+    policy = retry_policy(3, 1.0)
+    with pytest.raises(dg.RetryRequested) as raised, reported_failures(dg.AssetKey("a"), None, retries=policy):
+        raise error
+    assert (raised.value.seconds_to_wait, raised.value.max_retries) == (300, 2)
+    with (
+        pytest.raises(dg.Failure) as failed,
+        reported_failures(dg.AssetKey("a"), None, retries=policy, retry_number=2),
+    ):
+        raise error
+    assert failed.value.allow_retries  # the policy has none left
 
-    for wait, least in zip(waits(0), (1, 2, 4, 8, 16), strict=True):
-        assert least <= wait <= least + 1
-    assert waits(0) != waits(0)
-    assert waits(30)[0] == 30
-    assert waits(86400)[0] == 120
+
+def test_waits_double_with_jitter() -> None:
+    policy = retry_policy(6, 1.0)
+    for attempt, wait in enumerate((1, 2, 4, 8, 16), 1):
+        assert 0 <= policy.calculate_delay(attempt) <= 2 * wait
+    assert len({policy.calculate_delay(3) for _ in range(9)}) > 1
 
 
 def test_what_will_not_change_is_tried_once() -> None:
-    calls: list[int] = []
-
-    def gone() -> None:
-        calls.append(1)
-        raise PermanentError("gone")
-
-    with pytest.raises(PermanentError):
-        retrying(6, 1.0)(gone)
-    assert len(calls) == 1
+    with pytest.raises(dg.Failure) as failed, reported_failures(dg.AssetKey(["yellow", "raw_file"]), Month(2021, 1)):
+        raise PermanentError("gone", location="there", remedy="look elsewhere")
+    assert not failed.value.allow_retries
+    assert failed.value.description == "gone\nwhere: there\nwhat to do: look elsewhere"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -181,7 +180,7 @@ def test_a_bucket_full_of_others_objects_does_not_flood_the_queue(
 
 def _made_elsewhere(world: World, lake: Path, month: str) -> Path:
     """Return a good object of a month that Dagster knows nothing of: made with another instance and lake."""
-    there = replace(world.settings, data_dir=lake.parent / "elsewhere")
+    there = world.settings.model_copy(update={"data_dir": lake.parent / "elsewhere"})
     world.publish("yellow", month, rows=30)
     with dg.DagsterInstance.ephemeral() as instance:
         World(world.site, there, instance, world.names).land("yellow", month, steps=TO_LAKE)

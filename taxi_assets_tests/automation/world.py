@@ -16,9 +16,7 @@ from typing import Any
 from unittest.mock import patch
 
 import dagster as dg
-from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.test_utils import freeze_time
-from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.utils import make_new_run_id
 
 from taxi_assets.contracts import DATASETS
@@ -27,6 +25,7 @@ from taxi_assets.demo.sample import write_month
 from taxi_assets.instance.history import RUN_KEY_TAG, landed
 from taxi_assets.months import Month, months_between
 from taxi_assets.settings import Settings
+from taxi_assets_tests.automation.origins import origin_of
 from taxi_assets_tests.servers.http_source import HttpSource
 
 STEPS = ("raw_file", "cleaned_parquet", "gcs_object", "bigquery_table")
@@ -181,13 +180,6 @@ class Tick:
     def months(self) -> list[str]:
         """The months requested, with their datasets, in order."""
         return sorted(f"{request.tags['dataset']} {request.tags['month']}" for request in self.requests)
-
-
-def origin_of(job: str) -> RemoteJobOrigin:
-    """Return where the daemon finds a job: in this project's code location."""
-    module = LoadableTargetOrigin(module_name="taxi_assets.definitions", working_directory=str(ROOT))
-    location = ManagedGrpcPythonEnvCodeLocationOrigin(module, "taxi_assets")
-    return RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), job)
 
 
 def tags_of(request: dg.RunRequest) -> dict[str, str]:

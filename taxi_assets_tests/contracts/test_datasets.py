@@ -169,6 +169,7 @@ def test_a_new_dataset_takes_a_contract_and_nothing_else(tmp_path: Path) -> None
         ({"nullable": False}, True),
         ({"required": False}, True),
         ({"codes": {"x": "y"}}, True),
+        ({"missing_words": False}, True),
     ],
 )
 def test_the_transform_version_changes_when_a_file_would_be_read_differently_and_only_then(
@@ -177,4 +178,4 @@ def test_the_transform_version_changes_when_a_file_would_be_read_differently_and
     first, *others = BOATS.columns
     changed = dataclasses.replace(BOATS, columns=(dataclasses.replace(first, **change), *others))  # type: ignore[arg-type]
     assert (transform_version(changed, CleaningRules()) != transform_version(BOATS, CleaningRules())) == differs
-    assert transform_version(BOATS, CleaningRules("keep")) != transform_version(BOATS, CleaningRules())
+    assert transform_version(BOATS, CleaningRules("zero")) != transform_version(BOATS, CleaningRules())

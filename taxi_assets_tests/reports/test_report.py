@@ -258,7 +258,7 @@ def test_data_of_this_machine_is_not_said_to_be_tlcs(place: Place, url: str, loc
     page = render_page(DATASETS["yellow"], metrics, [], "")
     assert ("Made-up or local data" in page) == local
     assert ("Source: NYC TLC" in page) == (not local)
-    assert origin(replace(metrics, cleaned=None)) == "NYC TLC Trip Record Data"
+    assert origin(replace(metrics, cleaned=None)) == "Source: NYC TLC Trip Record Data"
 
 
 def test_every_anomaly_has_a_label() -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import dagster as dg
 import pyarrow.parquet as pq
-from taxi_assets.instance.launch import run_months
 
 from taxi_assets.cli.run import land
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.zones import ZONE_COLUMNS, ZONES_TABLE
 from taxi_assets.definitions import build_definitions
+from taxi_assets.instance.runs import ASSET_JOB, run_month
 from taxi_assets.months import Month
 from taxi_assets.reports.report import make_report
 from taxi_assets.settings import Settings
@@ -61,8 +61,8 @@ def test_in_the_gcp_profile_the_report_is_a_link_to_the_bucket(made: Settings, g
     land(made, DATASETS["yellow"], [JANUARY])
     report = dg.AssetKey(["yellow", "monthly_report"])
     with dg.instance_for_test() as instance:
-        run = run_months(build_definitions(made), instance, [report], JANUARY, JANUARY)
-        assert run.status is dg.DagsterRunStatus.SUCCESS
+        outcome, _ = run_month(build_definitions(made), instance, ASSET_JOB, "yellow", JANUARY, selection=[report])
+        assert not outcome.error
         event = instance.get_latest_materialization_event(report)
     assert event
     assert event.asset_materialization

@@ -11,11 +11,13 @@ Each line names, in brackets, the page of Google's documentation that says so.
 - Types have their old names in table resources: INTEGER, FLOAT, BOOLEAN [REST: TableFieldSchema].
 - tables.patch and update add NULLABLE columns and relax REQUIRED ones; other changes answer 400
   [Modifying table schemas].
+- A table takes its dataset's ``defaultTableExpirationMs`` when it is created [Managing tables: expiration].
 - A table with ``requirePartitionFilter`` answers no query without a condition on its partitions
   [Querying partitioned tables: require a partition filter].
 - Labels are merged and a null removes one; ``If-Match`` answers 412 [Updating labels; REST: tables.patch].
 - A query job that BigQuery gives up ends with ``rateLimitExceeded``, ``jobBackendError`` and the like
   [Error messages].
+- ``dryRun`` tells what a query would scan; ``maximumBytesBilled`` refuses it [Estimate and control costs].
 - ``X-Server-Timeout`` is a number of seconds [System parameters].
 - ``numRows`` counts; ``table$YYYYMM`` can be counted and deleted [Managing partitioned table data].
 
@@ -29,6 +31,7 @@ import json
 import re
 import secrets
 import threading
+import time
 import urllib.parse
 from typing import TYPE_CHECKING
 
@@ -56,6 +59,7 @@ _ROWS = re.compile(_ROOT + r"/datasets/(?P<dataset>[^/]+)/tables/(?P<table>[^/]+
 _PERMISSIONS = re.compile(_ROOT + r"/datasets/(?P<dataset>[^/]+)/tables/(?P<table>[^/:]+):testIamPermissions")
 _JOBS = re.compile(_ROOT + r"/(?:jobs|queries)")
 _JOB = re.compile(_ROOT + r"/jobs/(?P<job>[^/]+)")
+MIN_SCAN_BYTES = 10 << 20  # "BigQuery pricing": at least 10 MB for each table
 _VERBS = {"GET": "get", "POST": "create", "PATCH": "update", "PUT": "update", "DELETE": "delete"}
 _POLL_S = 0.5  # how long jobs.get waits for the end of a job: a slow answer, which saves the client's 1 s pause
 
@@ -78,6 +82,7 @@ class BigQueryFront(Front):
         self.needs_filter: dict[str, str] = {}
         self.work = work
         self._jobs: dict[tuple[str, str], LoadJob | str] = {}  # a query's entry is only its location
+        self._expires: dict[str, str] = {}
         self._jobs_lock = threading.Lock()
         self._engine = threading.Lock()
         self._partition_locks: dict[str, threading.Lock] = {}
@@ -198,15 +203,33 @@ class BigQueryFront(Front):
             if "$" in kind.get("destinationTable", {}).get("tableId", ""):
                 raise ApiError(501, "notImplemented", "The test layer models partition decorators of loads only.")
             location = self._location_of_query(project, kind.get("query", ""), reference.get("location"))
+            scanned = self._scanned(project, kind.get("query", ""))
+            limit = kind.get("maximumBytesBilled")
+            if limit is not None and int(limit) < scanned:
+                message = f"Query exceeded limit for bytes billed: {limit}. {scanned} or higher required."
+                raise ApiError(400, "bytesBilledLimitExceeded", message)
+            if configuration.get("dryRun") and ";" in kind.get("query", "").rstrip("; \n"):  # the emulator would run it
+                statistics = {"query": {"statementType": "SCRIPT"}}
+                return Reply.of({**body, "status": {"state": "DONE"}, "statistics": statistics})
             if not configuration.get("dryRun"):
                 self._claim(project, job_id, location)
                 if self.fail_queries:
                     return self._failed_query(body, location, *self.fail_queries.pop(0))
-            return self._run(request, body, project, location)
+            reply = self._run(request, body, project, location)
+            return self._with_bytes(reply, scanned) if configuration.get("dryRun") else reply
         job = LoadJob(self, project, job_id, reference.get("location"), configuration)
         self._claim(project, job_id, job)
         threading.Thread(target=job.run, daemon=True).start()
         return Reply.of(job.resource())
+
+    @staticmethod
+    def _with_bytes(reply: Reply, scanned: int) -> Reply:
+        """Adds to a dry run's answer what the query would scan."""
+        value = reply.json()
+        if reply.status < 300:
+            value.setdefault("statistics", {})["totalBytesProcessed"] = str(scanned)
+            value["statistics"].setdefault("query", {})["totalBytesProcessed"] = str(scanned)
+        return Reply.of(value, reply.status)
 
     @staticmethod
     def _failed_query(body: Json, location: str, reason: str, message: str) -> Reply:
@@ -254,6 +277,18 @@ class BigQueryFront(Front):
                 self._jobs.setdefault((project, value["jobReference"]["jobId"]), location)
         return Reply.of(value, reply.status)
 
+    def _scanned(self, project: str, query: str) -> int:
+        """Returns the bytes that a query scans: 8 for each value of the tables it names, 10 MiB at least for each."""
+        total = 0
+        for dataset, table in set(re.findall(r"\b(\w+)\.(\w+)\b", query.replace("`", ""))):
+            try:
+                resource = self.poll("GET", f"/projects/{project}/datasets/{dataset}/tables/{table}")
+            except ApiError:  # no table: a column of an alias, say
+                continue
+            rows = int(self.sql(project, f"SELECT COUNT(*) FROM `{project}.{dataset}.{table}`")[0][0])
+            total += max(MIN_SCAN_BYTES, 8 * rows * len(resource["schema"]["fields"]))
+        return total
+
     def _check_filters(self, query: str) -> None:
         """Refuses a query of a table with ``requirePartitionFilter`` that does not name its partitions."""
         condition = query.partition("WHERE")[2]
@@ -289,6 +324,8 @@ class BigQueryFront(Front):
             return Reply.of(self.create_table(project, dataset, request.json()))
         table, _, partition = decorated.partition("$")
         resource = self.poll("GET", f"/projects/{project}/datasets/{dataset}/tables/{table}")
+        if resource["id"] in self._expires:
+            resource["expirationTime"] = self._expires[resource["id"]]
         location = month_condition(resource, partition)
         if verb == "update":
             sent_etag = request.headers.get("If-Match")
@@ -304,9 +341,15 @@ class BigQueryFront(Front):
         return Reply.of({**resource, "numRows": self.sql(project, count)[0][0]})
 
     def create_table(self, project: str, dataset: str, resource: Json) -> Json:
-        """Creates a table; its types get the names that BigQuery gives back."""
+        """Creates a table, with BigQuery's names of types and its dataset's default expiration."""
         use_old_names(resource)
-        return self.poll("POST", f"/projects/{project}/datasets/{dataset}/tables", resource)
+        default = self.poll("GET", f"/projects/{project}/datasets/{dataset}").get("defaultTableExpirationMs")
+        expires = resource.get("expirationTime") or (default and str(int(time.time() * 1000) + int(default)))
+        created = self.poll("POST", f"/projects/{project}/datasets/{dataset}/tables", resource)
+        if expires:
+            self._expires[created["id"]] = expires
+            created["expirationTime"] = expires
+        return created
 
     def patch_table(self, resource: Json, change: Json) -> Json:
         """Changes a table within the rules of "Modifying table schemas"."""
@@ -319,6 +362,8 @@ class BigQueryFront(Front):
             raise ApiError(400, "invalid", f"Cannot change partitioning spec for a partitioned table: {name}")
         if "requirePartitionFilter" in change:
             self.needs_filter[f"{dataset}.{table}"] = partition_column(resource)
+        if "expirationTime" in change and not change["expirationTime"]:
+            self._expires.pop(resource["id"], None)
         if "labels" in change:
             merged = {**resource.get("labels", {}), **change["labels"]}
             change["labels"] = {key: value for key, value in merged.items() if value is not None}

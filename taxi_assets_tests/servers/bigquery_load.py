@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from taxi_assets_tests.servers.bigquery_frontend import BigQueryFront
 
+_NOT_IN_EU = ("EUROPE-WEST2", "EUROPE-WEST6")
 _REGIONS_OF = {"EU": "EUROPE-", "ASIA": "ASIA-"}
 
 
@@ -148,7 +149,7 @@ class LoadJob:
         if place is None or not path.is_file():
             raise ApiError(404, "notFound", f"Not found: URI {uri}")
         home = self.location.upper()
-        inside = home in ("US", place) or place.startswith(_REGIONS_OF.get(home, "\0"))
+        inside = home in ("US", place) or (place.startswith(_REGIONS_OF.get(home, "\0")) and place not in _NOT_IN_EU)
         if not inside:
             message = f"Cannot read and write in different locations: source: {place}, destination: {home}"
             raise ApiError(400, "invalid", message)

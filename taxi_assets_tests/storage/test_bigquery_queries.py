@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from taxi_assets.errors import PermanentError, TransientError
+from taxi_assets.errors import PermanentError, QueryError, TransientError
+from taxi_assets.storage.lake.gcs import GcsLake
 from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
 from taxi_assets_tests.servers.bigquery import BigQueryServer
-from taxi_assets_tests.storage.months import JANUARY
+from taxi_assets_tests.storage.months import JANUARY, YELLOW, cleaned_month
 
 BUSY = [
     (503, "backendError", "Error encountered during execution. Retrying may solve the problem."),
@@ -77,6 +79,53 @@ def test_every_read_of_a_warehouse_ends_after_the_attempts(
         assert len(bigquery.front.refusals) == 50 - 2
 
 
-def test_a_mistake_in_a_query_is_permanent(warehouse: BigQueryWarehouse) -> None:
-    with pytest.raises(PermanentError, match="Google refused the request"):
-        warehouse.query("SELEKT 1")
+def test_what_a_query_would_scan_is_known_before(warehouse: BigQueryWarehouse, lake: GcsLake, tmp_path: Path) -> None:
+    warehouse.replace_month(YELLOW, lake.put(*cleaned_month(tmp_path)))
+    assert warehouse.dry_run_bytes(f"SELECT * FROM {warehouse.schema}.yellow_trips") >= 10_000_000
+    assert warehouse.dry_run_bytes("SELECT 1") == 0
+
+
+@pytest.mark.parametrize(
+    ("sql", "kind"),
+    [
+        ("DELETE FROM {schema}.yellow_trips WHERE TRUE", "DELETE"),
+        ("INSERT INTO {schema}.yellow_trips (VendorID) VALUES (1)", "INSERT"),
+        ("CREATE TABLE {schema}.mine (a INT64)", "CREATE_TABLE"),
+        ("DROP TABLE {schema}.yellow_trips", "DROP_TABLE"),
+        ("SELECT 1; DROP TABLE {schema}.yellow_trips", "SCRIPT"),
+    ],
+)
+def test_what_is_no_query_is_told_so_before_it_runs(warehouse: BigQueryWarehouse, sql: str, kind: str) -> None:
+    warehouse.ensure_table(YELLOW)
+    with pytest.raises(PermanentError, match=f"no query but {kind}"):
+        warehouse.dry_run_bytes(sql.format(schema=warehouse.schema))
+    assert warehouse.has_table("yellow_trips")
+
+
+def test_a_query_that_would_scan_more_than_its_limit_is_refused(
+    warehouse: BigQueryWarehouse, lake: GcsLake, tmp_path: Path
+) -> None:
+    warehouse.replace_month(YELLOW, lake.put(*cleaned_month(tmp_path)))
+    sql = f"SELECT COUNT(*) AS n FROM {warehouse.schema}.yellow_trips WHERE source_month = '2021-01-01'"
+    with pytest.raises(PermanentError, match="the query would scan more than its limit"):
+        warehouse.query(sql, max_bytes=1_000_000)
+    assert warehouse.query(sql, max_bytes=10**9).to_pylist() == [{"n": 100}]
+
+
+def test_no_more_rows_are_fetched_than_asked_for(warehouse: BigQueryWarehouse) -> None:
+    assert warehouse.query("SELECT n FROM UNNEST([1, 2, 3, 4]) AS n", limit=2).num_rows == 2
+
+
+def test_a_persons_query_changes_nothing(warehouse: BigQueryWarehouse) -> None:
+    warehouse.ensure_table(YELLOW)
+    with pytest.raises(QueryError, match="no query but DROP_TABLE"):
+        warehouse.query(f"DROP TABLE {warehouse.schema}.yellow_trips", max_bytes=10**9)
+    assert warehouse.has_table("yellow_trips")
+
+
+@pytest.mark.parametrize("sql", ["SELEKT 1", "SELECT nothing FROM nowhere.at_all"])
+def test_a_mistake_in_a_query_is_its_authors(warehouse: BigQueryWarehouse, sql: str) -> None:
+    for max_bytes in (None, 10**9):
+        with pytest.raises(QueryError) as caught:
+            warehouse.query(sql, max_bytes=max_bytes)
+        assert caught.value.location == sql

@@ -86,7 +86,7 @@ def test_a_table_gains_the_contracts_new_nullable_columns_and_keeps_its_rows_and
     assert table.schema[-1].description == YELLOW.columns[-1].description
     assert table.labels["cost_center"] == "42"
     assert warehouse.count_months("yellow_trips") == {JANUARY: 100, FEBRUARY: 100}
-    assert set(warehouse.read_month("yellow", JANUARY)["cbd_congestion_fee"].to_pylist()) == {None}
+    assert set(warehouse.read_month("yellow", JANUARY)[YELLOW.columns[-1].name].to_pylist()) == {None}
 
 
 def test_any_other_difference_from_the_contract_is_refused_with_the_difference(
@@ -98,7 +98,8 @@ def test_any_other_difference_from_the_contract_is_refused_with_the_difference(
         schema=[
             bq.SchemaField("VendorID", "STRING"),
             bq.SchemaField("tpep_pickup_datetime", "DATETIME"),
-            bq.SchemaField("surprise", "STRING"),
+            bq.SchemaField("surprise", "STRING", mode="REQUIRED"),
+            bq.SchemaField("trip_distance", "FLOAT", mode="REQUIRED"),
         ],
     )
     client.create_table(table)
@@ -106,13 +107,51 @@ def test_any_other_difference_from_the_contract_is_refused_with_the_difference(
         warehouse.replace_month(YELLOW, stored)
     for difference in (
         "type of VendorID is STRING, not INTEGER",
-        "mode of tpep_pickup_datetime is NULLABLE, not REQUIRED",
-        "column surprise is not in the contract",
+        "mode of trip_distance is REQUIRED, not NULLABLE",
+        "REQUIRED column surprise is not in the contract",
         "REQUIRED column source_month is missing",
         "not partitioned by MONTH on source_month",
     ):
         assert difference in caught.value.message
-    assert len(table_of(client, warehouse).schema) == 3
+    assert len(table_of(client, warehouse).schema) == 4
+
+
+def test_an_owners_own_nullable_columns_and_relaxed_ones_stop_no_load(
+    client: bq.Client, warehouse: BigQueryWarehouse, put: Put
+) -> None:
+    table = new_table(warehouse._reference("yellow_trips"), YELLOW)
+    relaxed = [bq.SchemaField.from_api_repr(field.to_api_repr() | {"mode": "NULLABLE"}) for field in table.schema]
+    table.schema = [*relaxed, bq.SchemaField("reviewer", "STRING", description="Who looked at the trip.")]
+    client.create_table(table)
+    assert warehouse.replace_month(YELLOW, put()).unknown_columns == ("reviewer",)
+    assert warehouse.check_table(YELLOW)
+    (reviewer,) = [field for field in table_of(client, warehouse).schema if field.name == "reviewer"]
+    assert reviewer.description == "Who looked at the trip."
+    assert set(warehouse.read_month("yellow", JANUARY)["reviewer"].to_pylist()) == {None}
+
+
+def test_a_table_of_an_earlier_release_gains_a_required_column_as_one_that_may_be_empty(
+    client: bq.Client, warehouse: BigQueryWarehouse, put: Put
+) -> None:
+    table = new_table(warehouse._reference("yellow_trips"), YELLOW)
+    table.schema = [field for field in table.schema if field.name != "source_row"]
+    client.create_table(table)
+    assert warehouse.replace_month(YELLOW, put()).rows == 100
+    (added,) = [field for field in table_of(client, warehouse).schema if field.name == "source_row"]
+    assert added.mode == "NULLABLE"
+    assert warehouse.check_table(YELLOW)
+
+
+def test_a_required_column_that_no_file_has_is_refused_with_the_statement_that_drops_it(
+    client: bq.Client, warehouse: BigQueryWarehouse, put: Put
+) -> None:
+    table = new_table(warehouse._reference("yellow_trips"), YELLOW)
+    table.schema = [*table.schema, bq.SchemaField("reviewer", "STRING", mode="REQUIRED")]
+    client.create_table(table)
+    with pytest.raises(PermanentError) as caught:
+        warehouse.replace_month(YELLOW, put())
+    assert "REQUIRED column reviewer is not in the contract" in caught.value.message
+    assert "yellow_trips` DROP COLUMN reviewer" in caught.value.remedy
 
 
 # Loading
@@ -317,6 +356,20 @@ def test_a_table_that_drops_old_months_takes_none_that_it_would_drop(
     assert "sandbox" in caught.value.remedy
 
 
+def test_a_table_that_bigquery_will_delete_takes_no_month(
+    client: bq.Client, warehouse: BigQueryWarehouse, put: Put
+) -> None:
+    dataset = client.get_dataset(f"{PROJECT}.{warehouse.schema}")
+    dataset.default_table_expiration_ms = 30 * 86_400_000
+    client.update_dataset(dataset, ["default_table_expiration_ms"])
+    for attempt in (lambda: warehouse.replace_month(YELLOW, put()), lambda: warehouse.check_table(YELLOW)):
+        with pytest.raises(PermanentError, match="BigQuery deletes the table, with every month in it, on 20") as caught:
+            attempt()
+        assert "expiration_timestamp = NULL" in caught.value.remedy
+        assert "default_table_expiration_days" in caught.value.remedy
+        assert "sandbox" in caught.value.remedy
+
+
 def test_a_table_with_other_rows_than_the_ledger_is_an_error(warehouse: BigQueryWarehouse, put: Put) -> None:
     with pytest.raises(PermanentError, match="the table has 100 rows of 2021-01, the object 101"):
         warehouse.replace_month(YELLOW, dataclasses.replace(put(), rows=101))
@@ -371,6 +424,9 @@ def test_a_bucket_in_another_location_than_the_dataset_is_refused(
         assert "TAXI_GCS_BUCKET" in caught.value.remedy
     warehouse.check_bucket("b", "EU", is_region=False)
     warehouse.check_bucket("b", "EUROPE-WEST1", is_region=True)
+    for outside in ("EUROPE-WEST2", "EUROPE-WEST6"):
+        with pytest.raises(PermanentError, match=f"the bucket is in {outside}, the BigQuery dataset in EU"):
+            warehouse.check_bucket("b", outside, is_region=True)
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,24 @@ def test_an_unchanged_month_is_not_loaded_again_and_a_damaged_one_is(
     assert store.count_months("yellow_trips") == {JANUARY: 1000}
 
 
+@pytest.mark.parametrize("dropping", [True, False])
+def test_verifying_finds_a_changed_value_and_a_reload_mends_it(
+    dropping: bool, store: PostgresStore, tmp_path: Path, admin: psycopg.Connection[Any]
+) -> None:
+    flags = ["", "N", None, 'a "b",\n', "né"] * 200
+    record = make_month(tmp_path / "m", passenger_count=[0, 1, None, 2] * 250, store_and_fwd_flag=flags, extra=0.1)
+    assert store.verify_month(YELLOW, record, tmp_path / "m") != []
+    store.replace_month(YELLOW, record, tmp_path / "m", drop_zero_passengers=dropping)
+    assert store.verify_month(YELLOW, record, tmp_path / "m") == []
+
+    admin.execute("UPDATE nyc_tlc.yellow_trips SET extra = 0.2 WHERE tpep_pickup_datetime = '2021-01-01 00:00:05'")
+    assert store.verify_month(YELLOW, record, tmp_path / "m") == ["Postgres has other values than the cleaned file"]
+    options = {"drop_zero_passengers": dropping}
+    assert not store.replace_month(YELLOW, record, tmp_path / "m", **options).changed
+    assert store.replace_month(YELLOW, record, tmp_path / "m", **options, reload=True).changed
+    assert store.verify_month(YELLOW, record, tmp_path / "m") == []
+
+
 def test_two_loads_of_one_month_at_the_same_time_load_it_once(store: PostgresStore, tmp_path: Path) -> None:
     record = make_month(tmp_path / "m", 20_000)
     with ThreadPoolExecutor() as pool:

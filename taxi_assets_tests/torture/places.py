@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import psycopg
 
 from taxi_assets.settings import Settings
-from taxi_assets.storage.factory import build_lake, build_warehouse
+from taxi_assets.storage.factory import build_bigquery, build_gcs_lake
 from taxi_assets_tests.torture.bench import tables_of
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Cloud:
         "google.auth.transport.requests",
         "google.cloud.bigquery",
         "google.cloud.storage",
-        "taxi_assets.io_managers.gcp",
+        "taxi_assets.resources.gcp",
         "taxi_assets.storage.warehouse.bigquery",
         "taxi_assets.storage.lake.gcs",
     )
@@ -77,8 +77,8 @@ class Cloud:
         name = uuid.uuid4().hex[:12]
         named = {"TAXI_GCS_BUCKET": f"b-{name}", "TAXI_WAREHOUSE_SCHEMA": f"d_{name}"}
         settings = Settings.from_environment({**self.settings, **named})
-        build_lake(settings).create_bucket("EU")
-        build_warehouse(settings).create_dataset()
+        build_gcs_lake(settings).create_bucket("EU")
+        build_bigquery(settings).create_dataset()
         return named
 
     def rows(self, data: Path, settings: Mapping[str, str]) -> Rows:
@@ -102,7 +102,7 @@ class Postgres:
 
     server: PostgresServer
     settings: Mapping[str, str]
-    more: tuple[str, ...] = ("psycopg", "taxi_assets.io_managers.postgres", "taxi_assets.storage.warehouse.postgres")
+    more: tuple[str, ...] = ("psycopg", "taxi_assets.io_managers.stores", "taxi_assets.storage.warehouse.postgres")
 
     def empty(self) -> dict[str, str]:
         """See `Place.empty`."""

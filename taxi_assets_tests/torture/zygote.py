@@ -21,14 +21,14 @@ _NEEDED = (
     "duckdb",
     "pyarrow.parquet",
     "requests",
-    "taxi_assets.instance.launch",
+    "taxi_assets.instance.runs",
     "taxi_assets.cli.common",
     "taxi_assets.cli.progress",
     "taxi_assets.definitions",
     "taxi_assets.assets.monthly",
     "taxi_assets.assets.report",
     "taxi_assets.assets.zones",
-    "taxi_assets.io_managers.local",
+    "taxi_assets.io_managers.stores",
     "dagster._core.storage.sqlite_storage",
 )
 _WRITES = {"write", "pwrite", "writev", "pwritev", "sendfile", "copy_file_range", "fallocate", "openat", "mkdir"}

@@ -116,7 +116,7 @@ def test_values_of_a_drifted_type_are_the_contracts(
         ("passenger_count", pa.array([True, None]), "'True' is not a whole number"),
         ("trip_distance", pa.array([1, 2**53 + 1]), "'9007199254740993' is not a number"),
         ("trip_distance", pa.array([1.0, float("-inf")]), "'-inf' is not a number"),
-        ("trip_distance", pa.array(["1", "nan"]), "'nan' is not a number"),
+        ("trip_distance", pa.array(["1", "inf"]), "'inf' is not a number"),
         (
             "tpep_dropoff_datetime",
             pa.array([0, 1], pa.timestamp("ns")),

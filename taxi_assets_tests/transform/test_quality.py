@@ -5,21 +5,27 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile
-from taxi_assets.transform.quality import CheckResult, of_cleaned
+from taxi_assets.transform import quality
+from taxi_assets.transform.quality import CheckResult
 from taxi_assets_tests.transform.landing import TRIP, YELLOW_2019, Landed, csv, land
 
 
 def checked(
     landed: Landed, folder: Path, before: list[CleanedFile] | None = None, limit: float = 1
 ) -> dict[str, CheckResult]:
-    path = folder / "work" / landed.cleaned.file
-    found = of_cleaned(DATASETS["yellow"], landed.cleaned, path, before or [], limit)
-    return {result.check: result for result in found}
+    path, cleaned = folder / "work" / landed.cleaned.file, landed.cleaned
+    return {
+        "ledger": quality.check_ledger(cleaned, pq.read_metadata(path).num_rows, limit),
+        "schema": quality.check_schema(DATASETS["yellow"], cleaned, path),
+        "rejected": quality.check_rejected(cleaned),
+        "anomalies": quality.check_anomalies(cleaned, before or []),
+    }
 
 
 def month_with(strange: int, *, rows: int = 1000) -> CleanedFile:
@@ -73,31 +79,38 @@ def test_an_unknown_column_warns_and_is_named(tmp_path: Path) -> None:
     result = checked(land(csv([f"{TRIP},7"], header=f"{YELLOW_2019},robotaxi_fee"), tmp_path), tmp_path)["schema"]
 
     assert (result.passed, result.blocking) == (False, False)
-    assert "unknown column robotaxi_fee with 1 values was kept out" in result.text
+    assert "unknown column robotaxi_fee with 1 values was left out" in result.text
 
 
 @pytest.mark.parametrize(
     ("before", "strange", "unusual"),
     [
-        ([], 500, False),
-        ([10, 12, 11], 12, False),
-        ([10, 12, 11], 40, True),
-        ([10, 12, 500], 30, False),
-        ([100, 120, 110], 30, True),
-        ([100, 120, 110], 60, False),
-        ([0, 0, 0], 2, False),
-        ([0, 0, 0], 3, True),
-        ([2, 2, 2], 0, False),
+        ([], 50_000, False),
+        ([1000, 1200, 1100] * 2, 1200, False),
+        ([1000, 1200, 1100] * 2, 4000, True),
+        ([1000, 1200, 1100], 4000, False),  # fewer than six months to compare with
+        ([1000, 1200, 50_000] * 2, 3000, False),
+        ([10_000, 12_000, 11_000] * 2, 3000, False),  # a month that improved
+        ([0, 0, 0] * 2, 200, False),
+        ([0, 0, 0] * 2, 300, True),
     ],
 )
-def test_an_anomaly_warns_where_its_share_is_threefold_more_or_less_than_the_median_before(
+def test_an_anomaly_warns_where_its_share_has_risen_threefold_over_the_median_before(
     before: list[int], strange: int, unusual: bool, tmp_path: Path
 ) -> None:
-    landed = land(csv([TRIP]), tmp_path)
-    record = dataclasses.replace(landed.cleaned, cleaned_rows=1000, anomalies={"negative_amount": strange})
+    landed, rows = land(csv([TRIP]), tmp_path), 100_000
+    record = dataclasses.replace(landed.cleaned, cleaned_rows=rows, anomalies={"negative_amount": strange})
+    months = [month_with(n, rows=rows) for n in before]
 
-    result = checked(dataclasses.replace(landed, cleaned=record), tmp_path, [month_with(n) for n in before])["oddities"]
+    result = checked(dataclasses.replace(landed, cleaned=record), tmp_path, months)["anomalies"]
 
     assert (result.passed, result.blocking) == (not unusual, False)
     assert ("negative_amount" in result.text) == unusual
     assert result.numbers == {"negative_amount": strange}
+
+
+def test_a_month_of_few_rows_is_never_unusual(tmp_path: Path) -> None:
+    landed = land(csv([TRIP]), tmp_path)
+    record = dataclasses.replace(landed.cleaned, cleaned_rows=1000, anomalies={"negative_amount": 900})
+
+    assert checked(dataclasses.replace(landed, cleaned=record), tmp_path, [month_with(1)] * 6)["anomalies"].passed

@@ -90,7 +90,8 @@ def test_another_datasets_file_is_refused(tmp_path: Path) -> None:
 
 def test_columns_that_the_month_should_have_and_lacks_are_named(tmp_path: Path) -> None:
     assert land(csv(THREE), tmp_path / "1", month=Month(2021, 1)).cleaned.absent_columns == ()
-    later = land(csv(THREE), tmp_path / "2", month=Month(2025, 1)).cleaned
+    lines = [line.replace("2021-01", "2025-01") for line in THREE]
+    later = land(csv(lines), tmp_path / "2", month=Month(2025, 1)).cleaned
     assert later.absent_columns == ("Airport_fee", "cbd_congestion_fee")
 
 
@@ -119,12 +120,13 @@ def test_fhv_of_2018_takes_whichever_of_its_two_base_columns_has_a_value(tmp_pat
 @pytest.mark.parametrize(
     ("code", "texts"),
     {
-        1: ["CRD", "Credit", "CREDIT", "Cre", " credit ", "1", "1.0"],
+        1: ["CRD", "Credit", "CREDIT", "Cre", " credit ", "1", "1.0", "Credit card"],
         2: ["CASH", "Cash", "CSH", "Cas"],
-        3: ["No Charge", "NOC", "No "],
+        3: ["No Charge", "NOC", "No ", "No charge"],
         4: ["Dispute", "DIS", "Dis"],
-        5: ["UNK", "NA "],
-        0: ["0"],
+        5: ["UNK", "NA ", "Unknown"],
+        6: ["Voided trip"],
+        0: ["0", "Flex Fare trip"],
     }.items(),
 )
 def test_every_spelling_of_a_payment_is_todays_code(code: int, texts: list[str], tmp_path: Path) -> None:
@@ -142,7 +144,8 @@ def test_vendors_of_2009_are_todays_codes_and_an_unknown_one_is_rejected(tmp_pat
     ("rules", "passengers", "dropped", "filled"),
     [
         (KEEP, [2, 0, None], 0, 0),
-        (None, [2, 0, 0], 0, 1),
+        (None, [2, 0, None], 0, 0),
+        (CleaningRules("zero"), [2, 0, 0], 0, 1),
         (CleaningRules("zero", drop_zero_passengers=True), [2], 2, 0),
         (CleaningRules("keep", drop_zero_passengers=True), [2, None], 1, 0),
     ],

@@ -30,7 +30,8 @@ AFTER = trip(total_amount=99)
             "'99999999999999999999' is not a whole number",
         ),
         (trip(trip_distance="far"), "trip_distance", "'far' is not a number"),
-        (trip(trip_distance="nan"), "trip_distance", "'nan' is not a number"),
+        (trip(trip_distance="-nan"), "trip_distance", "'-nan' is not a number"),
+        (trip(trip_distance="inf"), "trip_distance", "'inf' is not a number"),
         (trip(trip_distance="1e999"), "trip_distance", "'1e999' is not a number"),
         (
             trip(tpep_pickup_datetime="2021-02-30 00:00:00"),
@@ -48,9 +49,9 @@ AFTER = trip(total_amount=99)
             "'2021-01-05 08:1' is not a date and time",
         ),
         (
-            trip(tpep_dropoff_datetime="2021-01-05 08:00:00Z"),
+            trip(tpep_dropoff_datetime="2021-01-05 08:00:00-05:00"),
             "tpep_dropoff_datetime",
-            "'2021-01-05 08:00:00Z' is not a date and time",
+            "'2021-01-05 08:00:00-05:00' is not a date and time",
         ),
         (trip(tpep_dropoff_datetime="infinity"), "tpep_dropoff_datetime", "'infinity' is not a date and time"),
         (trip(tpep_pickup_datetime=" "), "tpep_pickup_datetime", "it has no value"),

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from taxi_assets.errors import PermanentError, TaxiError, TransientError
+from taxi_assets.storage.google.answers import find_answer
 
 _BUSY_STATUS = {408, 429, 500, 502, 503, 504}
 _BUSY_REASONS = {"rateLimitExceeded", "backendError", "internalError", "jobBackendError", "jobInternalError"}
@@ -98,55 +99,47 @@ def map_error(error: Exception, location: str, remedy: str = "") -> PermanentErr
     """Return the project's error for one of Google's."""
     from google.api_core import exceptions as api
     from google.auth import exceptions as auth
+    from google.cloud.storage import exceptions as storage_errors
 
     message = message_of(error)
+    if isinstance(error, storage_errors.DataCorruption):
+        return TransientError(
+            "the bytes changed on their way from the bucket: they do not have the object's checksum",
+            location=location,
+            remedy="run the month again; if it fails again, look for a proxy or a disk that damages data",
+        )
     if is_busy(error):
         return TransientError(
             f"Google does not answer as it should: {message}",
             location=location,
             remedy="check the network; what has landed stays, and the next run does the month",
         )
+    if (places := _LOCATIONS.search(message)) is not None:
+        return different_locations(places["source"], places["destination"], location)
+    if (answer := find_answer(message, reason_of(error))) is not None:
+        return PermanentError(f"{answer.meaning}: {message}", location=location, remedy=answer.remedy)
     if isinstance(error, api.PreconditionFailed):
         return TransientError(
             f"another run changed it meanwhile: {message}", location=location, remedy="run the month again"
         )
     if isinstance(error, (auth.GoogleAuthError, api.Unauthorized)):
         return PermanentError(f"Google does not accept the credentials: {message}", location=location, remedy=_SIGN_IN)
-    if isinstance(error, api.Forbidden) and (known := _refused_project(message, reason_of(error))):
-        return PermanentError(known[0], location=location, remedy=known[1])
     if isinstance(error, api.Forbidden):
-        named = _PERMISSION.search(message)
-        denied = f"the permission {named[0]} is denied" if named else "permission is denied"
-        return PermanentError(
-            f"{denied}: {message}",
-            location=location,
-            remedy=f"grant the account {role_of(named[0]) if named else 'the missing roles'}; "
-            "`taxi-assets provision` prints every role needed, `taxi-assets doctor` what is missing",
-        )
+        return _forbidden(message, location)
     if isinstance(error, api.NotFound):
-        return _not_found(message, location, remedy)
-    if (places := _LOCATIONS.search(message)) is not None:
-        return different_locations(places["source"], places["destination"], location)
+        return PermanentError(f"not found: {message}", location=location, remedy=remedy or _DOCTOR)
+    return PermanentError(f"Google refused the request: {message}", location=location, remedy=remedy or _DOCTOR)
+
+
+def _forbidden(message: str, location: str) -> PermanentError:
+    named = _PERMISSION.search(message)
+    denied = f"the permission {named[0]} is denied" if named else "permission is denied"
     return PermanentError(
-        f"Google refused the request: {message}", location=location, remedy=remedy or "run `taxi-assets doctor`"
+        f"{denied}: {message}",
+        location=location,
+        remedy=f"grant the account {role_of(named[0]) if named else 'the missing roles'}; "
+        "`taxi-assets provision` prints every role needed, `taxi-assets doctor` what is missing",
     )
-
-
-def _refused_project(message: str, reason: str) -> tuple[str, str] | None:
-    """Return what is wrong and what to do, if Google refuses the project rather than the account."""
-    if reason == "quotaExceeded" or "quota exceeded" in message.lower():
-        return f"a quota of the project is used up: {message}", (
-            "wait until it is renewed, or ask for more in the console under IAM & Admin, Quotas"
-        )
-    if reason in ("accessNotConfigured", "SERVICE_DISABLED") or "it is disabled" in message:
-        return f"the service is not enabled in the project: {message}", (
-            "gcloud services enable bigquery.googleapis.com storage.googleapis.com"
-        )
-    if reason in ("billingNotEnabled", "accountDisabled") or "billing" in message.lower():
-        return f"the project has no billing account: {message}", (
-            "turn on billing for the project TAXI_GCP_PROJECT in the console"
-        )
-    return None
 
 
 def permission_error(permissions: Sequence[str], location: str) -> PermanentError:
@@ -169,32 +162,36 @@ def different_locations(bucket: str, dataset: str, location: str) -> PermanentEr
     )
 
 
-def _not_found(message: str, location: str, remedy: str) -> PermanentError:
-    if re.search(r"(?i)\b(?:specified|not found:) bucket\b", message):
-        what, remedy = (
-            f"the bucket does not exist: {message}",
-            "correct TAXI_GCS_BUCKET, or run `taxi-assets provision`",
-        )
-    elif "not found in location" in message:
-        what = f"the BigQuery dataset is in another location: {message}"
-        remedy = "set TAXI_BQ_LOCATION to the location of the dataset TAXI_WAREHOUSE_SCHEMA"
-    elif "not found: dataset" in message.lower():
-        what = f"the BigQuery dataset does not exist: {message}"
-        remedy = "correct TAXI_WAREHOUSE_SCHEMA and TAXI_GCP_PROJECT, or run `taxi-assets provision`"
-    else:
-        what = f"not found: {message}"
-    return PermanentError(what, location=location, remedy=remedy or "run `taxi-assets doctor`")
-
-
 def message_of(error: BaseException) -> str:
-    """Return Google's message, without URLs."""
+    """Return Google's message, or what broke, as a sentence without URLs and Python's names."""
+    import requests
+
     response = getattr(error, "response", None)
     with contextlib.suppress(Exception):  # not JSON, or not Google's
-        return str(response.json()["error"]["message"])  # type: ignore[union-attr]
-    while isinstance(error.__cause__ or error.__context__, Exception) and not getattr(error, "errors", None):
-        error = error.__cause__ or error.__context__  # type: ignore[assignment]  # the innermost is the plainest
-    text = str(getattr(error, "message", "") or (error.args[0] if error.args else "") or type(error).__name__)
-    return re.sub(r"^(?:\d{3} )?(?:GET|POST|PUT|PATCH|DELETE) https?://\S+ *", "", text).strip()
+        return _tidy(str(response.json()["error"]["message"]))  # type: ignore[union-attr]
+    while (inner := _cause_of(error)) is not None and not getattr(error, "errors", None):
+        error = inner  # the innermost is the plainest
+    if isinstance(error, requests.exceptions.JSONDecodeError):
+        return "the answer is not JSON"
+    if isinstance(error, (TimeoutError, requests.Timeout)):
+        return "the connection timed out"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = str(getattr(error, "message", "") or (error.args[0] if error.args else ""))
+    if text.startswith("Request failed with status code") and response is not None:
+        text = f"HTTP {response.status_code}"
+    return _tidy(text) or "the connection broke"
+
+
+def _cause_of(error: BaseException) -> Exception | None:
+    candidates = (error.__cause__, error.__context__, *error.args[:1])
+    return next((each for each in candidates if isinstance(each, Exception)), None)
+
+
+def _tidy(text: str) -> str:
+    """Return a message without the request's URL, and without the repetition that BigQuery's library appends."""
+    text = re.sub(r"^(?:\d{3} )?(?:GET|POST|PUT|PATCH|DELETE) https?://\S+ *", "", text)
+    return re.sub(r"; reason: \w+,.*", "", text, flags=re.DOTALL).strip().rstrip(".")
 
 
 def role_of(permission: str) -> str:
@@ -213,6 +210,7 @@ _ROLES = {
     "bigquery.datasets.create": "roles/bigquery.user on the project",
     "bigquery.": "roles/bigquery.dataEditor on the dataset",
 }
+_DOCTOR = "run `taxi-assets doctor`"
 _SIGN_IN = (
     "check TAXI_GCP_CREDENTIALS: the key may be deleted, or the account disabled. Without it, sign in with "
     "`gcloud auth application-default login`, or run where a service account is attached"

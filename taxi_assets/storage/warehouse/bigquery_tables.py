@@ -75,54 +75,72 @@ def clustering(dataset: Dataset) -> list[str]:
 
 
 def check_expiration(table: bigquery.Table, month: Month) -> None:
-    """Refuse a month that BigQuery would drop as soon as it is loaded.
+    """Refuse a month that BigQuery would drop, with its partition or with the whole table.
 
-    A table takes its dataset's default partition expiration when it is created. In the BigQuery sandbox that is 60
-    days, and every month that TLC publishes is older.
+    A table takes its dataset's default expirations when it is created. In the BigQuery sandbox they are 60 days, and
+    every month that TLC publishes is older.
 
     Raises:
-        PermanentError: The month is older than the table's partition expiration.
+        PermanentError: The table expires, or the month is older than its partition expiration.
     """
+    name = f"{table.project}.{table.dataset_id}.{table.table_id}"
+    if table.expires is not None:
+        raise PermanentError(
+            f"BigQuery deletes the table, with every month in it, on {table.expires:%Y-%m-%d}",
+            location=f"{name}, table expiration",
+            remedy=_keep(name, "expiration_timestamp", "default_table_expiration_days"),
+        )
     expiration = table.time_partitioning.expiration_ms if table.time_partitioning else None
     age = dt.datetime.now(dt.timezone.utc).date() - month.first_day
     if expiration is not None and age > dt.timedelta(milliseconds=expiration):
-        days, name = expiration / 86_400_000, f"{table.project}.{table.dataset_id}.{table.table_id}"
         raise PermanentError(
-            f"the table drops months that are older than {days:g} days, and {month} is",
+            f"the table drops months that are older than {expiration / 86_400_000:g} days, and {month} is",
             location=f"{name}, partition expiration",
-            remedy=f"ALTER TABLE `{name}` SET OPTIONS (partition_expiration_days = NULL), and the same with ALTER "
-            "SCHEMA and default_partition_expiration_days for its dataset; in a sandbox, turn on billing first",
+            remedy=_keep(name, "partition_expiration_days", "default_partition_expiration_days"),
         )
+
+
+def _keep(name: str, option: str, default: str) -> str:
+    return (
+        f"ALTER TABLE `{name}` SET OPTIONS ({option} = NULL), and the same with ALTER SCHEMA and {default} for its "
+        "dataset; in the BigQuery sandbox, turn on billing first"
+    )
 
 
 def reconciled(table: bigquery.Table, dataset: Dataset) -> list[dict[str, Any]]:
     """Return the fields that a table should have: its own with the contract's descriptions, then new ones.
 
+    Its owner may have added columns that a load can leave empty, and may have relaxed REQUIRED ones.
+
     Raises:
         PermanentError: The table differs in another way.
     """
+    name = f"{table.project}.{table.dataset_id}.{table.table_id}"
     want = {field["name"].lower(): field for field in bigquery_fields(dataset.table_columns)}
     have = [field.to_api_repr() for field in table.schema]
-    wrong = []
+    wrong, extra = [], []
     for field in have:
         expected = want.pop(field["name"].lower(), None)
         if expected is None:
-            wrong.append(f"column {field['name']} is not in the contract")
+            extra += [field["name"]] if field["mode"] == "REQUIRED" else []
             continue
-        wrong += [
-            f"{what} of {field['name']} is {field[what]}, not {expected[what]}"
-            for what in ("type", "mode")
-            if field[what] != expected[what]
-        ]
+        if field["type"] != expected["type"]:
+            wrong.append(f"type of {field['name']} is {field['type']}, not {expected['type']}")
+        if field["mode"] not in (expected["mode"], "NULLABLE"):
+            wrong.append(f"mode of {field['name']} is {field['mode']}, not {expected['mode']}")
         field["description"] = expected["description"]
-    wrong += [f"REQUIRED column {field['name']} is missing" for field in want.values() if field["mode"] == "REQUIRED"]
+    if SOURCE_MONTH.name in want:
+        wrong.append(f"REQUIRED column {SOURCE_MONTH.name} is missing")
     partitioning = table.time_partitioning
     if partitioning is None or (partitioning.type_, partitioning.field) != ("MONTH", SOURCE_MONTH.name):
         wrong.append(f"it is not partitioned by MONTH on {SOURCE_MONTH.name}")
-    if wrong:
+    if wrong or extra:
+        drops = "; ".join(f"ALTER TABLE `{name}` DROP COLUMN {column}" for column in extra)
+        wrong += [f"REQUIRED column {column} is not in the contract" for column in extra]
         raise PermanentError(
             f"the table differs from the contract: {'; '.join(wrong)}",
-            location=f"{table.project}.{table.dataset_id}.{table.table_id}",
-            remedy="rename or delete the table, then load its months again",
+            location=name,
+            remedy=drops if len(wrong) == len(extra) else "rename or delete the table, then load its months again",
         )
-    return have + list(want.values())
+    # BigQuery adds no REQUIRED column to a table; the months that were there have NULL until they are loaded again
+    return have + [field | {"mode": "NULLABLE"} for field in want.values()]

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import SOURCE_MONTH, Column, Dataset, table_of
-from taxi_assets.contracts.schemas import quote
+from taxi_assets.contracts.schemas import literal, quote
 from taxi_assets.errors import PermanentError
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, TableMonth
@@ -184,11 +184,11 @@ class PostgresStore:
 
     def read_month(self, dataset: Dataset, month: Month) -> pa.Table:
         """Return a month's rows; the columns have the contract's types and, as in the table, names in lower case."""
-        with self._stream(dataset, month) as batches:
+        with self._stream(dataset, month, copy_codec.MAX_ROW_BYTES) as batches:
             return batches.read_all()
 
     @contextlib.contextmanager
-    def _stream(self, dataset: Dataset, month: Month) -> Iterator[pa.RecordBatchReader]:
+    def _stream(self, dataset: Dataset, month: Month, *options: int) -> Iterator[pa.RecordBatchReader]:
         table = self._table(dataset)
         sql = f"SELECT {table.names} FROM {table.full} WHERE {SOURCE_MONTH.name} = DATE '{month.first_day}'"
         with self._session(f"{dataset.name} {month}") as connection, connection.transaction():
@@ -196,7 +196,31 @@ class PostgresStore:
             connection.execute("SET LOCAL datestyle = ISO")
             connection.execute("SET LOCAL extra_float_digits = 1")
             with connection.cursor().copy(f"COPY ({sql}) TO STDOUT (FORMAT csv)") as text:
-                yield copy_codec.parse(text, table.columns)
+                yield copy_codec.parse(text, table.columns, *options)
+
+    def verify_month(self, dataset: Dataset, cleaned: CleanedFile, path: Path) -> list[str]:
+        """Read every value of a month in the table and in its cleaned file, and compare them regardless of their order.
+
+        Returns:
+            What does not hold, a sentence each; nothing if all is well.
+        """
+        import duckdb
+
+        with self._session(f"{dataset.name} {cleaned.month}") as connection:
+            table = self._table(dataset)
+            load = find_load(connection, table, cleaned.month) if exists(connection, self.schema, LOADS) else None
+        if load is None or load.sha256 != cleaned.sha256:
+            return ["Postgres was loaded from other bytes than the cleaned file has"]
+        passengers = dataset.one("passengers") if load.rule else None
+        kept = f"WHERE {quote(passengers.name)} IS DISTINCT FROM 0" if passengers else ""
+        content = "SELECT count(*), sum(hash({})::HUGEINT) FROM {}"
+        names = ", ".join(quote(column.name) for column in table.columns)
+        file = f"read_parquet({literal(str(path))}, hive_partitioning = false) {kept}"
+        with duckdb.connect() as memory, self._stream(dataset, cleaned.month) as batches:
+            memory.register("batches", batches)
+            expected = memory.execute(content.format(names, file)).fetchone()
+            found = memory.execute(content.format(table.names, "batches")).fetchone()
+        return [] if found == expected else ["Postgres has other values than the cleaned file"]
 
     def _table(self, dataset: Dataset) -> Table:
         columns, pickup = dataset.table_columns, dataset.one("pickup_time")

@@ -1,0 +1,146 @@
+"""`taxi-assets ledger`: what is where, a line for each month, and what `--verify` finds that no count shows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from taxi_assets.cli.main import main
+from taxi_assets.contracts import DATASETS
+from taxi_assets.months import Month
+from taxi_assets.reconciliation import Ledger, LedgerRow
+from taxi_assets.settings import Settings
+from taxi_assets.storage.lake.folder import FolderLake
+from taxi_assets.storage.staging.local import StagingArea
+from taxi_assets.storage.warehouse.duckdb import DuckDBWarehouse
+from taxi_assets_tests.reports.landed import Place
+
+YELLOW = DATASETS["yellow"]
+MONTHS = [Month(2021, number) for number in (1, 2, 3)]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """Three months of 100, 200 and 300 rows, where the default settings look for them."""
+    place = Place(tmp_path / "data")
+    for number, month in enumerate(MONTHS, 1):
+        place.land("yellow", str(month), 100 * number)
+    return place
+
+
+def rows_of(capsys: pytest.CaptureFixture[str], *, status: int, verified: bool = False) -> dict[str, dict[str, Any]]:
+    """Return the months of `ledger --json`."""
+    assert main(["ledger", "yellow", "--json", *(["--verify"] if verified else [])]) == status
+    return {row["month"]: row for row in json.loads(capsys.readouterr().out)}
+
+
+def object_of(place: Place, month: str) -> Path:
+    return place.folder / f"lake/data/yellow/yellow_tripdata_{month}.parquet"
+
+
+def test_a_total_and_the_places_stand_below_the_months(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ledger"]) == 0
+    shown = capsys.readouterr().out
+    (total,) = (line for line in shown.splitlines() if line.startswith("total"))
+    assert total.split() == ["total", "3", "months", "600", "600", "0", "0", "600", "600"]
+    assert f"lake:      {place.folder / 'lake'}" in shown
+    assert f"warehouse: {place.folder / 'warehouse.duckdb'}, schema nyc_tlc" in shown
+    assert f"staging:   {place.folder / 'work'}" in shown
+    assert "seconds" not in shown  # the ledger does not know how long a month took
+
+
+def test_a_damaged_object_concerns_its_own_line_only(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    object_of(place, "2021-02").write_bytes(b"PAR1 no more PAR1")
+    for verified in (False, True):
+        rows = rows_of(capsys, status=1, verified=verified)
+        assert [(month, row["status"]) for month, row in rows.items()] == [
+            ("2021-01", "landed"),
+            ("2021-02", "failed"),
+            ("2021-03", "landed"),
+        ]
+        assert "the object is not a readable Parquet file" in rows["2021-02"]["error"]
+        assert rows["2021-02"]["table_rows"] == 200
+
+
+def test_an_object_that_somebody_put_into_the_lake_is_in_the_ledger(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    object_of(place, "2021-03").rename(object_of(place, "2021-04"))
+    rows = rows_of(capsys, status=1)
+    assert "yellow 2021-03 is not in the lake" in rows["2021-03"]["error"]
+    assert "yellow 2021-04 is not in the warehouse" in rows["2021-04"]["error"]
+    assert rows["2021-04"]["object_rows"] == 300
+
+
+def test_a_table_with_other_rows_than_the_object_is_seen_without_verifying(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with duckdb.connect(str(place.warehouse.path)) as connection:
+        connection.execute("DELETE FROM nyc_tlc.yellow_trips WHERE source_month = '2021-03-01' AND rowid % 300 = 7")
+    rows = rows_of(capsys, status=1)
+    assert rows["2021-03"]["error"].startswith("yellow 2021-03: the object has 300 rows, the table 29")
+    assert rows["2021-01"]["status"] == "landed"
+
+
+def test_verifying_reads_the_values_of_the_table(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rows_of(capsys, status=0, verified=True).keys() == {"2021-01", "2021-02", "2021-03"}
+    with duckdb.connect(str(place.warehouse.path)) as connection:
+        connection.execute(
+            "UPDATE nyc_tlc.yellow_trips SET fare_amount = fare_amount + 0.01 WHERE source_month = '2021-02-01' AND "
+            "rowid IN (SELECT min(rowid) FROM nyc_tlc.yellow_trips WHERE source_month = '2021-02-01')"
+        )
+    assert rows_of(capsys, status=0)["2021-02"]["status"] == "landed"
+    rows = rows_of(capsys, status=1, verified=True)
+    assert {month: row["error"] for month, row in rows.items()} == {
+        "2021-01": "",
+        "2021-02": "the table has other values than the object",
+        "2021-03": "",
+    }
+
+
+def test_a_damaged_warehouse_is_reported_with_what_to_do(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    path = place.warehouse.path
+    content = bytearray(path.read_bytes())
+    for at in range(0, len(content), 512):
+        content[at] ^= 0xFF
+    path.write_bytes(content)
+    assert main(["ledger", "yellow", "--verify"]) == 1
+    said = capsys.readouterr().err
+    assert "the warehouse file is damaged" in said
+    assert "move it away and run the months again: they reload from the lake" in said
+
+
+def test_stores_are_asked_only_for_the_months_that_are_needed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    count = DuckDBWarehouse.count_months
+
+    def counted(self: DuckDBWarehouse, table: str, months: Any = None) -> dict[Month, int]:
+        asked.append(months)
+        return count(self, table, months)
+
+    def listed(*_: object) -> None:
+        pytest.fail("a store was listed for one month")
+
+    monkeypatch.setattr(DuckDBWarehouse, "count_months", counted)
+    monkeypatch.setattr(StagingArea, "months", listed)
+    monkeypatch.setattr(FolderLake, "versions", listed)
+
+    found = Ledger(Settings.from_environment()).rows(YELLOW, [MONTHS[1], Month(2019, 5)])
+
+    assert {month: row.table_rows for month, row in found.items()} == {MONTHS[1]: 200}
+    assert asked == [[MONTHS[1], Month(2019, 5)]]
+
+
+def test_the_help_says_what_verifying_proves(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ledger", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "in DuckDB and Postgres, the very values of its object" in said
+    assert "For Google's stores it relies on the checksums and counts that they report." in said
+
+
+def test_numbers_are_rounded_in_json() -> None:
+    assert LedgerRow("yellow", "2021-01", seconds=1.23456789).to_dict()["seconds"] == 1.235

@@ -1,0 +1,110 @@
+"""The settings: where they come from, what they refuse, and what they never show."""
+
+from __future__ import annotations
+
+import pytest
+
+from taxi_assets.months import Month
+from taxi_assets.settings import MIN_MEMORY_MIB, SettingError, Settings, setting_variables
+from taxi_assets.storage.factory import resource_limits
+
+URLS = [name for name in setting_variables() if name.endswith("_URL") or name == "TAXI_ALERT_WEBHOOK"]
+
+
+def refusal(**environment: str) -> str:
+    with pytest.raises(SettingError) as caught:
+        Settings.from_environment(environment)
+    assert caught.value.__cause__ is None
+    return str(caught.value)
+
+
+def test_settings_that_are_built_from_values_do_not_read_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAXI_SOURCE", "parquet")
+    monkeypatch.setenv("TAXI_THREADS", "many")
+    assert Settings() == Settings.from_environment({})
+    assert Settings(attempts=3).attempts == 3
+    assert hash(Settings()) == hash(Settings())
+    monkeypatch.delenv("TAXI_THREADS")
+    assert Settings.from_environment().source == "parquet"
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().source = "csv"
+
+
+def test_an_empty_variable_takes_the_default() -> None:
+    assert Settings.from_environment({"TAXI_SOURCE": " ", "TAXI_MEMORY_LIMIT": ""}) == Settings()
+
+
+@pytest.mark.parametrize("name", URLS)
+@pytest.mark.parametrize(
+    "address",
+    [
+        "gopher://reader:planted@host/months",
+        "gopher://host/months?sig=planted",
+        "gopher://reader:1@planted@host/months",
+        "gopher://reader:1/planted@host/months",
+        "gopher://reader:1?planted@host/months",
+        "gopher://reader:planted#x@host/months?sig=planted",
+        "reader:planted@host",
+        "https://reader:{planted}@host/{dataset}/{year}/{month:0x}",
+        "gopher://[planted@host",
+    ],
+)
+def test_an_address_that_cannot_be_used_is_told_without_what_may_be_secret_in_it(name: str, address: str) -> None:
+    if name in ("TAXI_ZONES_URL", "TAXI_UI_URL") and address.startswith("https"):
+        pytest.skip("it can be used")
+    if name == "TAXI_ALERT_WEBHOOK" and address.startswith("https"):
+        pytest.skip("it can be used")
+    text = refusal(**{name: address})
+    assert f"{name} cannot be used: " in text
+    assert "planted" not in text
+
+
+def test_settings_show_neither_secrets_nor_those_in_addresses() -> None:
+    settings = Settings.from_environment(
+        {
+            "TAXI_CSV_URL": "https://reader:planted@host/{dataset}/{year}-{month:02}.csv?sig=planted",
+            "TAXI_POSTGRES_URL": "postgresql://taxi:planted@db/trips",
+            "TAXI_GCP_CREDENTIALS": "planted",
+            "TAXI_SMTP_URL": "smtp://mail:planted@host",
+        }
+    )
+    assert "planted" not in repr(settings)
+    assert "host/{dataset}/{year}-{month:02}.csv" in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "must"),
+    [
+        ("TAXI_SOURCE", "fax", "'fax': it must be one of auto, csv, parquet"),
+        ("TAXI_ATTEMPTS", "many", "'many': it must be a whole number"),
+        ("TAXI_ATTEMPTS", "0", "it must be between 1 and 20"),
+        ("TAXI_READ_TIMEOUT", "nan", "it must be between 0.1 and 3600"),
+        ("TAXI_DROP_ZERO_PASSENGERS", "perhaps", "it must be true or false"),
+        ("TAXI_MEMORY_LIMIT", "1MB", f"a month needs {MIN_MEMORY_MIB}MB"),
+        ("TAXI_AUTOMATION_SINCE", "2021-13", "2021-13 is not a month"),
+        ("TAXI_ACCEPTED_DRIFT", "yellow", "it must be datasets and months"),
+        ("TAXI_WORK_URL", "work", "it must be an absolute folder"),
+    ],
+)
+def test_a_refused_value_is_told_with_what_it_must_be(name: str, text: str, must: str) -> None:
+    assert must in refusal(**{name: text})
+
+
+def test_months_whose_drift_is_accepted_are_named_one_by_one_or_as_ranges() -> None:
+    settings = Settings.from_environment({"TAXI_ACCEPTED_DRIFT": "yellow 2026-01, green 2026-03..2026-04"})
+    march = Month(2026, 3)
+    assert settings.accepted_drift == {("yellow", Month(2026, 1)), ("green", march), ("green", march.plus(1))}
+    assert Settings().accepted_drift == frozenset()
+
+
+def test_values_are_those_of_the_source_by_default() -> None:
+    settings = Settings()
+    assert settings.missing_passengers == "keep"
+    assert not settings.drop_zero_passengers
+    assert not settings.postgres_drop_zero_passengers
+
+
+def test_a_process_may_use_a_quarter_of_the_memory_and_all_cores_unless_settings_say_otherwise() -> None:
+    limits = resource_limits(Settings.from_environment({"TAXI_MEMORY_LIMIT": "2GB", "TAXI_THREADS": "3"}))
+    assert (limits.memory, limits.threads) == (2048, 3)
+    assert resource_limits(Settings()).memory >= MIN_MEMORY_MIB
