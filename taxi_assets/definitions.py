@@ -78,7 +78,7 @@ def _automation(settings: Settings, datasets: Mapping[str, Dataset]) -> dict[str
             failure_alerts(settings, sensor),
             recovery_alerts(settings, sensor),
             watchdog(settings, datasets, sensor),
-            retry_sensor(from_tlc, dg.DefaultSensorStatus.RUNNING),  # it only repeats what someone has asked for
+            retry_sensor(from_tlc, sensor),
         ],
     }
 
