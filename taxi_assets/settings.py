@@ -80,7 +80,7 @@ class Settings(BaseSettings):
     """Google Cloud project (`gcp` profile; required)"""
     gcs_bucket: Annotated[str, types.BUCKET_NAME] = ""
     """Bucket of the lake (`gcp` profile; required)"""
-    gcs_prefix: Annotated[str, AfterValidator(lambda text: text.strip("/"))] = ""
+    gcs_prefix: Annotated[str, AfterValidator(types.object_prefix)] = ""
     """Folder in the bucket; empty: none"""
     bq_location: Annotated[str, types.LOCATION] = "US"
     """Location of the BigQuery dataset, and of a bucket that `taxi-assets provision` creates"""

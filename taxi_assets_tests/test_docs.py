@@ -24,15 +24,9 @@ NOT_OURS = {"TAXI_REAL_DATA", "TAXI_IMAGE", "TAXI_BQEMULATOR_ENV"}
 
 
 NAMES_OF_OTHERS = {
-    "task_input_hash",
-    "retry_delay_seconds",
-    "to_datetime",
-    "DockerRunLauncher",
-    "K8sRunLauncher",
-    "GCSComputeLogManager",
-    "DataFrame",
-    "read_csv",
-    "to_sql",
+    *("task_input_hash", "retry_delay_seconds", "write_gcs"),  # Prefect, and its tutorial
+    *("read_csv", "to_datetime", "to_sql", "scan_csv", "sink_parquet", "DataFrame"),  # pandas, polars
+    *("DockerRunLauncher", "K8sRunLauncher", "GCSComputeLogManager"),  # Dagster's integrations
 }
 """Names in the documents that belong to libraries which the project need not import."""
 

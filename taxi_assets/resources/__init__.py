@@ -13,8 +13,9 @@ from pydantic import Field
 
 from taxi_assets.settings import Settings, shown, variable
 from taxi_assets.source.client import Source
+from taxi_assets.source.factory import build_source
 from taxi_assets.storage.base import Lake, Staging, Warehouse
-from taxi_assets.storage.factory import build_lake, build_postgres, build_source, build_staging, build_warehouse
+from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
 
 if TYPE_CHECKING:
     from taxi_assets.storage.warehouse.postgres import PostgresStore

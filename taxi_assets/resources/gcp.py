@@ -58,6 +58,10 @@ class GcsLakeResource(LakeResource, _Google, GCSResource):
         """Return a client."""
         return google_access(self.settings()).storage()
 
+    def get_object_to_set_on_execution_context(self) -> Any:
+        """Give sensors and steps this resource; dagster-gcp's would give them a client."""
+        return self
+
 
 class BigQueryWarehouseResource(WarehouseResource, _Google, BigQueryResource):
     """The warehouse in BigQuery."""
@@ -80,3 +84,7 @@ class BigQueryWarehouseResource(WarehouseResource, _Google, BigQueryResource):
     def get_client(self) -> Iterator[bigquery.Client]:
         """Give a client."""
         yield google_access(self.settings()).bigquery()
+
+    def get_object_to_set_on_execution_context(self) -> Any:
+        """See `GcsLakeResource.get_object_to_set_on_execution_context`."""
+        return self

@@ -46,6 +46,11 @@ class BigQueryWarehouse(BigQueryDataset):
     def replace_month(self, dataset: Dataset, stored: LakeObject, *, reload: bool = False) -> TableMonth:
         """Make the table hold, for the object's month, exactly the object's rows; do nothing if it already does.
 
+        Args:
+            dataset: The contract.
+            stored: The month's object.
+            reload: Load the month even if it looks unchanged, and whatever rows the table has of it.
+
         Raises:
             PermanentError: The object or the table does not fit the contract, the object would erase the month, or the
                 account lacks a permission; the old month stays.
@@ -58,27 +63,28 @@ class BigQueryWarehouse(BigQueryDataset):
             check_expiration(table, stored.month)
             rows = self._count_rows(partition)
             load = self._loads.latest(dataset.table, [stored.month]).get(stored.month)
-            if load and not reload and (load.sha256, load.rows, rows) == (stored.sha256, stored.rows, stored.rows):
-                return self._record(dataset, stored, load.job, changed=False)
-            check_replacement(stored, rows, location)
-            job, changed = self._load(
-                partition, table.schema, stored, location, f"-{uuid.uuid4().hex[:8]}" if reload else ""
-            )
+            known = {column.name.lower() for column in dataset.table_columns}
+            extra = tuple(field.name for field in table.schema if field.name.lower() not in known)
+            if not reload and load and (load.sha256, load.rows, rows) == (stored.sha256, stored.rows, stored.rows):
+                return self._record(dataset, stored, load.job, extra, changed=False)
+            check_replacement(stored, 0 if reload else rows, location)
+            job, changed = self._load(partition, table.schema, stored, location, reload=reload)
             job_name = f"{self.access.project}:{self.location}.{job.job_id}"
             self._loads.add(dataset.table, stored, job_name)
-            return self._record(dataset, stored, job_name, changed=changed, numbers=jobs.cost(job))
+            return self._record(dataset, stored, job_name, extra, changed=changed, numbers=jobs.cost(job))
 
     def _load(
-        self, partition: str, schema: Sequence[Any], stored: LakeObject, location: str, again: str
+        self, partition: str, schema: Sequence[Any], stored: LakeObject, location: str, *, reload: bool
     ) -> tuple[Any, bool]:
         """Load a month once; return the job that did it, and whether it was started here.
 
         The job's identifier derives from table, month and the object's generation. BigQuery takes an identifier once,
         so a request that is sent twice, or by two runs, loads once. A failed job keeps its identifier too; the next
-        attempt has the next number, and a reload that somebody asked for an identifier of its own (`again`).
+        attempt has the next number. A reload has identifiers of its own.
         """
+        version = f"{stored.generation}-reload-{uuid.uuid4().hex}" if reload else stored.generation
         for number in range(1, MAX_LOAD_JOBS + 1):
-            job_id = f"{self.schema}-{partition.replace('$', '-')}-{stored.generation}-{number}{again}"
+            job_id = f"{self.schema}-{partition.replace('$', '-')}-{version}-{number}"
             job, started = self._load_once(job_id, partition, schema, stored)
             if job is None:
                 continue
@@ -244,7 +250,7 @@ class BigQueryWarehouse(BigQueryDataset):
             return 0
 
     def _record(
-        self, dataset: Dataset, stored: LakeObject, job: str, *, changed: bool, numbers: dict[str, float] | None = None
+        self, dataset: Dataset, stored: LakeObject, job: str, unknown_columns: tuple[str, ...], **more: Any
     ) -> TableMonth:
         return TableMonth(
             dataset=dataset.name,
@@ -253,9 +259,9 @@ class BigQueryWarehouse(BigQueryDataset):
             bytes=stored.bytes,
             sha256=stored.sha256,
             rows=stored.rows,
-            changed=changed,
+            unknown_columns=unknown_columns,
             job=job,
-            numbers=numbers or {},
+            **more,
         )
 
 
