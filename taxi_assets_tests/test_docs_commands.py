@@ -28,7 +28,7 @@ ELSEWHERE = {
 
 OF_OTHERS = {
     *("bash", "cd", "chmod", "cp", "curl", "echo", "eval", "export", "git", "ls", "mkdir", "mv", "rm", "sudo", "tar"),
-    *("bq", "docker", "gcloud", "gsutil", "helm", "kubectl", "podman"),
+    *("bq", "docker", "gcloud", "gsutil", "helm", "kubectl", "podman", "terraform"),
     *("createdb", "createuser", "dropdb", "pg_dump", "pg_restore", "psql"),
 }
 """Programs that are not this project's; what they do is theirs to test."""

@@ -1,6 +1,6 @@
 """The test servers themselves: the official Google clients get from them what Google documents.
 
-Belongs here: one sentence per documented behaviour that the layers add to the emulators, and the proxy's faults.
+Belongs here: one sentence per documented behavior that the layers add to the emulators, and the proxy's faults.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 output "env" {
-  description = "Lines for .env: terraform output -raw env >> .env"
+  description = "Lines for .env, by `terraform output -raw env`."
   value = "${join("\n", compact([
     "TAXI_PROFILE=gcp",
     "TAXI_GCP_PROJECT=${var.project}",
