@@ -151,6 +151,14 @@ class DuckDBWarehouse:
             changed=False,
         )
 
+    def loaded_checksums(self, table: str) -> dict[Month, str]:
+        """See `Warehouse.loaded_checksums`."""
+        with self._read(table) as connection:
+            if connection is None:
+                return {}
+            sql = f"SELECT source_month, object_sha256 FROM {self._full(LOADS)} WHERE table_name = ?"
+            return {Month.of(day): sha256 for day, sha256 in connection.execute(sql, [table]).fetchall()}
+
     def verify_month(self, dataset: Dataset, stored: LakeObject) -> list[str]:
         """Read every value of a month in the table and in its object, and compare them regardless of their order.
 
