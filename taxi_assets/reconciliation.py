@@ -87,7 +87,7 @@ class Ledger:
             TaxiError: The lake cannot be listed, or the warehouse cannot be asked.
         """
         loaded = self._warehouse.count_months(dataset.table, months)
-        copied, unasked = self._in_postgres(dataset, months)
+        copied, unreachable = self._in_postgres(dataset, months)
         there = {*loaded, *(copied or {})}
         if months is None:
             there |= {*self._staging.months("cleaned", dataset.name), *self._lake.versions(dataset.name)}
@@ -116,7 +116,7 @@ class Ledger:
             if copied is not None:
                 in_postgres, left_out = copied.get(month, (0, 0))
                 row = dataclasses.replace(row, postgres_rows=in_postgres, postgres_dropped_rows=left_out)
-            error = error or _unlanded(row) or unasked
+            error = error or _unlanded(row) or unreachable
             rows[month] = dataclasses.replace(row, status="failed", error=error) if error else row
         return rows
 

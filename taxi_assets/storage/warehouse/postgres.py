@@ -78,7 +78,7 @@ class PostgresStore:
         cleaned: CleanedFile,
         path: Path,
         *,
-        drop_zero_passengers: bool = True,
+        drop_zero_passengers: bool = False,
         reload: bool = False,
     ) -> TableMonth:
         """Make the table hold, for the file's month, exactly the file's rows; do nothing if it already does.
