@@ -4,12 +4,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := 0.13.9
-PINS := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url \
-	--no-emit-find-links
+PINS := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links
 
 # the engine: Docker or, by its socket in DOCKER_HOST, Podman
 IMAGE ?= taxi-assets:latest
 BUILD ?= docker build --tag
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+REVISION = $(shell git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null || echo unknown)
+LABELS ?= --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
 SOCKET = $(patsubst unix://%,%,$(or $(DOCKER_HOST),unix:///var/run/docker.sock))
 ENGINE = TAXI_IMAGE=$(IMAGE) DOCKER_SOCKET=$(SOCKET) DOCKER_GROUP=$$(stat -c %g $(SOCKET))
 COMPOSE = $(ENGINE) docker compose --env-file .env -f deploy/compose/compose.yaml
@@ -51,11 +54,15 @@ format: $(VENV)/dev  ## let ruff format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-image:  ## build the image that deployments run
-	$(BUILD) $(IMAGE) .
+image:  ## build the image that deployments run; its labels say which version and commit it is
+	$(BUILD) $(IMAGE) . $(LABELS)
 
-up: image  ## a deployment in containers, its UI on 127.0.0.1:3000; a password for its database goes to .env
-	@grep -qs '^POSTGRES_PASSWORD=' .env || (umask 077; echo "POSTGRES_PASSWORD=$$(od -An -tx1 -N16 /dev/urandom | tr -d ' ')" >> .env)
+up: image  ## start a deployment in containers, its UI on 127.0.0.1:3000; writes a database password to .env
+	@touch .env && chmod 600 .env
+	@names=$$(env | grep '^TAXI_' | grep -v '^TAXI_IMAGE=' | grep -vxFf .env | cut -d= -f1); test -z "$$names" || \
+		{ echo "containers read .env only; move these from the shell to .env, or unset them:" $$names >&2; exit 2; }
+	@grep -q '^POSTGRES_PASSWORD=' .env || \
+		printf '\nPOSTGRES_PASSWORD=%s\n' "$$(od -An -tx1 -N16 /dev/urandom | tr -d ' ')" >> .env
 	$(COMPOSE) up --detach --wait
 
 down:  ## stop the deployment and its runs; its volumes stay

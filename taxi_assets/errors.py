@@ -1,10 +1,10 @@
 """The three ways a month can fail, and what follows from each.
 
-| class | meaning | in Dagster | who tries again |
-|---|---|---|---|
-| `NotPublishedError` | the source does not have the month yet | the month is skipped with a note; the run succeeds | schedules and sensors |
-| `PermanentError` | trying again gives the same answer | the step fails without a retry; an alert | a person, or the sensor once the file changes |
-| `TransientError` | a busy or broken link | the step is retried, then fails | the daily schedule |
+| class | in Dagster | who tries again |
+|---|---|---|
+| `NotPublishedError` | the month is skipped with a note; the run succeeds | schedules and sensors |
+| `PermanentError` | the step fails without a retry; an alert | a person, or the sensor once the file changes |
+| `TransientError` | the step is retried, then fails | the daily schedule |
 
 A crash has no class: the process is gone, and Dagster's run retries start the run again (see dagster.yaml).
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -12,6 +11,7 @@ from rich.table import Table
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
+from taxi_assets.instance.environment import load_env_file
 from taxi_assets.instance.home import dagster_instance, migrate, use_dagster_home
 from taxi_assets.settings import SettingError, Settings, setting_variables
 
@@ -23,6 +23,7 @@ __all__ = [
     "dataset_named",
     "err",
     "examples",
+    "load_environment",
     "load_settings",
     "migrate",
     "out",
@@ -49,15 +50,18 @@ def load_settings() -> Settings:
 
     Variables that look like a misspelled setting are named on standard error.
     """
-    from dotenv import load_dotenv
+    load_environment()
+    return Settings.from_environment()
 
-    load_dotenv(Path.cwd() / ".env")
+
+def load_environment() -> None:
+    """Read `.env` in this folder, for what the environment leaves open; name variables that look misspelled."""
+    load_env_file()
     known = setting_variables()
     for name in os.environ:
         near = name not in known and name.upper().startswith("TAXI_") and get_close_matches(name.upper(), known, 1)
         if near:
             err.print(f"taxi-assets: {name} is not a setting; {near[0]} is one", markup=False)
-    return Settings.from_environment()
 
 
 def dataset_named(name: str) -> Dataset:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from taxi_assets_tests.servers.graphql import STEPS, Dagster
 from taxi_assets_tests.servers.process import free_port
 
 PATIENCE_S = 240.0
+_COMMAND = ("taxi-assets", "dev")
 _BACKFILL = """
 mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }
@@ -35,18 +36,20 @@ _LOCATIONS = "{ workspaceOrError { ... on Workspace { locationEntries { loadStat
 
 
 class Dev(Dagster):
-    """`taxi-assets dev` in a folder of its own.
+    """`taxi-assets dev`, or Dagster's own command, in a folder of its own.
 
     Args:
         folder: Working folder.
         settings: Settings, added to a bare environment.
+        command: What starts it; the port is added.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str], command: Sequence[str] = _COMMAND) -> None:
         super().__init__(free_port())
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for name in ("dagster.yaml", "workspace.yaml"):
             shutil.copyfile(ROOT / name, folder / name)
+        self._command = command
         self.folder, self.data = folder, folder / "data"
         self._bin = Path(sys.executable).parent
         self._process: subprocess.Popen[bytes] | None = None
@@ -86,7 +89,7 @@ class Dev(Dagster):
         """Start it, and wait until the definitions are loaded and the daemon is up."""
         with (self.folder / "dev.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self._bin / "taxi-assets", "dev", "--port", str(self._ui_port)],
+                [self._bin / self._command[0], *self._command[1:], "--port", str(self._ui_port)],
                 cwd=self.folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -101,6 +104,15 @@ class Dev(Dagster):
         assert self._process.poll() is None, self.said
         entries = self.poll(_LOCATIONS)["workspaceOrError"]["locationEntries"]
         return [entry["loadStatus"] for entry in entries] == ["LOADED"]
+
+    def signal(self, number: signal.Signals) -> int:
+        """Send a signal to the first process only, as `kill` does; return the exit status when all have ended."""
+        assert self._process
+        everything = [self.pid, *children_of(self.pid)]
+        self._process.send_signal(number)
+        status = self._process.wait(30)
+        wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in everything), "the processes to end")
+        return status
 
     def kill(self) -> None:
         """SIGKILL every process at once, as a power cut does."""
@@ -162,9 +174,9 @@ class Dev(Dagster):
 
 
 @contextlib.contextmanager
-def dev(folder: Path, settings: Mapping[str, str]) -> Iterator[Dev]:
-    """Start `taxi-assets dev`; stop it at the end."""
-    here = Dev(folder, settings)
+def dev(folder: Path, settings: Mapping[str, str], command: Sequence[str] = _COMMAND) -> Iterator[Dev]:
+    """Start `taxi-assets dev`, or another command that takes a port; stop it at the end."""
+    here = Dev(folder, settings, command)
     try:
         here.start()
         yield here
