@@ -1,4 +1,6 @@
-"""The checks of each asset (https://docs.dagster.io/guides/test/asset-checks). What they check is in `transform.quality`.
+"""The checks of each asset; what they check is in `taxi_assets.transform.quality`.
+
+See https://docs.dagster.io/guides/test/asset-checks.
 
 A blocking check that fails stops its month: what is downstream of the asset does not run. Each check reads what is in
 the stores at that moment, so that a person can execute it at any time.
@@ -56,7 +58,8 @@ def _checks_of_files(dataset: Dataset, retries: dg.RetryPolicy) -> list[dg.Asset
         area = staging.create()
         cleaned = _cleaned(context, dataset, area)
         rows = pq.read_metadata(area.path(cleaned.file)).num_rows
-        return _result(quality.check_ledger(cleaned, rows, staging.rejected_share_limit))
+        rejects_at = area.location(cleaned.rejects_file)
+        return _result(quality.check_ledger(cleaned, rows, staging.rejected_share_limit, rejects_at))
 
     @dg.asset_check(
         **_common(
@@ -81,7 +84,9 @@ def _checks_of_files(dataset: Dataset, retries: dg.RetryPolicy) -> list[dg.Asset
         )
     )
     def rejected(context: dg.AssetCheckExecutionContext, staging: StagingResource) -> dg.AssetCheckResult:
-        return _result(quality.check_rejected(_cleaned(context, dataset, staging.create())))
+        area = staging.create()
+        cleaned = _cleaned(context, dataset, area)
+        return _result(quality.check_rejected(cleaned, area.location(cleaned.rejects_file)))
 
     @dg.asset_check(
         **_common(

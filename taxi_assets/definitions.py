@@ -20,6 +20,7 @@ def build_definitions(
     *,
     datasets: Mapping[str, Dataset] = DATASETS,
     resources: Mapping[str, Any] | None = None,
+    reload: bool = False,
 ) -> dg.Definitions:
     """Build the project's definitions.
 
@@ -27,23 +28,26 @@ def build_definitions(
         settings: Which profile, which sources, which folders.
         datasets: Contracts to make assets for.
         resources: Resources and IO managers to use instead of the profile's, by key.
+        reload: Load months into the warehouse again even if it has them.
     """
     from taxi_assets.assets.monthly import assets_of
     from taxi_assets.assets.report import report_asset
     from taxi_assets.assets.zones import zones_asset
     from taxi_assets.checks import checks_of
     from taxi_assets.failures import retry_policy
+    from taxi_assets.transform.rules import CleaningRules
 
     postgres, retries = bool(settings.postgres_url), retry_policy(settings.attempts, settings.first_wait)
+    rules = CleaningRules(settings.missing_passengers, settings.drop_zero_passengers)
     assets, checks = [zones_asset(retries, postgres=postgres)], []
     for dataset in datasets.values():
-        assets += [*assets_of(dataset, retries, postgres=postgres), report_asset(dataset, retries)]
+        assets += [*assets_of(dataset, retries, rules, postgres=postgres), report_asset(dataset, retries)]
         checks += checks_of(dataset, retries, postgres=postgres)
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
         **_automation(settings, datasets),
-        resources={**_resources(settings), **(resources or {})},
+        resources={**_resources(settings, reload=reload), **(resources or {})},
         # a process per step costs 1.5 s each and gives nothing: the steps of a month follow one another
         executor=dg.in_process_executor,
     )
@@ -83,7 +87,7 @@ def _automation(settings: Settings, datasets: Mapping[str, Dataset]) -> dict[str
     }
 
 
-def _resources(settings: Settings) -> dict[str, Any]:
+def _resources(settings: Settings, *, reload: bool) -> dict[str, Any]:
     from taxi_assets.io_managers.staging import CleanedIOManager, RawIOManager
     from taxi_assets.io_managers.stores import LakeIOManager, PostgresIOManager, WarehouseIOManager
     from taxi_assets.resources import PostgresResource, SourceResource
@@ -98,7 +102,7 @@ def _resources(settings: Settings) -> dict[str, Any]:
         "raw_io_manager": RawIOManager(staging=staging),
         "cleaned_io_manager": CleanedIOManager(staging=staging),
         "lake_io_manager": LakeIOManager(lake=lake, staging=staging),
-        "warehouse_io_manager": WarehouseIOManager(warehouse=warehouse, lake=lake),
+        "warehouse_io_manager": WarehouseIOManager(warehouse=warehouse, lake=lake, reload=reload),
     }
     if settings.postgres_url:
         postgres = PostgresResource.from_settings(settings)

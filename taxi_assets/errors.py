@@ -1,10 +1,10 @@
 """The three ways a month can fail, and what follows from each.
 
-| class | meaning | in Dagster | who tries again |
-|---|---|---|---|
-| `NotPublishedError` | the source does not have the month yet | the month is skipped with a note; the run succeeds | schedules and sensors |
-| `PermanentError` | trying again gives the same answer | the step fails without a retry; an alert | a person, or the sensor once the file changes |
-| `TransientError` | a busy or broken link | the step is retried, then fails | the daily schedule |
+| class | in Dagster | who tries again |
+|---|---|---|
+| `NotPublishedError` | the month is skipped with a note; the run succeeds | schedules and sensors |
+| `PermanentError` | the step fails without a retry; an alert | a person, or the sensor once the file changes |
+| `TransientError` | the step is retried, then fails | the daily schedule |
 
 A crash has no class: the process is gone, and Dagster's run retries start the run again (see dagster.yaml).
 """
@@ -57,6 +57,10 @@ class PermanentError(TaxiError):
     """Gone, forbidden, damaged, or not a trip file: trying again gives the same answer."""
 
 
+class QueryError(PermanentError):
+    """A query that the warehouse refuses: its author has to change it."""
+
+
 class TransientError(TaxiError):
     """A busy source or broken connection: trying again later may succeed.
 
@@ -67,7 +71,9 @@ class TransientError(TaxiError):
 
     kind = "transient"
     retry_after: float = 0.0
+    waits: tuple[float, ...] = ()
 
-
-class QueryError(PermanentError):
-    """A query that the warehouse refuses: its author has to change it."""
+    def wait_before(self, retry: int) -> float:
+        """Return the seconds to wait at least before a retry, counted from 1; 0 leaves it to the retry policy."""
+        longer = self.waits[min(retry, len(self.waits)) - 1] if self.waits else 0.0
+        return max(self.retry_after, longer)

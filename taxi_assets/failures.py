@@ -45,7 +45,7 @@ def reported_failures(
 
     Raises:
         dagster.Failure: The step failed.
-        dagster.RetryRequested: The server said how long to wait.
+        dagster.RetryRequested: The error says how long to wait.
         NotPublishedError: As it is; it is no failure.
     """
     try:

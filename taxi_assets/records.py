@@ -125,6 +125,7 @@ class CleanedFile(MonthRecord):
         dropped_rows: Rows dropped by a cleaning rule.
         rejected_rows: Rows that could not be read; `rejects_file` holds them whole.
         filled_passengers: Missing passenger counts that a rule filled with 0.
+        reject_reasons: The most frequent reasons, each with column, rows, and the first value with its line.
         rejects_file: Path relative to the work folder, empty if nothing was rejected.
         transform_version: Identifies contract, parser and rules; the same source and version give the same bytes.
         unknown_columns: Columns of the source that the contract does not know, with the number of their values.
@@ -144,6 +145,7 @@ class CleanedFile(MonthRecord):
     rejected_rows: int
     transform_version: str
     filled_passengers: int = 0
+    reject_reasons: tuple[str, ...] = ()
     rejects_file: str = ""
     unknown_columns: dict[str, int] = field(default_factory=dict, hash=False)
     absent_columns: tuple[str, ...] = ()

@@ -11,7 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ValidationError
 
-from taxi_assets.months import Month, parse_months
+MAX_PREFIX_BYTES = 900
+"""Bytes of a folder in a bucket: names of objects may have 1,024, and those of months and reports take up to 100."""
 
 MIN_MEMORY_MIB = 350
 """MiB below which a month does not fit: 200 of an idle process and 150 that cleaning takes (measured)."""
@@ -60,11 +61,31 @@ def work_url(text: str) -> str:
     """Return an absolute folder or `gs://bucket/folder`."""
     url = urlsplit(text)
     if not text or (url.scheme == "gs" and re.fullmatch(BUCKET, url.netloc)):
-        return text and f"gs://{url.netloc}/{url.path.strip('/')}".rstrip("/")
+        bucket, _, prefix = text.removeprefix("gs://").partition("/")
+        return text and f"gs://{bucket}/{object_prefix(prefix)}".rstrip("/")
     path = unquote(url.path) if url.scheme == "file" and not url.netloc else text
     if not Path(path).is_absolute():
         raise ValueError("it must be an absolute folder, as /mnt/work or file:///mnt/work, or gs://bucket/folder")
     return path
+
+
+def object_prefix(text: str) -> str:
+    """Return a folder of a bucket, without slashes at its ends; refuse what Cloud Storage or a load job does.
+
+    https://cloud.google.com/storage/docs/objects#naming; in a load job's URI, `*` is a wildcard and `//` one slash.
+    """
+    prefix = text.strip("/")
+    if "://" in prefix:
+        raise ValueError("it must be a folder in the bucket, as `lake`, without gs:// and the bucket's name")
+    if "//" in prefix or {".", ".."} & set(prefix.split("/")):
+        raise ValueError("it must have no empty part, and none of . or .., between its slashes")
+    if not prefix.isprintable() or set(prefix) & set("*?[]#"):
+        raise ValueError("it must not contain *, ?, [, ], # or control characters, such as line breaks")
+    if prefix.startswith(".well-known/acme-challenge"):
+        raise ValueError("it must not begin with .well-known/acme-challenge")
+    if len(prefix.encode()) > MAX_PREFIX_BYTES:
+        raise ValueError(f"it must not be longer than {MAX_PREFIX_BYTES} bytes")
+    return prefix
 
 
 def memory(text: str) -> int:
@@ -78,15 +99,9 @@ def memory(text: str) -> int:
     return size
 
 
-def drift(text: str) -> frozenset[tuple[str, Month]]:
-    """Return datasets and months of `yellow 2026-01, green 2026-03..2026-05`."""
-    accepted: set[tuple[str, Month]] = set()
-    for part in text.split(","):
-        dataset, _, months = part.strip().partition(" ")
-        if not (dataset.isidentifier() and months):
-            raise ValueError("it must be datasets and months, as `yellow 2026-01, green 2026-03..2026-05`")
-        accepted |= {(dataset, month) for month in parse_months(months)}
-    return frozenset(accepted)
+def names(text: str) -> tuple[str, ...]:
+    """Return names that are separated by commas."""
+    return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
 def folder(path: Path) -> Path:

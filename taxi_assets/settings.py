@@ -65,9 +65,9 @@ class Settings(BaseSettings):
     """How often a step is tried when a server is busy or a link breaks"""
     first_wait: Annotated[float, types.between(0, 60)] = 1.0
     """Seconds before the second attempt; doubled each time, with jitter"""
-    accepted_drift: Annotated[frozenset[tuple[str, Month]], NoDecode, types.parsed(types.drift)] = frozenset()
-    """Months that land although a column is missing and an unknown one has values, as `yellow 2026-01, green
-    2026-03..2026-05`; empty: none"""
+    accepted_drift: Annotated[tuple[str, ...], NoDecode, types.parsed(types.names)] = ()
+    """Columns that may be missing, or be unknown and have values, as `airport_fee, yellow.robot_fee`; a month that
+    lacks a column while an unknown one has values fails otherwise"""
     missing_passengers: Literal["keep", "zero"] = "keep"
     """`keep` leaves missing passenger counts empty; `zero` fills in 0, as the tutorial does"""
     drop_zero_passengers: bool = False
@@ -80,7 +80,7 @@ class Settings(BaseSettings):
     """Google Cloud project (`gcp` profile; required)"""
     gcs_bucket: Annotated[str, types.BUCKET_NAME] = ""
     """Bucket of the lake (`gcp` profile; required)"""
-    gcs_prefix: Annotated[str, AfterValidator(lambda text: text.strip("/"))] = ""
+    gcs_prefix: Annotated[str, AfterValidator(types.object_prefix)] = ""
     """Folder in the bucket; empty: none"""
     bq_location: Annotated[str, types.LOCATION] = "US"
     """Location of the BigQuery dataset, and of a bucket that `taxi-assets provision` creates"""

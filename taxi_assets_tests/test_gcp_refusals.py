@@ -7,9 +7,9 @@ import uuid
 
 import pytest
 
-from taxi_assets.cli.doctor import command as doctor
-from taxi_assets.cli.provision import command as provision
-from taxi_assets.cli.run import command as print_run
+from taxi_assets.cli import doctor as doctor_module
+from taxi_assets.cli import provision as provision_module
+from taxi_assets.cli import run as run_module
 from taxi_assets.errors import TaxiError
 from taxi_assets.settings import SettingError, Settings
 from taxi_assets_tests.servers.bigquery import BigQueryServer
@@ -18,6 +18,10 @@ from taxi_assets_tests.servers.gcs import GcsServer
 from taxi_assets_tests.servers.http_source import HttpSource
 
 # Provision
+
+doctor = doctor_module.command.callback
+provision = provision_module.command.callback
+print_run = run_module.command.callback
 
 
 def test_provision_makes_what_is_missing_once_and_prints_the_roles_that_runs_need(

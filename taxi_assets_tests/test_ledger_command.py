@@ -9,9 +9,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from taxi_assets.cli import ledger
+from taxi_assets.cli.main import main
 from taxi_assets.contracts import DATASETS
-from taxi_assets.errors import PermanentError
 from taxi_assets.months import Month
 from taxi_assets.reconciliation import Ledger, LedgerRow
 from taxi_assets.settings import Settings
@@ -35,7 +34,7 @@ def place(tmp_path: Path) -> Place:
 
 def rows_of(capsys: pytest.CaptureFixture[str], *, status: int, verified: bool = False) -> dict[str, dict[str, Any]]:
     """Return the months of `ledger --json`."""
-    assert ledger.command("yellow", verified=verified, as_json=True) == status
+    assert main(["ledger", "yellow", "--json", *(["--verify"] if verified else [])]) == status
     return {row["month"]: row for row in json.loads(capsys.readouterr().out)}
 
 
@@ -44,7 +43,7 @@ def object_of(place: Place, month: str) -> Path:
 
 
 def test_a_total_and_the_places_stand_below_the_months(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ledger.command(None, verified=False, as_json=False) == 0
+    assert main(["ledger"]) == 0
     shown = capsys.readouterr().out
     (total,) = (line for line in shown.splitlines() if line.startswith("total"))
     assert total.split() == ["total", "3", "months", "600", "600", "0", "0", "600", "600"]
@@ -103,15 +102,16 @@ def test_verifying_reads_the_values_of_the_table(place: Place, capsys: pytest.Ca
     }
 
 
-def test_a_damaged_warehouse_is_reported_with_what_to_do(place: Place) -> None:
+def test_a_damaged_warehouse_is_reported_with_what_to_do(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     path = place.warehouse.path
     content = bytearray(path.read_bytes())
     for at in range(0, len(content), 512):
         content[at] ^= 0xFF
     path.write_bytes(content)
-    with pytest.raises(PermanentError, match="the warehouse file is damaged") as caught:
-        ledger.command("yellow", verified=True, as_json=False)
-    assert "move it away" in caught.value.remedy
+    assert main(["ledger", "yellow", "--verify"]) == 1
+    said = capsys.readouterr().err
+    assert "the warehouse file is damaged" in said
+    assert "move it away and run the months again: they reload from the lake" in said
 
 
 def test_stores_are_asked_only_for_the_months_that_are_needed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,6 +133,13 @@ def test_stores_are_asked_only_for_the_months_that_are_needed(place: Place, monk
 
     assert {month: row.table_rows for month, row in found.items()} == {MONTHS[1]: 200}
     assert asked == [[MONTHS[1], Month(2019, 5)]]
+
+
+def test_the_help_says_what_verifying_proves(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ledger", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "in DuckDB and Postgres, the very values of its object" in said
+    assert "For Google's stores it relies on the checksums and counts that they report." in said
 
 
 def test_numbers_are_rounded_in_json() -> None:

@@ -11,8 +11,9 @@ import pytest
 from rich.console import Console
 
 from taxi_assets.cli import query
+from taxi_assets.cli.main import main
 from taxi_assets.contracts import DATASETS
-from taxi_assets.settings import SettingError, Settings
+from taxi_assets.settings import Settings
 from taxi_assets.storage.factory import build_warehouse
 from taxi_assets.storage.lake.folder import FolderLake
 from taxi_assets_tests.storage.made_months import make_month
@@ -35,13 +36,13 @@ def in_terminal(monkeypatch: pytest.MonkeyPatch, sql: str, width: int) -> str:
     monkeypatch.setattr(
         query, "out", Console(file=screen, force_terminal=True, width=width, soft_wrap=True, no_color=True)
     )
-    assert query.command(sql) == 0
+    assert main(["query", sql]) == 0
     return screen.getvalue()
 
 
 def test_a_pipe_gets_every_value_whole_on_one_line_a_row(capsys: pytest.CaptureFixture[str]) -> None:
     names = ", ".join(f"store_and_fwd_flag AS c{n}" for n in range(20))
-    assert query.command(f"SELECT {names} FROM nyc_tlc.yellow_trips WHERE length(store_and_fwd_flag) > 99") == 0
+    assert main(["query", f"SELECT {names} FROM nyc_tlc.yellow_trips WHERE length(store_and_fwd_flag) > 99"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 13
     assert all(line.split() == [LONG] * 20 for line in lines[1:])
@@ -60,17 +61,17 @@ def test_a_row_wider_than_the_terminal_is_shown_one_value_below_the_other(monkey
 
 
 def test_a_table_ends_after_fifty_rows_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    query.command("SELECT VendorID FROM nyc_tlc.yellow_trips")
+    main(["query", "SELECT VendorID FROM nyc_tlc.yellow_trips"])
     *rows, last = capsys.readouterr().out.splitlines()
     assert len(rows) == 51
     assert "the first 50 rows, --csv and --json print all" in last
-    query.command("SELECT VendorID FROM nyc_tlc.yellow_trips LIMIT 50")
+    main(["query", "SELECT VendorID FROM nyc_tlc.yellow_trips LIMIT 50"])
     assert len(capsys.readouterr().out.splitlines()) == 51
 
 
 def test_csv_has_every_row_and_every_value_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     sql = "SELECT store_and_fwd_flag AS flag, trip_distance, source_month AS flag FROM nyc_tlc.yellow_trips"
-    query.command(sql, output="csv")
+    main(["query", sql, "--csv"])
     header, *rows = csv.reader(io.StringIO(capsys.readouterr().out))
     assert header == ["flag", "trip_distance", "flag"]
     assert len(rows) == 60
@@ -82,7 +83,7 @@ def test_json_has_every_row_and_is_json(capsys: pytest.CaptureFixture[str]) -> N
         "SELECT store_and_fwd_flag AS flag, extra, source_month, sum(VendorID) OVER () AS trips, trip_distance AS flag "
         "FROM nyc_tlc.yellow_trips"
     )
-    query.command(sql, output="json")
+    main(["query", sql, "--json"])
     rows = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert len(rows) == 60
     assert rows[4] == {"flag": "né 🚕", "extra": None, "source_month": "2021-01-01", "trips": 60, "flag:1": 0.1}
@@ -90,9 +91,12 @@ def test_json_has_every_row_and_is_json(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize("sql", ["SELECT 1; SELECT 2", "DROP TABLE nyc_tlc.yellow_trips", "COPY (SELECT 1) TO 'x.csv'"])
-def test_anything_but_one_question_is_refused(sql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_anything_but_one_query_is_refused(
+    sql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SettingError, match="give one SELECT") as caught:
-        query.command(sql)
-    assert "the tables are nyc_tlc.yellow_trips;" in str(caught.value)
+    assert main(["query", sql]) == 2
+    said = capsys.readouterr().err
+    assert "give one SELECT" in said
+    assert "the tables are nyc_tlc.yellow_trips;" in said
     assert not (tmp_path / "x.csv").exists()

@@ -28,12 +28,12 @@ from taxi_assets.months import Month, parse_months
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
-        (["run", "yellow"], "the following arguments are required: months"),
+        (["run", "yellow"], "Missing argument 'MONTHS'"),
         (["run", "purple", "2021-01"], "'purple' is not a dataset"),
         (["run", "yellow", "January"], "January"),
         (["query", "SELECT nonsense FROM nyc_tlc.yellow_trips"], "the warehouse is empty"),
-        (["fly"], "invalid choice: 'fly'"),
-        (["provision"], "there is nothing to provision in the local profile"),
+        (["fly"], "No such command 'fly'"),
+        (["provision"], "the local profile needs no provisioning"),
     ],
 )
 def test_an_error_says_what_where_and_what_to_do(
@@ -68,7 +68,7 @@ def test_a_bar_shows_what_has_come_how_fast_and_how_long_it_will_take() -> None:
     shown = io.StringIO()
     month = Month(2021, 1)
     with show_progress(Console(file=shown, force_terminal=True, width=150), "yellow", [month], 4):
-        progress.tell(progress.Step("yellow", month, bytes=30_000_000, size=120_000_000))
+        progress.notify(progress.Step("yellow", month, bytes=30_000_000, size=120_000_000))
         time.sleep(0.3)
     lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.getvalue()).splitlines()
     last = [line for line in lines if "yellow 2021-01, 30 of 120 MB" in line][-1]

@@ -29,36 +29,41 @@ from taxi_assets.transform.rules import CleaningRules
 OWNERS = ["team:data-engineering"]
 
 
-class CleaningConfig(dg.Config):
-    """The tutorial's cleaning rules, editable in the launchpad."""
-
-    missing_passengers: Literal["zero", "keep"] = Field(
-        "zero", description="`zero` fills missing passenger counts with 0; `keep` leaves them NULL."
-    )
-    drop_zero_passengers: bool = Field(False, description="Leave out trips with zero passengers; they are counted.")
-
-    def rules(self) -> CleaningRules:
-        """Return the rules."""
-        return CleaningRules(self.missing_passengers, self.drop_zero_passengers)
-
-
-def assets_of(dataset: Dataset, retries: dg.RetryPolicy, *, postgres: bool = False) -> list[dg.AssetsDefinition]:
+def assets_of(
+    dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules, *, postgres: bool = False
+) -> list[dg.AssetsDefinition]:
     """Return the assets of a dataset.
 
     Args:
         dataset: The contract.
         retries: How a step is tried again after a transient failure.
+        rules: The cleaning rules of the settings; the launchpad can change them for a run.
         postgres: Whether there is a Postgres to load months into.
     """
     makers = [_raw_file, _cleaned_parquet, _gcs_object, _bigquery_table, *([_postgres_table] if postgres else [])]
-    return [make(dataset, retries) for make in makers]
+    return [make(dataset, retries, rules) for make in makers]
 
 
-def _raw_file(dataset: Dataset, retries: dg.RetryPolicy) -> Any:
+def _cleaning_config(rules: CleaningRules) -> type[dg.Config]:
+    """Return the launchpad's form of the tutorial's cleaning rules, with the settings' as the defaults."""
+
+    class CleaningConfig(dg.Config):
+        missing_passengers: Literal["keep", "zero"] = Field(
+            rules.missing_passengers,
+            description="`keep` leaves missing passenger counts empty; `zero` fills in 0, as the tutorial does.",
+        )
+        drop_zero_passengers: bool = Field(
+            rules.drop_zero_passengers, description="Leave out trips with zero passengers; they are counted."
+        )
+
+    return CleaningConfig
+
+
+def _raw_file(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules) -> Any:
     key = asset_key(dataset.name, RAW_FILE)
 
     @dg.asset(
-        **_common(dataset, RAW_FILE, retries),
+        **_common(dataset, RAW_FILE, retries, rules),
         description="One month as TLC published it, byte for byte, with its size, checksum and number of data lines."
         f"\n\n{dataset.description}",
         kinds={"file", "csv", "parquet"},
@@ -83,6 +88,8 @@ def _raw_file(dataset: Dataset, retries: dg.RetryPolicy) -> Any:
             context.log_event(_not_published(context, error))
             return
         did = "fetched" if changed else "unchanged"
+        if changed and raw.previous_rows is not None:
+            did += f"; the file that TLC published before had {raw.previous_rows:,} rows"
         context.log.info(f"{dataset.name} {month}: {raw.source_rows:,} rows, {raw.bytes / 1e6:,.1f} MB {did}")
         yield dg.MaterializeResult(
             value=raw,
@@ -93,22 +100,26 @@ def _raw_file(dataset: Dataset, retries: dg.RetryPolicy) -> Any:
     return raw_file
 
 
-def _cleaned_parquet(dataset: Dataset, retries: dg.RetryPolicy) -> Any:
-    key = asset_key(dataset.name, CLEANED_PARQUET)
+def _cleaned_parquet(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules) -> Any:
+    key, CleaningConfig = asset_key(dataset.name, CLEANED_PARQUET), _cleaning_config(rules)  # noqa: N806
 
     @dg.asset(
-        **_common(dataset, CLEANED_PARQUET, retries, upstream=RAW_FILE),
+        **_common(dataset, CLEANED_PARQUET, retries, rules, upstream=RAW_FILE),
         description="The month in TLC's current names and types; every row of the file is here, or counted as dropped "
         f"or rejected.\n\n{dataset.description}",
         kinds={"parquet"},
         io_manager_key="cleaned_io_manager",
     )
     def cleaned_parquet(
-        context: dg.AssetExecutionContext, config: CleaningConfig, staging: StagingResource, record: RawFile
+        context: dg.AssetExecutionContext,
+        config: CleaningConfig,  # type: ignore[valid-type]
+        staging: StagingResource,
+        record: RawFile,
     ) -> dg.MaterializeResult[CleanedFile]:
         month, area = _begin(context, dataset), staging.create()
         with reported_failures(key, month):
-            cleaned, changed = clean_month(dataset, record, area, rules=config.rules())
+            chosen = CleaningRules(**config.model_dump())  # type: ignore[attr-defined]
+            cleaned, changed = clean_month(dataset, record, area, rules=chosen, accepted_drift=staging.drift())
         did = "cleaned" if changed else "cleaned before"
         context.log.info(
             f"{dataset.name} {month}: {cleaned.cleaned_rows:,} rows {did}, {cleaned.dropped_rows:,} dropped, "
@@ -123,9 +134,9 @@ def _cleaned_parquet(dataset: Dataset, retries: dg.RetryPolicy) -> Any:
     return cleaned_parquet
 
 
-def _gcs_object(dataset: Dataset, retries: dg.RetryPolicy) -> Any:
+def _gcs_object(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules) -> Any:
     @dg.asset(
-        **_common(dataset, GCS_OBJECT, retries, upstream=CLEANED_PARQUET),
+        **_common(dataset, GCS_OBJECT, retries, rules, upstream=CLEANED_PARQUET),
         description=f"The cleaned month as an object in the lake, under the tutorial's name.\n\n{dataset.description}",
         kinds={"gcs", "parquet"},
         io_manager_key="lake_io_manager",
@@ -138,9 +149,9 @@ def _gcs_object(dataset: Dataset, retries: dg.RetryPolicy) -> Any:
     return gcs_object
 
 
-def _bigquery_table(dataset: Dataset, retries: dg.RetryPolicy) -> Any:
+def _bigquery_table(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules) -> Any:
     @dg.asset(
-        **_common(dataset, BIGQUERY_TABLE, retries, upstream=GCS_OBJECT),
+        **_common(dataset, BIGQUERY_TABLE, retries, rules, upstream=GCS_OBJECT),
         description=f"The month's rows in the table {dataset.table}, replaced as a whole.\n\n{dataset.description}",
         kinds={"bigquery", "table"},
         io_manager_key="warehouse_io_manager",
@@ -154,8 +165,8 @@ def _bigquery_table(dataset: Dataset, retries: dg.RetryPolicy) -> Any:
     return bigquery_table
 
 
-def _postgres_table(dataset: Dataset, retries: dg.RetryPolicy) -> Any:
-    common = _common(dataset, POSTGRES_TABLE, retries, upstream=CLEANED_PARQUET)
+def _postgres_table(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules) -> Any:
+    common = _common(dataset, POSTGRES_TABLE, retries, rules, upstream=CLEANED_PARQUET)
     folded = [dataclasses.replace(column, name=column.name.lower()) for column in dataset.table_columns]
     common["metadata"] |= {"dagster/column_schema": metadata.column_schema(folded)}
 
@@ -176,7 +187,9 @@ def _postgres_table(dataset: Dataset, retries: dg.RetryPolicy) -> Any:
     return postgres_table
 
 
-def _common(dataset: Dataset, name: str, retries: dg.RetryPolicy, *, upstream: str = "") -> dict[str, Any]:
+def _common(
+    dataset: Dataset, name: str, retries: dg.RetryPolicy, rules: CleaningRules, *, upstream: str = ""
+) -> dict[str, Any]:
     """Return the arguments that all assets share; those downstream of `raw_file` hold the contract's columns."""
     common: dict[str, Any] = {
         "key": asset_key(dataset.name, name),
@@ -189,7 +202,7 @@ def _common(dataset: Dataset, name: str, retries: dg.RetryPolicy, *, upstream: s
     if upstream:
         common |= {
             "ins": {"record": dg.AssetIn(asset_key(dataset.name, upstream))},
-            "code_version": transform_version(dataset, CleaningRules()),
+            "code_version": transform_version(dataset, rules),
             "metadata": {
                 "dagster/column_schema": metadata.column_schema(dataset.table_columns),
                 "dictionary": dataset.dictionary,

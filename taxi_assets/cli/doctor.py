@@ -31,7 +31,14 @@ from taxi_assets.settings import (
     setting_variables,
     shown,
 )
-from taxi_assets.storage.factory import build_bigquery, build_gcs_lake, build_warehouse, google_access
+from taxi_assets.source.factory import build_source
+from taxi_assets.storage.factory import (
+    build_bigquery,
+    build_gcs_lake,
+    build_gcs_staging,
+    build_warehouse,
+    google_access,
+)
 
 if TYPE_CHECKING:
     from taxi_assets.storage.google.buckets import BucketInfo
@@ -193,13 +200,12 @@ def _postgres(url: str, setting: str) -> str:
 
 def _source(settings: Settings) -> str:
     from taxi_assets.partitions import last_month
-    from taxi_assets.resources import SourceResource
     from taxi_assets.source.addresses import without_secrets
     from taxi_assets.source.availability import probe
 
     dataset = DATASETS["yellow"]
     month = last_month(dataset)
-    source = SourceResource.from_settings(settings).create()
+    source = build_source(settings)
     availability = probe(source, dataset.name, month, None, date.today())  # noqa: DTZ011 - days, by this machine's calendar
     location = ", ".join(without_secrets(url) for url in source.urls(dataset.name, month))
     if availability.status in ("refused", "down"):
@@ -229,6 +235,8 @@ def _in_google(settings: Settings) -> Iterator[Check]:
     if settings.gcp_credentials or not all(google_emulators().values()):
         yield Check("credentials", lambda: access.account() or "accepted: a person's, or the machine's own")
     yield Check("bucket", seen.bucket, after=("credentials",))
+    if settings.work_in_bucket:
+        yield Check("work bucket", seen.work_bucket, after=("credentials",))
     yield Check("dataset", seen.dataset, after=("credentials",))
     yield Check("locations", seen.locations, after=("bucket", "dataset"))
     for dataset in DATASETS.values():
@@ -244,13 +252,16 @@ class _Seen:
         self.place: BucketInfo | Any = None
 
     def bucket(self) -> str:
-        from taxi_assets.storage.google.errors import permission_error
+        from taxi_assets.storage.google.buckets import report_bucket
 
-        name = self.settings.gcs_bucket
         self.place = self.lake.describe_bucket()
-        if self.place.missing_permissions:
-            raise permission_error(self.place.missing_permissions, f"bucket {name} (TAXI_GCS_BUCKET)")
-        return f"gs://{name} in {self.place.location or 'a location that may not be looked at'}, all permissions"
+        return report_bucket(self.place, self.settings.gcs_bucket, "TAXI_GCS_BUCKET")
+
+    def work_bucket(self) -> str:
+        from taxi_assets.storage.google.buckets import report_bucket
+
+        staging = build_gcs_staging(self.settings)
+        return report_bucket(staging.describe_bucket(), staging.bucket, "TAXI_WORK_URL")
 
     def dataset(self) -> str:
         self.warehouse.check_access()

@@ -24,7 +24,7 @@ def show_progress(console: Console, dataset: str, months: Sequence[Month], steps
         console: Where to show it.
         dataset: Name of the dataset.
         months: Its months.
-        stations: How many assets a month passes; each tells when it is done.
+        steps: How many assets a month passes; each tells when it is done.
     """
     each = steps
     if console.is_terminal:

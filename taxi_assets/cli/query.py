@@ -1,4 +1,4 @@
-"""`taxi-assets query`: one question to the warehouse, answered as a table, as CSV or as JSON."""
+"""`taxi-assets query`: one query to the warehouse, answered as a table, as CSV or as JSON."""
 
 from __future__ import annotations
 
@@ -17,15 +17,13 @@ from rich.table import Table
 from rich.text import Text
 
 from taxi_assets.cli import LANDED
-from taxi_assets.cli.common import examples, load_settings, out
+from taxi_assets.cli.common import err, examples, load_settings, out
 from taxi_assets.errors import QueryError
 from taxi_assets.settings import SettingError
-from taxi_assets.storage.factory import build_warehouse
+from taxi_assets.storage.factory import build_bigquery, build_warehouse
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-Output = Literal["table", "csv", "json"]
 
 MAX_ROWS = 50
 """Rows of a table; CSV and JSON have all."""
@@ -37,18 +35,22 @@ _UNLIMITED = 1_000_000
 
 @click.command(
     "query",
-    epilog=examples('query "SELECT source_month, count(*) FROM nyc_tlc.yellow_trips GROUP BY 1 ORDER BY 1"'),
+    epilog=examples(
+        'query "SELECT source_month, count(*) FROM nyc_tlc.yellow_trips GROUP BY 1 ORDER BY 1"',
+        'query "SELECT * FROM nyc_tlc.yellow_trips WHERE tip_amount > 100" --csv',
+    ),
 )
 @click.argument("sql")
 @click.option("--csv", "output", flag_value="csv", help="Print all rows as CSV.")
 @click.option("--json", "output", flag_value="json", help="Print all rows as JSON.")
 @click.option("--max-gb", type=float, default=MAX_GB, show_default=True, help="Gigabytes that BigQuery may scan.")
-def command(sql: str, *, output: Output | None, max_gb: float) -> int:
-    """Query the warehouse: SQL is one SELECT, which can change nothing."""
-    output = output or "table"
-    limit = MAX_ROWS + 1 if output == "table" else None
+def command(sql: str, *, output: Literal["csv", "json"] | None, max_gb: float) -> int:
+    """Query the warehouse: SQL is one SELECT, which can change nothing and reads nothing but the warehouse."""
+    settings, limit = load_settings(), None if output else MAX_ROWS + 1
+    if settings.profile == "gcp":
+        err.print(f"BigQuery scans {build_bigquery(settings).dry_run_bytes(sql) / 1e9:,.3f} GB", style="dim")
     try:
-        rows = build_warehouse(load_settings()).query(sql, max_bytes=round(max_gb * 1e9), limit=limit)
+        rows = build_warehouse(settings).query(sql, max_bytes=round(max_gb * 1e9), limit=limit)
     except QueryError as error:
         raise SettingError(error.message, location=error.location, remedy=error.remedy) from error
     if output == "csv":

@@ -1,4 +1,4 @@
-"""`taxi-assets run`: land months of one dataset in this process, one run after the other, and say what became of each."""
+"""`taxi-assets run`: land months of one dataset in this process, one run after the other."""
 
 from __future__ import annotations
 
@@ -39,14 +39,15 @@ if TYPE_CHECKING:
 @click.argument("name", metavar="DATASET")
 @click.argument("months")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list, an object for each month.")
+@click.option("--reload", is_flag=True, help="Load into the warehouse again what looks unchanged.")
 @click.option("--verbose", is_flag=True, help="Show Dagster's own log too.")
-def command(name: str, months: str, *, as_json: bool, verbose: bool) -> int:
+def command(name: str, months: str, *, as_json: bool, reload: bool, verbose: bool) -> int:
     """Land months of a dataset, from the source to the warehouse.
 
     DATASET is yellow, green, fhv or fhvhv. MONTHS are 2021-01, 2021-01..2021-03, 2021, or several after commas.
     """
     dataset = dataset_named(name)
-    rows = land(load_settings(), dataset, months_named(dataset, months), verbose=verbose)
+    rows = land(load_settings(), dataset, months_named(dataset, months), reload=reload, verbose=verbose)
     if as_json:
         out.print_json(json.dumps([row.to_dict() for row in rows]))
     else:
@@ -75,8 +76,17 @@ def months_named(dataset: Dataset, text: str) -> list[Month]:
     return wanted
 
 
-def land(settings: Settings, dataset: Dataset, months: list[Month], *, verbose: bool = False) -> list[LedgerRow]:
+def land(
+    settings: Settings, dataset: Dataset, months: list[Month], *, reload: bool = False, verbose: bool = False
+) -> list[LedgerRow]:
     """Land months of a dataset on the configured Dagster instance.
+
+    Args:
+        settings: The settings.
+        dataset: The dataset.
+        months: Its months.
+        reload: Load into the warehouse again what looks unchanged.
+        verbose: Show Dagster's log in the terminal.
 
     Returns:
         A row for each month, in order.
@@ -90,7 +100,7 @@ def land(settings: Settings, dataset: Dataset, months: list[Month], *, verbose: 
     from taxi_assets.names import chain_of
     from taxi_assets.partitions import last_month
 
-    definitions = build_definitions(settings)
+    definitions = build_definitions(settings, reload=reload)
     keys = chain_of(dataset.name, postgres=bool(settings.postgres_url))
     last, host = last_month(dataset), {HOST_TAG: socket.gethostname()}
     outcomes: dict[Month, Outcome] = {}
@@ -105,7 +115,7 @@ def land(settings: Settings, dataset: Dataset, months: list[Month], *, verbose: 
                     f"{dataset.name} {month} is not published: TLC's files come two months late, the last now is {last}"
                 )
                 outcomes[month] = Outcome("not_published", text)
-            elif known.unchanged(month):
+            elif not reload and known.unchanged(month):
                 outcomes[month] = Outcome("unchanged", "", time.monotonic() - start)
             else:
                 job = f"{dataset.name}_{EVERYTHING}"
@@ -132,7 +142,7 @@ class _Landed:
     def __init__(
         self, settings: Settings, dataset: Dataset, instance: dg.DagsterInstance, keys: list[dg.AssetKey]
     ) -> None:
-        from taxi_assets.resources import SourceResource
+        from taxi_assets.source.factory import build_source
         from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
 
         self._settings, self._dataset = settings, dataset
@@ -142,11 +152,11 @@ class _Landed:
             build_warehouse(settings),
         )
         self._postgres = build_postgres(settings) if settings.postgres_url else None
-        self._source = SourceResource.from_settings(settings).create()
+        self._source = build_source(settings)
         self._recorded = set.intersection(*(instance.get_materialized_partitions(key) for key in keys))
 
     def unchanged(self, month: Month) -> bool:
-        """Whether the month is in every store, as the source has it now; a run says why, if that cannot be found out."""
+        """Whether the month is in every store, as the source has it now; if that cannot be told, a run says why."""
         from taxi_assets.partitions import partition_key
         from taxi_assets.source.availability import probe
 
@@ -168,10 +178,12 @@ class _Landed:
 
         name, month = raw.dataset, raw.month
         cleaned = self._staging.intact(self._staging.find(CleanedFile, "cleaned", name, month))
-        version = transform_version(self._dataset, CleaningRules())
+        rules = CleaningRules(self._settings.missing_passengers, self._settings.drop_zero_passengers)
+        version = transform_version(self._dataset, rules)
         if cleaned is None or (cleaned.source_sha256, cleaned.transform_version) != (raw.sha256, version):
             return False
-        require_ledger(cleaned, self._settings.rejected_share_limit)
+        rejects_at = self._staging.location(cleaned.rejects_file)
+        require_ledger(cleaned, self._settings.rejected_share_limit, rejects_at)
         stored = self._lake.find(name, month)
         if stored is None or (stored.sha256, stored.rows) != (cleaned.sha256, cleaned.cleaned_rows):
             return False

@@ -75,6 +75,9 @@ class MonthIOManager(MonthReader):
         with reported_failures(context.asset_key, obj.month):
             stored = self.store(DATASETS[obj.dataset], obj)
         context.add_output_metadata(self.describe(stored))
+        if isinstance(stored, TableMonth) and stored.unknown_columns:
+            names = ", ".join(stored.unknown_columns)
+            context.log.warning(f"{stored.file} has columns that this release does not know, left empty: {names}")
         did = "stored in" if stored.changed else "unchanged in"
         context.log.info(
             f"{obj.dataset} {obj.month}: {stored.rows:,} rows, {obj.bytes / 1e6:,.1f} MB {did} {stored.file}"

@@ -34,15 +34,16 @@ def of_raw(raw: RawFile, location: str, *, changed: bool) -> dict[str, Any]:
         "etag": raw.etag,
         "last_modified": raw.last_modified,
         "changed": changed,
+        **({} if raw.previous_rows is None else {"rows_before": raw.previous_rows}),
     }
 
 
 def of_cleaned(cleaned: CleanedFile, staging: Staging, *, changed: bool) -> dict[str, Any]:
-    """Return the metadata of a cleaned month: the chart, the ledger, the rules' effects, the oddities, a preview.
+    """Return the metadata of a cleaned month: the chart, the ledger, the effects of rules, anomalies, a preview.
 
     Args:
-        cleaned: The month's papers.
-        room: Where its files lie.
+        cleaned: The month.
+        staging: Where its files are.
         changed: Whether it is new.
     """
     import pyarrow.parquet as pq
@@ -96,6 +97,7 @@ def of_table(loaded: TableMonth) -> dict[str, Any]:
         "bytes": loaded.bytes,
         "sha256": loaded.sha256,
         "changed": loaded.changed,
+        **({"unknown_columns": list(loaded.unknown_columns)} if loaded.unknown_columns else {}),
         **({"job": loaded.job} if loaded.job else {}),
         **loaded.numbers,
     }

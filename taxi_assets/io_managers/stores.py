@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from pydantic import Field
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
@@ -50,6 +51,7 @@ class WarehouseIOManager(MonthIOManager):
 
     warehouse: WarehouseResource
     lake: LakeResource
+    reload: bool = Field(False, description="Load a month again even if the table has it.")
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Look at the warehouse before any asset works, and whether it can load from the lake."""
@@ -57,7 +59,7 @@ class WarehouseIOManager(MonthIOManager):
 
     def store(self, dataset: Dataset, record: LakeObject) -> TableMonth:
         """See `MonthIOManager.store`."""
-        return self.warehouse.create().replace_month(dataset, record)
+        return self.warehouse.create().replace_month(dataset, record, reload=self.reload)
 
     def find(self, dataset: str, month: Month) -> TableMonth | None:
         """See `MonthIOManager.find`."""

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from taxi_assets.settings import Settings, shown, variable
 from taxi_assets.source.client import Source
+from taxi_assets.source.factory import build_source
 from taxi_assets.storage.base import Lake, Staging, Warehouse
 from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
 
@@ -49,13 +50,7 @@ class SourceResource(SettingsResource):
 
     def create(self) -> Source:
         """Return the source."""
-        return Source(
-            csv_url=self.csv_url,
-            parquet_url=self.parquet_url,
-            prefer=self.source,
-            connect_timeout=self.connect_timeout,
-            read_timeout=self.read_timeout,
-        )
+        return build_source(self.settings())
 
 
 class StagingResource(SettingsResource):
@@ -65,6 +60,11 @@ class StagingResource(SettingsResource):
     data_dir: str
     work_url: str
     rejected_share_limit: float = Field(description="Share of rejected rows above which a month does not go on.")
+    accepted_drift: str = Field(description="Columns that may be missing, or be unknown and have values.")
+
+    def drift(self) -> tuple[str, ...]:
+        """Return the names of columns whose drift somebody has accepted."""
+        return self.settings().accepted_drift
 
     def create(self) -> Staging:
         """Return the staging area."""
@@ -112,4 +112,6 @@ def _field(settings: Settings, name: str) -> Any:
     value = getattr(settings, name)
     if isinstance(value, str) and value and shown(name, value) != value:
         return dg.EnvVar(variable(name))
+    if isinstance(value, tuple):
+        return ", ".join(value)
     return value if isinstance(value, (bool, int, float, str)) else str(value)

@@ -1,7 +1,7 @@
-"""Staging area, lake and warehouse of the gcp profile, on dagster-gcp's resources; only that profile imports this module.
+"""Staging area, lake and warehouse of the gcp profile, on dagster-gcp's resources.
 
-dagster-gcp's own have no time limits, attempts or pasted keys, so `get_client` returns clients that do. An asset of your
-own can use them as any other `GCSResource` and `BigQueryResource`.
+dagster-gcp's own have no time limits, attempts or pasted keys, so `get_client` returns clients that do. An asset of
+your own can use them as any other `GCSResource` and `BigQueryResource`. Only the gcp profile imports this module.
 """
 
 from __future__ import annotations
@@ -58,11 +58,16 @@ class GcsLakeResource(LakeResource, _Google, GCSResource):
         """Return a client."""
         return google_access(self.settings()).storage()
 
+    def get_object_to_set_on_execution_context(self) -> Any:
+        """Give sensors and steps this resource; dagster-gcp's would give them a client."""
+        return self
+
 
 class BigQueryWarehouseResource(WarehouseResource, _Google, BigQueryResource):
     """The warehouse in BigQuery."""
 
     bq_location: str
+    gcs_bucket: str
     _warehouse: Warehouse | None = PrivateAttr(default=None)
 
     @classmethod
@@ -80,3 +85,7 @@ class BigQueryWarehouseResource(WarehouseResource, _Google, BigQueryResource):
     def get_client(self) -> Iterator[bigquery.Client]:
         """Give a client."""
         yield google_access(self.settings()).bigquery()
+
+    def get_object_to_set_on_execution_context(self) -> Any:
+        """See `GcsLakeResource.get_object_to_set_on_execution_context`."""
+        return self

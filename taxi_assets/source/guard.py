@@ -1,9 +1,9 @@
 """The connection guard: where a request may lead, and how another thread ends it.
 
 A source on the internet must not make this machine ask an address behind its firewall: neither by a redirect, however
-its address is spelled, nor by a name that resolves to a public address when it is judged and to an internal one when
-it is connected to (DNS rebinding). So every redirect is judged, and every connection by the address of its peer before
-a request is sent over it. Behind a proxy, which resolves names and connects itself, only redirects can be judged.
+its address is spelled, nor by a name that resolves to a public address when it is checked and to an internal one when
+it is connected to (DNS rebinding). So every redirect is checked, and the peer of every connection before a request is
+sent to it. Behind a proxy, which resolves names and connects itself, only redirects can be checked.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class ConnectionGuard:
         """Refuse to connect once the guard is closed."""
         self._check_open()
         if direct:
-            self._judge_source()
+            self._source_is_internal()
 
     def after_connect(self, connection: Any, *, direct: bool) -> None:
         """Check the peer of a connection that is not a proxy's.
@@ -67,13 +67,13 @@ class ConnectionGuard:
         peer = str(connection.sock.getpeername()[0])
         if is_public(peer):
             self._internal = False
-        elif not self._judge_source():
+        elif not self._source_is_internal():
             raise PermanentError(
                 f"the source's name {connection.host} leads to {peer}, which is not on the internet", remedy=_REMEDY
             )
 
-    def _judge_source(self) -> bool:
-        """Return whether the address in the settings is internal; it stays what it was when first judged."""
+    def _source_is_internal(self) -> bool:
+        """Return whether the address in the settings is internal; decided once."""
         if self._internal is None:
             self._internal = is_internal(self._asked)
         return self._internal
@@ -90,7 +90,7 @@ class ConnectionGuard:
         response.raw.close()  # requests would read the body of a redirect, however long
         try:
             to = requote_uri(urljoin(response.url, location))  # as requests does
-            allowed = urlsplit(to).scheme in ("http", "https") and (self._judge_source() or not is_internal(to))
+            allowed = urlsplit(to).scheme in ("http", "https") and (self._source_is_internal() or not is_internal(to))
         except ValueError:
             raise PermanentError("the source redirects to an invalid address", remedy=_REMEDY) from None
         if not allowed:

@@ -171,7 +171,7 @@ def _check_first_line(line: bytes, start: bytes) -> None:
         raise NotATripFileError("text in UTF-16", remedy="save it as UTF-8")
     if b"\0" in line:
         raise NotATripFileError("binary data")
-    for separator, name in ((b";", "semicolons (';')"), (b"\t", "tabs")):
+    for separator, name in ((b";", "semicolons (';')"), (b"\t", "tabs"), (b"|", "pipes ('|')")):
         if line.count(separator) > line.count(b","):
             raise NotATripFileError(f"a table separated by {name}", remedy="save it with commas between fields")
     if b"," not in line:

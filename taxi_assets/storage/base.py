@@ -112,8 +112,14 @@ class Warehouse(Protocol):
         """
         ...
 
-    def replace_month(self, dataset: Dataset, stored: LakeObject) -> TableMonth:
-        """Make the table hold, for the object's month, exactly the object's rows; nothing if it already does."""
+    def replace_month(self, dataset: Dataset, stored: LakeObject, *, reload: bool = False) -> TableMonth:
+        """Make the table hold, for the object's month, exactly the object's rows.
+
+        Args:
+            dataset: The contract.
+            stored: The month's object.
+            reload: Load the month even if the table already has it, by its own record.
+        """
         ...
 
     def replace_table(self, name: str, columns: Sequence[Column], uri: str) -> int:
@@ -139,7 +145,7 @@ class Warehouse(Protocol):
         ...
 
     def verify_month(self, dataset: Dataset, stored: LakeObject) -> list[str]:
-        """Compare a month in the table with its object; return what does not hold, a sentence each."""
+        """Compare a month of the table with its object; return what does not hold, a sentence each."""
         ...
 
     def read_month(self, dataset: str, month: Month) -> pa.Table:
@@ -149,12 +155,15 @@ class Warehouse(Protocol):
     def query(
         self, sql: str, parameters: Sequence[Any] = (), *, max_bytes: int | None = None, limit: int | None = None
     ) -> pa.Table:
-        """Return the result of one SELECT; tables are named as `nyc_tlc.yellow_trips`.
+        """Return the rows of one query that only reads; tables are named as `nyc_tlc.yellow_trips`.
 
         Args:
             sql: The query.
             parameters: Values of its `?`.
-            max_bytes: Bytes that it may scan, where scanning has a price.
-            limit: Rows to fetch at most.
+            max_bytes: Refuse a query that BigQuery would bill for more.
+            limit: Fetch no more rows than this.
+
+        Raises:
+            QueryError: The warehouse refuses the query.
         """
         ...

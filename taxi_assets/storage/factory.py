@@ -1,4 +1,4 @@
-"""Builds source, staging area, lake and warehouses from the settings; nothing else does."""
+"""Builds staging area, lake and warehouses from the settings; nothing else does."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from taxi_assets.storage.limits import ResourceLimits, machine_memory
 if TYPE_CHECKING:
     from taxi_assets.storage.google.access import GoogleAccess
     from taxi_assets.storage.lake.gcs import GcsLake
+    from taxi_assets.storage.staging.gcs import GcsStagingArea
     from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
     from taxi_assets.storage.warehouse.postgres import PostgresStore
 
@@ -19,13 +20,18 @@ if TYPE_CHECKING:
 def build_staging(settings: Settings) -> Staging:
     """Return the staging area of raw and cleaned files: a folder, or a bucket (TAXI_WORK_URL)."""
     if settings.work_in_bucket:
-        from taxi_assets.storage.staging.gcs import GcsStagingArea
-
-        settings.check_profile()
-        return GcsStagingArea(settings.work_dir, google_access(settings), settings.work_url)
+        return build_gcs_staging(settings)
     from taxi_assets.storage.staging.local import StagingArea
 
     return StagingArea(settings.work_dir)
+
+
+def build_gcs_staging(settings: Settings) -> GcsStagingArea:
+    """Return the staging area in the bucket of TAXI_WORK_URL."""
+    from taxi_assets.storage.staging.gcs import GcsStagingArea
+
+    settings.check_profile()
+    return GcsStagingArea(settings.work_dir, google_access(settings), settings.work_url)
 
 
 def build_lake(settings: Settings) -> Lake:

@@ -70,6 +70,7 @@ def clean_month(
             cleaner = Cleaner(dataset, raw, staging.path(raw.file), rules, location)
             cleaner.write(cleaned, rejects, metadata)
         _check_ledger(cleaner, raw, location)
+        cleaner.days.check(location)
         accepted = check_drift(dataset, cleaner.mapping.absent, cleaner.unknown_columns, accepted_drift, location)
         record = _record(dataset, raw, cleaner, cleaned, version, accepted)
         pa.default_memory_pool().release_unused()  # 100 MiB, which DuckDB needs when the table is loaded
@@ -98,6 +99,7 @@ def _record(
         rejected_rows=cleaner.rejected,
         transform_version=version,
         filled_passengers=cleaner.filled,
+        reject_reasons=cleaner.rejects.top_reasons(),
         rejects_file=f"{stem}.rejects.parquet" if cleaner.rejected else "",
         unknown_columns=cleaner.unknown_columns,
         absent_columns=cleaner.mapping.absent,

@@ -22,6 +22,7 @@ from taxi_assets.transform.daily_counts import DayCounter
 from taxi_assets.transform.header import ColumnMapping, SourceColumn, map_header
 from taxi_assets.transform.parquet_batches import ParquetFile
 from taxi_assets.transform.parquet_writer import ParquetWriter, RejectsWriter
+from taxi_assets.transform.rejects import RejectTally
 from taxi_assets.transform.rules import CleaningRules
 
 _ZERO = arrays.constants([0], pa.int64())[0]
@@ -34,7 +35,7 @@ class Cleaner:
         mapping: Which column of the file is which of the contract.
         cleaned: Rows written so far.
         dropped: Rows dropped by a rule.
-        rejected: Rows that could not be read.
+        rejects: Rows that could not be read, by reason.
         filled: Cleaned rows whose missing passenger count was filled with 0.
         anomalies: Anomalies among the cleaned rows.
         days: Cleaned rows by the day of their pick-up.
@@ -47,7 +48,8 @@ class Cleaner:
             raise PermanentError("the header cannot be read", location=location, remedy="look at the file's first line")
         header = [SourceColumn(position, name) for position, name in enumerate(self._file.names)]
         self.mapping = map_header(dataset, raw.month, header, location, raw.format)
-        self.cleaned = self.dropped = self.rejected = self.filled = 0
+        self.cleaned = self.dropped = self.filled = 0
+        self.rejects = RejectTally()
         self.anomalies = AnomalyCounter(dataset, raw.month)
         self.days = DayCounter(dataset, raw.month)
         self.read_as: dict[str, str] = {}
@@ -59,6 +61,11 @@ class Cleaner:
         self._passengers = passengers.name if passengers else ""
 
     @property
+    def rejected(self) -> int:
+        """Rows that could not be read."""
+        return self.rejects.rows
+
+    @property
     def unknown_columns(self) -> dict[str, int]:
         """Columns that the contract does not know, with the number of their values."""
         return {column.name: self._unknown[column.position] for column in self.mapping.unknown}
@@ -68,13 +75,13 @@ class Cleaner:
         with ParquetWriter(cleaned, self._schema, metadata) as writer, RejectsWriter(rejects) as rejects_writer:
             for batch in self._file.row_batches(_type_hints(self.mapping)):
                 columns, faults = parse_batch(self.mapping, batch)
-                rejected = [*batch.damaged, *faults.values()]
-                rejects_writer.add(sorted(rejected))
+                rejected = sorted([*batch.damaged, *faults.values()])
+                rejects_writer.add(rejected)
                 rows = self._apply_rules(_without(self._to_table(columns, batch), faults))
                 writer.add(rows)
                 self.anomalies.add(rows)
                 self.days.add(rows)
-                self.rejected += len(rejected)
+                self.rejects.add(rejected)
                 self.cleaned += rows.num_rows
                 self._look_at_source(batch)
 

@@ -8,11 +8,14 @@ from collections.abc import Callable
 import dagster as dg
 import pytest
 
+from taxi_assets.contracts import DATASETS
 from taxi_assets.errors import PermanentError, TransientError
 from taxi_assets.failures import reported_failures, retry_policy
 from taxi_assets.months import Month
+from taxi_assets.partitions import last_month
+from taxi_assets.source.http import BlockedError
 from taxi_assets_tests.automation.world import World
-from taxi_assets_tests.servers.http_source import Answer, broken, status
+from taxi_assets_tests.servers.http_source import Answer, absent, broken, status
 
 SUCCESS, FAILURE = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE
 
@@ -20,34 +23,51 @@ SUCCESS, FAILURE = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE
 @pytest.mark.parametrize(
     ("answer", "kind", "ends", "requests"),
     [
-        (status(404), "not_published", SUCCESS, 1),
-        (status(403), "permanent", FAILURE, 1),  # of a month that is three years old
-        (status(200, b"<!DOCTYPE html><html></html>"), "permanent", FAILURE, 1),
+        (status(404), "permanent", FAILURE, 1),  # a month of three years ago that is gone
+        (absent(), "permanent", FAILURE, 1),
+        (status(200, b"this is not a trip file\n"), "permanent", FAILURE, 1),
+        (status(403), "transient", FAILURE, 3),  # a block page
+        (status(200, b"<!DOCTYPE html><html></html>"), "transient", FAILURE, 3),
         (status(429), "transient", FAILURE, 3),
         (status(503), "transient", FAILURE, 3),
         (broken(b"x" * 1000, 100), "transient", FAILURE, 3),
     ],
-    ids=["404", "403", "html", "429", "503", "broken"],
+    ids=["404", "absent", "no trips", "403", "html", "429", "503", "broken"],
 )
 def test_a_months_failure_is_sorted_and_tried_again_only_where_that_may_help(
-    make_world: Callable[..., World], answer: Answer, kind: str, ends: dg.DagsterRunStatus, requests: int
+    make_world: Callable[..., World],
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Answer,
+    kind: str,
+    ends: dg.DagsterRunStatus,
+    requests: int,
 ) -> None:
+    monkeypatch.setattr(BlockedError, "waits", (0.0,))
     world = make_world(attempts=3, first_wait=0.0)
     world.site.standing[world.path("yellow", "2023-01")] = answer
     run = world.land("yellow", "2023-01")
     assert run.status == ends
     assert len(world.site.asked[world.path("yellow", "2023-01")]) == requests
-    notes = world.instance.fetch_observations(dg.AssetKey(["yellow", "raw_file"]), limit=9).records
-    assert len(notes) == (kind == "not_published")
-    if kind != "not_published":
-        events = world.instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE).records
-        (failure,) = [event.event_log_entry.dagster_event for event in events]
-        assert failure
-        data = failure.step_failure_data.user_failure_data
-        assert data
-        assert data.metadata["kind"].value == kind
-        assert data.metadata["then"].value == "materialize yellow/raw_file for 2023-01 again"
-        assert "what to do: " in str(data.description)
+    events = world.instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE).records
+    (failure,) = [event.event_log_entry.dagster_event for event in events]
+    assert failure
+    data = failure.step_failure_data.user_failure_data
+    assert data
+    assert data.metadata["kind"].value == kind
+    assert data.metadata["then"].value == "materialize yellow/raw_file for 2023-01 again"
+    assert "what to do: " in str(data.description)
+
+
+def test_a_recent_month_that_the_source_lacks_is_skipped_with_a_note(make_world: Callable[..., World]) -> None:
+    world = make_world(attempts=3, first_wait=0.0)
+    month = str(last_month(DATASETS["yellow"]))
+    run = world.land("yellow", month)
+    assert run.status == SUCCESS
+    (note,) = world.instance.fetch_observations(dg.AssetKey(["yellow", "raw_file"]), limit=9).records
+    assert note.asset_observation
+    assert note.asset_observation.metadata["status"].value == "not_published"
+    assert f"yellow {month} is not published" in str(note.asset_observation.metadata["error"].value)
+    assert world.loaded("yellow") == []
 
 
 def test_a_source_that_is_busy_only_once_delays_a_month_and_fails_nothing(make_world: Callable[..., World]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from taxi_assets.months import Month, months_between
 from taxi_assets.sensors import polling
 from taxi_assets_tests.automation.world import World, at, month_bytes, statuses
-from taxi_assets_tests.servers.http_source import Answer, stall, status
+from taxi_assets_tests.servers.http_source import Answer, absent, stall, status
 
 HTML = b"<!DOCTYPE html><html><body>" + b"Please sign in. " * 5000 + b"</body></html>"
 
@@ -70,13 +70,14 @@ def test_when_tlc_is_late_each_tick_says_so_and_the_month_is_loaded_when_it_come
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (status(403), "not published"),  # TLC's own site answers so for files that do not exist
+        (absent(), "not published"),
+        (status(403), "does not answer"),
         (status(404), "not published"),
         (status(429, Retry_After="60"), "does not answer"),
         (status(503), "does not answer"),
         (status(200, HTML), "an HTML page"),
     ],
-    ids=["403", "404", "429", "503", "html"],
+    ids=["denied", "403", "404", "429", "503", "html"],
 )
 def test_no_run_is_requested_for_a_month_that_cannot_be_had(world: World, answer: Answer, says: str) -> None:
     for name in world.names:
@@ -113,6 +114,7 @@ def test_seventeen_years_of_four_datasets_come_in_portions_and_do_not_flood_the_
     make_world: Callable[..., World],
 ) -> None:
     world = make_world(("yellow", "green", "fhv", "fhvhv"))
+    world.instance = dg.DagsterInstance.ephemeral()  # on disk, six hundred runs take minutes
     first = {"yellow": "2009-01", "green": "2013-08", "fhv": "2015-01", "fhvhv": "2019-02"}
     everything = [
         f"{name} {month}"

@@ -29,9 +29,9 @@ SECRET = b"t0psecret: hunter2\n"
 
 @pytest.fixture
 def internet(monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpSource]:
-    judge = addresses.is_public
+    is_public = addresses.is_public
     for module in (addresses, guard):
-        monkeypatch.setattr(module, "is_public", lambda address: address == INTERNET or judge(address))
+        monkeypatch.setattr(module, "is_public", lambda address: address == INTERNET or is_public(address))
     with http_source(INTERNET) as running:
         yield running
 
@@ -113,7 +113,7 @@ def test_neither_does_the_second_of_two_redirects_nor_one_without_a_scheme(
     assert inside.requests == 0
 
 
-def test_a_name_that_is_judged_by_one_address_and_connected_to_at_another_is_not_asked(
+def test_a_name_that_is_checked_at_one_address_and_connected_to_at_another_is_not_asked(
     internet: HttpSource, inside: HttpSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names(monkeypatch, rebound=[INTERNET, "127.0.0.1"])
@@ -133,7 +133,7 @@ def test_nor_is_such_a_name_in_the_settings(
     assert inside.requests == 0
 
 
-def test_a_name_that_turns_public_once_it_was_judged_internal_gains_nothing(
+def test_a_name_that_turns_public_once_it_was_found_internal_gains_nothing(
     internet: HttpSource, inside: HttpSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names(monkeypatch, mirror=["127.0.0.1", INTERNET])

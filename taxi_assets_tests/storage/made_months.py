@@ -40,6 +40,7 @@ def make_month(
         "VendorID": 1,
         "passenger_count": 1,
         "tpep_pickup_datetime": [start + timedelta(seconds=n) for n in range(rows)],
+        "source_row": list(range(1, rows + 1)),
         "source_month": month.first_day,
     } | values
     schema = arrow_schema(dataset.table_columns)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from taxi_assets.errors import PermanentError, TransientError
+from taxi_assets.errors import PermanentError, QueryError, TransientError
 from taxi_assets.storage.lake.gcs import GcsLake
 from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
 from taxi_assets_tests.servers.bigquery import BigQueryServer
@@ -116,6 +116,16 @@ def test_no_more_rows_are_fetched_than_asked_for(warehouse: BigQueryWarehouse) -
     assert warehouse.query("SELECT n FROM UNNEST([1, 2, 3, 4]) AS n", limit=2).num_rows == 2
 
 
-def test_a_mistake_in_a_query_is_permanent(warehouse: BigQueryWarehouse) -> None:
-    with pytest.raises(PermanentError, match="Google refused the request"):
-        warehouse.query("SELEKT 1")
+def test_a_persons_query_changes_nothing(warehouse: BigQueryWarehouse) -> None:
+    warehouse.ensure_table(YELLOW)
+    with pytest.raises(QueryError, match="no query but DROP_TABLE"):
+        warehouse.query(f"DROP TABLE {warehouse.schema}.yellow_trips", max_bytes=10**9)
+    assert warehouse.has_table("yellow_trips")
+
+
+@pytest.mark.parametrize("sql", ["SELEKT 1", "SELECT nothing FROM nowhere.at_all"])
+def test_a_mistake_in_a_query_is_its_authors(warehouse: BigQueryWarehouse, sql: str) -> None:
+    for max_bytes in (None, 10**9):
+        with pytest.raises(QueryError) as caught:
+            warehouse.query(sql, max_bytes=max_bytes)
+        assert caught.value.location == sql

@@ -276,3 +276,14 @@ def test_an_object_with_a_month_that_does_not_exist_in_its_name_stops_nobody(tmp
     lake = FolderLake(tmp_path / "lake")
     shutil.copy(lake.path(stored), lake.path(stored).with_name("yellow_tripdata_2018-13.parquet"))
     assert list(lake.versions("yellow")) == [JANUARY]
+
+
+@pytest.mark.parametrize(("rows", "why"), [(0, "the object has no rows"), (499, "far fewer than the 1,000 of 2021-01")])
+def test_an_object_from_elsewhere_erases_neither_a_month_nor_most_of_it(
+    warehouse: DuckDBWarehouse, tmp_path: Path, rows: int, why: str
+) -> None:
+    warehouse.replace_month(YELLOW, put(tmp_path))
+    theirs = dataclasses.replace(put(tmp_path, rows), source_sha256="")
+    with pytest.raises(PermanentError, match=why):
+        warehouse.replace_month(YELLOW, theirs)
+    assert warehouse.count_months("yellow_trips") == {JANUARY: 1000}

@@ -78,7 +78,7 @@ ANSWERS = (
     Answer(
         r"bytesBilledLimitExceeded|limit for bytes billed",
         "the query would scan more than its limit",
-        "name fewer columns and months, or raise the limit",
+        "name fewer columns and months, or raise the limit (--max-gb)",
     ),
     Answer(
         r"quotaExceeded|quota exceeded",

@@ -14,6 +14,7 @@ from taxi_assets.errors import PermanentError, TransientError
 from taxi_assets.records import R
 from taxi_assets.storage.files import sha256_of
 from taxi_assets.storage.google.access import GoogleAccess
+from taxi_assets.storage.google.buckets import BucketInfo, create_bucket, describe_bucket
 from taxi_assets.storage.google.errors import mapped_errors
 from taxi_assets.storage.google.upload import CHUNK, upload
 from taxi_assets.storage.staging.local import StagingArea
@@ -94,6 +95,27 @@ class GcsStagingArea(StagingArea):
                     ) from None
             self._sweep(stem, {*files, f"{stem}.json"})
         super().commit(stage, record, files)
+
+    def describe_bucket(self) -> BucketInfo:
+        """Return the bucket's description, without touching an object.
+
+        Raises:
+            PermanentError: There is no such bucket, or the credentials cannot be used.
+        """
+        return describe_bucket(self._client, self.bucket, "TAXI_WORK_URL", self.access.request_options)
+
+    def create_bucket(self, location: str) -> bool:
+        """Create the bucket if there is none; return whether it was created.
+
+        Raises:
+            PermanentError: The account may not create it, or it belongs to someone else.
+        """
+        return create_bucket(self._client, self.bucket, "TAXI_WORK_URL", location, self.access.request_options)
+
+    @property
+    def bucket(self) -> str:
+        """The bucket's name."""
+        return self._bucket_and_prefix[0]
 
     def _sweep(self, stem: str, kept: set[str]) -> None:
         """Remove what earlier records named. A run that wrote it meanwhile finds the record changed, and stops."""

@@ -43,8 +43,13 @@ class BigQueryWarehouse(BigQueryDataset):
         bucket = lake.describe_bucket()
         self.check_bucket(lake.bucket, bucket.location, is_region=bucket.is_region)
 
-    def replace_month(self, dataset: Dataset, stored: LakeObject) -> TableMonth:
+    def replace_month(self, dataset: Dataset, stored: LakeObject, *, reload: bool = False) -> TableMonth:
         """Make the table hold, for the object's month, exactly the object's rows; do nothing if it already does.
+
+        Args:
+            dataset: The contract.
+            stored: The month's object.
+            reload: Load the month even if it looks unchanged, and whatever rows the table has of it.
 
         Raises:
             PermanentError: The object or the table does not fit the contract, the object would erase the month, or the
@@ -58,23 +63,28 @@ class BigQueryWarehouse(BigQueryDataset):
             check_expiration(table, stored.month)
             rows = self._count_rows(partition)
             load = self._loads.latest(dataset.table, [stored.month]).get(stored.month)
-            if load and (load.sha256, load.rows, rows) == (stored.sha256, stored.rows, stored.rows):
-                return self._record(dataset, stored, load.job, changed=False)
-            check_replacement(stored, rows, location)
-            job, changed = self._load(partition, table.schema, stored, location)
+            known = {column.name.lower() for column in dataset.table_columns}
+            extra = tuple(field.name for field in table.schema if field.name.lower() not in known)
+            if not reload and load and (load.sha256, load.rows, rows) == (stored.sha256, stored.rows, stored.rows):
+                return self._record(dataset, stored, load.job, extra, changed=False)
+            check_replacement(stored, 0 if reload else rows, location)
+            job, changed = self._load(partition, table.schema, stored, location, reload=reload)
             job_name = f"{self.access.project}:{self.location}.{job.job_id}"
             self._loads.add(dataset.table, stored, job_name)
-            return self._record(dataset, stored, job_name, changed=changed, numbers=jobs.cost(job))
+            return self._record(dataset, stored, job_name, extra, changed=changed, numbers=jobs.cost(job))
 
-    def _load(self, partition: str, schema: Sequence[Any], stored: LakeObject, location: str) -> tuple[Any, bool]:
+    def _load(
+        self, partition: str, schema: Sequence[Any], stored: LakeObject, location: str, *, reload: bool
+    ) -> tuple[Any, bool]:
         """Load a month once; return the job that did it, and whether it was started here.
 
         The job's identifier derives from table, month and the object's generation. BigQuery takes an identifier once,
         so a request that is sent twice, or by two runs, loads once. A failed job keeps its identifier too; the next
-        attempt has the next number.
+        attempt has the next number. A reload has identifiers of its own.
         """
+        version = f"{stored.generation}-reload-{uuid.uuid4().hex}" if reload else stored.generation
         for number in range(1, MAX_LOAD_JOBS + 1):
-            job_id = f"{self.schema}-{partition.replace('$', '-')}-{stored.generation}-{number}"
+            job_id = f"{self.schema}-{partition.replace('$', '-')}-{version}-{number}"
             job, started = self._load_once(job_id, partition, schema, stored)
             if job is None:
                 continue
@@ -170,64 +180,31 @@ class BigQueryWarehouse(BigQueryDataset):
             job=load.job if load else "",
         )
 
-    def verify_month(self, dataset: Dataset, stored: LakeObject) -> list[str]:
-        """See `Warehouse.verify_month`: BigQuery keeps its own checksums, so this compares the load's with the object's.
+    def loaded_checksums(self, table: str) -> dict[Month, str]:
+        """Return the checksum of the object from which each month of a table was loaded, where it is recorded."""
+        with mapped_errors(f"{self.schema}.{LOADS}"):
+            return {month: load.sha256 for month, load in self._loads.latest(table).items()}
 
-        A change of rows by DML that keeps their number is not seen: reading every value would be billed.
+    def verify_month(self, dataset: Dataset, stored: LakeObject) -> list[str]:
+        """Compare what the table was loaded from, and its rows, with the object; no value is read.
+
+        Returns:
+            What does not hold, a sentence each; nothing if all is well.
         """
         loaded = self.find_month(dataset.name, stored.month, stored)
-        if loaded is None or loaded.sha256 != stored.sha256:
-            return ["the table was loaded from other bytes than the object has"]
-        return []
+        if loaded is None:
+            return ["the table has no rows of the month"]
+        wrong = []
+        if loaded.rows != stored.rows:
+            wrong.append(f"the table has {loaded.rows:,} rows of the month, the object {stored.rows:,}")
+        if loaded.sha256 != stored.sha256:
+            wrong.append("the table was loaded from other bytes than the object has")
+        return wrong
 
     def read_month(self, dataset: str, month: Month) -> pa.Table:
         """Return a month's rows."""
         table = self._full_name(table_of(dataset))
         return self.query(f"SELECT * FROM {table} WHERE {SOURCE_MONTH.name} = ?", [month.first_day])
-
-    def query(
-        self, sql: str, parameters: Sequence[Any] = (), *, max_bytes: int | None = None, limit: int | None = None
-    ) -> pa.Table:
-        """Return the result of a query; `nyc_tlc.yellow_trips` is a table of the project.
-
-        Args:
-            sql: The query.
-            parameters: Values of its `?`.
-            max_bytes: Bytes that it may scan; BigQuery refuses it, free of charge, if it would scan more.
-            limit: Rows to fetch at most.
-
-        Raises:
-            PermanentError: BigQuery refuses it.
-            TransientError: BigQuery is busy or the link broke.
-        """
-        from google.cloud import bigquery
-
-        types = {bool: "BOOL", int: "INT64", float: "FLOAT64", str: "STRING"}
-        values = [bigquery.ScalarQueryParameter(None, types.get(type(v), "DATE"), v) for v in parameters]
-        with mapped_errors(sql, remedy=_QUERY_REMEDY):
-            rows = self._run_query(sql, values, max_bytes=max_bytes, limit=limit)
-            return rows.to_arrow(create_bqstorage_client=False)
-
-    def dry_run_bytes(self, sql: str) -> int:
-        """Return how many bytes a query would scan, without running it.
-
-        Raises:
-            PermanentError: It is not a query: it would change something. Or BigQuery refuses it.
-        """
-        from google.cloud import bigquery
-
-        config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False, labels=LABELS)
-        with mapped_errors(sql, remedy=_QUERY_REMEDY):
-            job = self._client.query(
-                sql, job_config=config, location=self.location, retry=self.access.retry, job_retry=None
-            )
-        if job.statement_type != "SELECT":
-            raise PermanentError(
-                f"this is no query but {job.statement_type or 'something else'}; only a SELECT is run here",
-                location=sql,
-                remedy="write one SELECT. To change tables, use the console or `bq query`",
-            )
-        return int(job.total_bytes_processed or 0)
 
     def ensure_table(self, dataset: Dataset) -> bigquery.Table:
         """Return a dataset's table, created or widened if need be.
@@ -273,7 +250,7 @@ class BigQueryWarehouse(BigQueryDataset):
             return 0
 
     def _record(
-        self, dataset: Dataset, stored: LakeObject, job: str, *, changed: bool, numbers: dict[str, float] | None = None
+        self, dataset: Dataset, stored: LakeObject, job: str, unknown_columns: tuple[str, ...], **more: Any
     ) -> TableMonth:
         return TableMonth(
             dataset=dataset.name,
@@ -282,13 +259,10 @@ class BigQueryWarehouse(BigQueryDataset):
             bytes=stored.bytes,
             sha256=stored.sha256,
             rows=stored.rows,
-            changed=changed,
+            unknown_columns=unknown_columns,
             job=job,
-            numbers=numbers or {},
+            **more,
         )
-
-
-_QUERY_REMEDY = "correct the query; tables are named as nyc_tlc.yellow_trips"
 
 
 def partition_of(table: str, month: Month) -> str:

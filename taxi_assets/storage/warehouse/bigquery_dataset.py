@@ -1,19 +1,21 @@
-"""The BigQuery dataset as a place: where it is, whether the account may use it, and how a query reaches it."""
+"""The BigQuery dataset as a place: where it is, whether the account may use it, and how queries run in it."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from taxi_assets.contracts.model import Dataset
-from taxi_assets.errors import PermanentError
+from taxi_assets.errors import PermanentError, QueryError
 from taxi_assets.storage.google.access import LABELS, GoogleAccess
-from taxi_assets.storage.google.errors import different_locations, is_busy, mapped_errors, permission_error
+from taxi_assets.storage.google.errors import different_locations, is_busy, map_error, mapped_errors, permission_error
 from taxi_assets.storage.warehouse.bigquery_tables import check_expiration, reconciled
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from google.cloud import bigquery
 
 TABLE_PERMISSIONS = ["bigquery.tables." + verb for verb in ("get", "getData", "update", "updateData")]
@@ -102,6 +104,54 @@ class BigQueryDataset:
         check_expiration(table, dataset.first_month)
         return True
 
+    def query(
+        self, sql: str, parameters: Sequence[Any] = (), *, max_bytes: int | None = None, limit: int | None = None
+    ) -> pa.Table:
+        """Return the result of a query; `nyc_tlc.yellow_trips` is a table of the project.
+
+        Args:
+            sql: The query.
+            parameters: Values of its `?`.
+            max_bytes: Bytes that a person's query may scan. BigQuery refuses it, free of charge, if it would scan more,
+                and it is refused here if it is no SELECT.
+            limit: Rows to fetch at most.
+
+        Raises:
+            QueryError: BigQuery refuses it, or it would change something.
+            PermanentError: The account lacks a permission.
+            TransientError: BigQuery is busy or the link broke.
+        """
+        from google.cloud import bigquery
+
+        types = {bool: "BOOL", int: "INT64", float: "FLOAT64", str: "STRING"}
+        values = [bigquery.ScalarQueryParameter(None, types.get(type(v), "DATE"), v) for v in parameters]
+        if max_bytes is not None:
+            self.dry_run_bytes(sql)
+        with _query_errors(sql):
+            rows = self._run_query(sql, values, max_bytes=max_bytes, limit=limit)
+            return rows.to_arrow(create_bqstorage_client=False)
+
+    def dry_run_bytes(self, sql: str) -> int:
+        """Return how many bytes a query would scan, without running it.
+
+        Raises:
+            QueryError: It is not a query: it would change something. Or BigQuery refuses it.
+        """
+        from google.cloud import bigquery
+
+        config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False, labels=LABELS)
+        with _query_errors(sql):
+            job = self._client.query(
+                sql, job_config=config, location=self.location, retry=self.access.retry, job_retry=None
+            )
+        if job.statement_type != "SELECT":
+            raise QueryError(
+                f"this is no query but {job.statement_type or 'something else'}; only a SELECT is run here",
+                location=sql,
+                remedy="write one SELECT. To change tables, use the console or `bq query`",
+            )
+        return int(job.total_bytes_processed or 0)
+
     @functools.cached_property
     def location(self) -> str:
         """Where the BigQuery dataset is."""
@@ -151,6 +201,22 @@ class BigQueryDataset:
                 if job.error_result is None or not is_busy(error) or (wait := next(waits, None)) is None:
                     raise
                 time.sleep(wait)
+
+
+@contextlib.contextmanager
+def _query_errors(sql: str) -> Iterator[None]:
+    """Map Google's errors; what is wrong with the query itself becomes a `QueryError`."""
+    from google.api_core import exceptions as api
+
+    remedy = "correct the query; tables are named as nyc_tlc.yellow_trips"
+    with mapped_errors(sql, remedy):
+        try:
+            yield
+        except (api.BadRequest, api.NotFound) as error:
+            mapped = map_error(error, sql, remedy)
+            if isinstance(mapped, PermanentError):
+                raise QueryError(mapped.message, location=sql, remedy=mapped.remedy) from None
+            raise
 
 
 NOT_IN_EU = ("EUROPE-WEST2", "EUROPE-WEST6")

@@ -65,19 +65,20 @@ class MonthLoads:
     ) -> None:
         self.client, self.table, self.run_query, self.request_options = client, table, run_query, request_options
 
-    def latest(self, table: str, months: Collection[Month]) -> dict[Month, MonthLoad]:
-        """Return the latest load of each month of a table, where one is recorded."""
+    def latest(self, table: str, months: Collection[Month] | None = None) -> dict[Month, MonthLoad]:
+        """Return the latest load of each month of a table, by default of all; of those that are recorded."""
         from google.api_core import exceptions as api
         from google.cloud import bigquery
 
         sql = (
             f"SELECT source_month, loaded_rows, object_sha256, job FROM `{self.table}` "
-            "WHERE table_name = @table AND source_month IN UNNEST(@months) ORDER BY loaded_at"
+            f"WHERE table_name = @table {'' if months is None else 'AND source_month IN UNNEST(@months)'} "
+            "ORDER BY loaded_at"
         )
-        parameters = [
-            bigquery.ScalarQueryParameter("table", "STRING", table),
-            bigquery.ArrayQueryParameter("months", "DATE", [month.first_day for month in months]),
-        ]
+        parameters: list[Any] = [bigquery.ScalarQueryParameter("table", "STRING", table)]
+        if months is not None:
+            days = [month.first_day for month in months]
+            parameters.append(bigquery.ArrayQueryParameter("months", "DATE", days))
         try:
             return {Month.of(day): MonthLoad(*load) for day, *load in self.run_query(sql, parameters)}
         except api.NotFound:

@@ -18,6 +18,7 @@ from taxi_assets.records import LakeObject, TableMonth
 from taxi_assets.storage.limits import LOAD_MEMORY_MIB, ResourceLimits
 from taxi_assets.storage.warehouse.columns import differences, unknown
 from taxi_assets.storage.warehouse.duckdb_file import connect, map_error
+from taxi_assets.storage.warehouse.guard import check_replacement
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,7 +50,7 @@ class DuckDBWarehouse:
         self.path, self.schema, self.limits, self.wait_seconds = path, schema, limits, wait_seconds
 
     def check(self, lake: Any) -> None:
-        """See `Warehouse.check`: the file is created by the first load."""
+        """See `Warehouse.check`: the first load creates the file."""
 
     def replace_month(self, dataset: Dataset, stored: LakeObject, *, reload: bool = False) -> TableMonth:
         """Make the table hold, for the object's month, exactly the object's rows; do nothing if it already does.
@@ -60,7 +61,8 @@ class DuckDBWarehouse:
             reload: Load the month even if it looks unchanged.
 
         Raises:
-            PermanentError: The object or the table does not fit the contract; the old month stays.
+            PermanentError: The object or the table does not fit the contract, or the object would erase the month; the
+                old month stays.
         """
         month, location = stored.month, f"{dataset.name} {stored.month}, {stored.file}"
         with connect(self.path, self.limits, self.wait_seconds) as connection:
@@ -72,6 +74,8 @@ class DuckDBWarehouse:
                 extra = self._prepare(connection, dataset)
                 changed = reload or not self._is_loaded(connection, dataset, stored)
                 if changed:
+                    before = _one(connection, self._count_sql(dataset.table), [month.first_day])
+                    check_replacement(stored, 0 if reload else before, location)
                     self._load(connection, dataset, stored)
                 rows = _one(connection, self._count_sql(dataset.table), [month.first_day])
                 if rows != stored.rows:

@@ -6,7 +6,7 @@ from taxi_assets.errors import PermanentError
 from taxi_assets.records import LakeObject
 
 MIN_SHARE = 0.5
-"""Rows of a month's new object, as a share of those in the table, below which it counts as damaged. TLC's own new
+"""Rows of an object from elsewhere, as a share of those in the table, below which it counts as damaged. TLC's own new
 editions of a month differ by less than 1%."""
 
 
@@ -19,13 +19,14 @@ def check_replacement(stored: LakeObject, rows_before: int, location: str) -> No
         location: For the error.
 
     Raises:
-        PermanentError: It has no rows, or far fewer than the table. An object that this project made of a source
-            without rows may land where there was nothing.
+        PermanentError: It has no rows, or, if it is from elsewhere, far fewer than the table. Of an object that this
+            project made, the checks of raw and cleaned file have seen how many rows it should have; without rows it
+            may land where there was nothing.
     """
     made_here = bool(stored.source_sha256)
     if stored.rows == 0 and (rows_before or not made_here):
         what = "the object has no rows"
-    elif stored.rows < rows_before * MIN_SHARE:
+    elif not made_here and stored.rows < rows_before * MIN_SHARE:
         what = f"the object has {stored.rows:,} rows, far fewer than the {rows_before:,} of {stored.month} in the table"
     else:
         return

@@ -81,7 +81,7 @@ def parse_url(url: str, setting: str = _SETTING) -> dict[str, str]:
         raise PermanentError(
             "the Postgres address cannot be read",
             location=setting,
-            remedy="write postgresql://user:password@host:5432/database; in the password %40 for @, %2F for /, %25 for %",
+            remedy="write postgresql://user:password@host:5432/database; in it %40 for @, %2F for /, %25 for %",
         )
     return parts
 
