@@ -52,6 +52,6 @@ def template() -> str:
 def _default(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, frozenset) or value == 0:
+    if isinstance(value, tuple) or value == 0:
         return ""
     return f"'{value}'" if " " in str(value) else str(value)

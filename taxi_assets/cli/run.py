@@ -143,7 +143,7 @@ class _Landed:
         self, settings: Settings, dataset: Dataset, instance: dg.DagsterInstance, keys: list[dg.AssetKey]
     ) -> None:
         from taxi_assets.source.factory import build_source
-from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
+        from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
 
         self._settings, self._dataset = settings, dataset
         self._staging, self._lake, self._warehouse = (
