@@ -124,7 +124,7 @@ def _earlier(column: Column) -> str:
 
 
 def _default(text: str, value: Any) -> str:
-    if value == "" or "empty:" in text:
+    if value in ("", ()) or "empty:" in text:
         return "empty"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"

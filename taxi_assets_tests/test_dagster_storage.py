@@ -108,7 +108,7 @@ def test_what_keeps_dagster_from_its_database_is_told_apart(
 
     wrong = refusal(postgres_url.replace(PASSWORD, "s3cret"))
     assert isinstance(wrong, PermanentError)
-    assert "refused user or password" in wrong.message
+    assert "refused the user or password" in wrong.message
     assert wrong.remedy == "correct DAGSTER_POSTGRES_URL"
     assert "no such database" in refusal(postgres_url.rpartition("/")[0] + "/nowhere").message
     lacking = refusal(postgres_url.replace(f"taxi:{PASSWORD}", f"guest_of_{database}:x"))

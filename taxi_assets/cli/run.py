@@ -182,7 +182,8 @@ class _Landed:
         version = transform_version(self._dataset, rules)
         if cleaned is None or (cleaned.source_sha256, cleaned.transform_version) != (raw.sha256, version):
             return False
-        require_ledger(cleaned, self._settings.rejected_share_limit)
+        rejects_at = self._staging.location(cleaned.rejects_file)
+        require_ledger(cleaned, self._settings.rejected_share_limit, rejects_at)
         stored = self._lake.find(name, month)
         if stored is None or (stored.sha256, stored.rows) != (cleaned.sha256, cleaned.cleaned_rows):
             return False

@@ -10,6 +10,7 @@ FHV = Dataset(
     description="A row for each trip that a for-hire vehicle base dispatched; since February 2019 without the "
     "high-volume services.",
     first_month=Month(2015, 1),
+    late_after_days=150,  # bases report to TLC by themselves, and TLC publishes fhv months after the others
     dictionary="TLC, Data Dictionary - FHV Trip Records, 18 March 2025",
     columns=(
         Column(

@@ -152,6 +152,8 @@ class Dataset:
         columns: The columns of the table as TLC names them today, without `source_row` and `source_month`.
         dictionary: TLC's data dictionary from which names and descriptions come.
         preferred_format: The format that `TAXI_SOURCE=auto` asks for first, because it is the more complete one.
+        late_after_days: Days after a month's end when it should have landed. Publication took 31 to 64 days in 2026,
+            and once 93.
     """
 
     name: str
@@ -161,6 +163,7 @@ class Dataset:
     columns: tuple[Column, ...]
     dictionary: str
     preferred_format: Literal["csv", "parquet"] = "csv"
+    late_after_days: int = 75
 
     @property
     def table(self) -> str:

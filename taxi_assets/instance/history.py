@@ -5,7 +5,7 @@ Only reading belongs here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,8 @@ import dagster as dg
 
 from taxi_assets.months import Month
 from taxi_assets.names import BIGQUERY_TABLE, RAW_FILE, asset_key
+from taxi_assets.partitions import partition_key
 from taxi_assets.records import RawFile
-from taxi_assets.source.validators import version_of
 
 MonthKey = tuple[str, Month]
 """A dataset's name and a month."""
@@ -30,21 +30,6 @@ PARTITION_TAG, RUN_KEY_TAG = "dagster/partition", "dagster/run_key"
 _PAGE = 1000
 _CHECK_FAILED = "DagsterAssetCheckFailedError"
 """Fails the step of a blocking check; the check's own description says more."""
-
-
-@dataclass(frozen=True)
-class KnownFile:
-    """The raw file of a month that landed last.
-
-    Attributes:
-        file: The file, as far as the source has to know it.
-        versions: Every version under which the source has served these bytes.
-        event: Storage id of the materialization.
-    """
-
-    file: RawFile
-    versions: frozenset[str]
-    event: int
 
 
 @dataclass(frozen=True)
@@ -72,37 +57,42 @@ def latest(
     instance: dg.DagsterInstance, dataset: str, asset: str, months: Iterable[Month]
 ) -> dict[Month, dg.EventLogRecord]:
     """Return the last materialization of an asset for each of the months that has one."""
+    fetch: Callable[..., Any] = instance.fetch_materializations
     found: dict[Month, dg.EventLogRecord] = {}
-    for month, record in _materializations(instance, dataset, asset, months):
-        found.setdefault(month, record)
+    which = dg.AssetRecordsFilter(
+        asset_key=asset_key(dataset, asset), asset_partitions=[partition_key(m) for m in months]
+    )
+    page, cursor = None, None
+    while which.asset_partitions and (page is None or page.has_more):
+        page = fetch(which, limit=_PAGE, cursor=cursor)
+        cursor = page.cursor
+        for record in page.records:  # the newest first
+            if record.partition_key:
+                found.setdefault(Month.parse(record.partition_key), record)
     return found
 
 
-def known_files(instance: dg.DagsterInstance, dataset: str, months: Iterable[Month]) -> dict[Month, KnownFile]:
-    """Return the raw files that landed, to ask the source whether it has others."""
-    known: dict[Month, KnownFile] = {}
-    for month, record in _materializations(instance, dataset, RAW_FILE, months):
+def raw_files(instance: dg.DagsterInstance, dataset: str, months: Iterable[Month]) -> dict[Month, tuple[RawFile, int]]:
+    """Return what the source has to know of the raw files that landed, and the storage ids of their events."""
+    files = {}
+    for month, record in latest(instance, dataset, RAW_FILE, months).items():
         metadata = metadata_of(record)
-        if "etag" not in metadata:  # a person reported the materialization by hand
-            continue
-        file = RawFile(
-            dataset=dataset,
-            month=month,
-            file="",
-            bytes=int(metadata["bytes"]),
-            sha256=str(metadata["sha256"]),
-            format="",
-            compression="",
-            source_rows=int(metadata.get("dagster/partition_row_count", 0)),
-            source_url=str(metadata["source_url"]),
-            etag=str(metadata["etag"]),
-            last_modified=str(metadata["last_modified"]),
-        )
-        newest = known.get(month) or KnownFile(file, frozenset(), record.storage_id)
-        if newest.file.sha256 == file.sha256:
-            version = version_of(file.etag or file.last_modified, file.bytes)
-            known[month] = KnownFile(newest.file, newest.versions | {version}, newest.event)
-    return known
+        if "etag" in metadata:  # a materialization that a person reported by hand has none
+            file = RawFile(
+                dataset=dataset,
+                month=month,
+                file="",
+                bytes=int(metadata["bytes"]),
+                sha256=str(metadata["sha256"]),
+                format="",
+                compression="",
+                source_rows=int(metadata.get("dagster/partition_row_count", 0)),
+                source_url=str(metadata["source_url"]),
+                etag=str(metadata["etag"]),
+                last_modified=str(metadata["last_modified"]),
+            )
+            files[month] = (file, record.storage_id)
+    return files
 
 
 def open_runs(instance: dg.DagsterInstance) -> tuple[int, set[MonthKey]]:
@@ -120,7 +110,7 @@ def requested(instance: dg.DagsterInstance, run_keys: Iterable[str]) -> set[str]
 
 def permanent_failures(instance: dg.DagsterInstance, dataset: str, months: Iterable[Month]) -> dict[Month, str]:
     """Return the months whose last run failed in a way that trying again does not mend, and why."""
-    keys = [f"{month}-01" for month in months]
+    keys = [partition_key(month) for month in months]
     runs = instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: keys})) if keys else []
     last: dict[Month, dg.DagsterRun] = {}
     for run in runs:  # the newest first
@@ -175,11 +165,6 @@ def assets_made(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[str]:
     return {record.asset_key.path[-1] for record in records if record.asset_key}
 
 
-def will_retry(run: dg.DagsterRun) -> bool:
-    """Return whether the daemon runs a failed run again by itself; it needs to know where the run's code is."""
-    return run.tags.get("dagster/will_retry") == "true" and run.remote_job_origin is not None
-
-
 def metadata_of(record: dg.EventLogRecord) -> dict[str, Any]:
     """Return the plain values of a materialization's metadata."""
     event = record.asset_materialization
@@ -215,19 +200,3 @@ def _message(error: Any) -> str:
     """Return an error's message without the class that Python puts before it."""
     first, colon, rest = str(error.message).strip().partition(": ")
     return rest if colon and first.rpartition(".")[2] == error.cls_name else str(error.message).strip()
-
-
-def _materializations(
-    instance: dg.DagsterInstance, dataset: str, asset: str, months: Iterable[Month]
-) -> Iterator[tuple[Month, dg.EventLogRecord]]:
-    """Yield an asset's materializations of months, the newest first."""
-    fetch: Callable[..., Any] = instance.fetch_materializations
-    keys = [f"{month}-01" for month in months]
-    page, cursor = None, None
-    while keys and (page is None or page.has_more):
-        which = dg.AssetRecordsFilter(asset_key=asset_key(dataset, asset), asset_partitions=keys)
-        page = fetch(which, limit=_PAGE, cursor=cursor)
-        cursor = page.cursor
-        for record in page.records:
-            if record.partition_key:
-                yield Month.parse(record.partition_key), record

@@ -20,6 +20,7 @@ from taxi_assets.instance import history
 from taxi_assets.jobs import GCS_TO_BIGQUERY, request_month
 from taxi_assets.months import Month
 from taxi_assets.names import BIGQUERY_TABLE, GCS_OBJECT, asset_key
+from taxi_assets.partitions import partition_key
 from taxi_assets.sensors.polling import MAX_OPEN_RUNS
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _look(instance: dg.DagsterInstance, lake: Lake, datasets: Mapping[str, Datas
 
 def _read(lake: Lake, dataset: str, month: Month, ours: str | None) -> dg.AssetObservation | None:
     """Return a note on an object that someone else put, or that cannot be read; None if it is ours, or gone."""
-    text, metadata = "", dict[str, Any]()
+    text, metadata = "", {}
     try:
         found = lake.find(dataset, month)
         if found is None or found.sha256 == ours:
@@ -107,7 +108,7 @@ def _read(lake: Lake, dataset: str, month: Month, ours: str | None) -> dg.AssetO
     except Exception as error:  # noqa: BLE001 - one odd object must not stop the sensor for all others
         text, metadata = getattr(error, "message", str(error)), {"status": "failed", "error": str(error)}
     key = asset_key(dataset, GCS_OBJECT)
-    return dg.AssetObservation(key, description=text, partition=f"{month}-01", metadata=metadata)
+    return dg.AssetObservation(key, description=text, partition=partition_key(month), metadata=metadata)
 
 
 def _checksums(instance: dg.DagsterInstance, dataset: str, months: list[Month]) -> dict[Month, str]:

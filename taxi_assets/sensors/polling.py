@@ -16,21 +16,22 @@ import dagster as dg
 
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.instance import history
-from taxi_assets.instance.history import KnownFile, MonthKey
+from taxi_assets.instance.history import MonthKey
 from taxi_assets.months import Month
 from taxi_assets.partitions import partitions_of
 from taxi_assets.source.availability import Availability, probe
 
 if TYPE_CHECKING:
+    from taxi_assets.records import RawFile
     from taxi_assets.source.client import Source
 
 MAX_OPEN_RUNS = 100
 """Runs that may be waiting or under way before nothing more is requested. A hundred small months take the daemon less
 than the hour between two ticks of the publication sensor."""
 
-POLL_BUDGET_SECONDS, PROBE_SECONDS, PROBE_TIMEOUT_SECONDS = 20.0, 10.0, 5.0
-"""Dagster ends a tick after 60 s. No question is put later than 20 s into it, and none takes longer than 10 s, however
-slowly its answer drips in. A source that sends nothing for 5 s is down."""
+POLL_BUDGET_SECONDS, PROBE_TIMEOUT_SECONDS = 20.0, 5.0
+"""Dagster ends a tick after 60 s: no question is put later than 20 s into it. A source that sends nothing for 5 s is
+down; how long one that drips may take is in `taxi_assets.source.availability`."""
 
 
 @dataclass
@@ -77,7 +78,7 @@ def poll(instance: dg.DagsterInstance, source: Source, questions: Iterable[Month
         read_timeout=min(source.read_timeout, PROBE_TIMEOUT_SECONDS),
     )
     asked = list(questions)
-    known = _known_files(instance, asked)
+    known = _landed(instance, asked)
     until = time.monotonic() + POLL_BUDGET_SECONDS
     result = PollResult()
     for position, key in enumerate(asked):
@@ -88,10 +89,9 @@ def poll(instance: dg.DagsterInstance, source: Source, questions: Iterable[Month
         if result.reason:
             result.left = asked[position:]
             break
-        file = known.get(key)
-        answer = probe(quick, *key, file.file if file else None, today, budget_seconds=PROBE_SECONDS)
-        result.availability[key] = _trusted(answer, file)
-        result.run_keys[key] = _run_key(key, answer.version, file)
+        file, event = known.get(key, (None, None))
+        answer = probe(quick, *key, file, today)
+        result.availability[key], result.run_keys[key] = answer, _run_key(key, answer.version, event)
     return result
 
 
@@ -106,28 +106,21 @@ def utc_now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-def _known_files(instance: dg.DagsterInstance, keys: Iterable[MonthKey]) -> dict[MonthKey, KnownFile]:
+def _landed(instance: dg.DagsterInstance, keys: Iterable[MonthKey]) -> dict[MonthKey, tuple[RawFile, int]]:
     by_dataset: dict[str, list[Month]] = {}
     for name, month in keys:
         by_dataset.setdefault(name, []).append(month)
     return {
-        (name, month): file
+        (name, month): found
         for name, months in by_dataset.items()
-        for month, file in history.known_files(instance, name, months).items()
+        for month, found in history.raw_files(instance, name, months).items()
     }
 
 
-def _trusted(answer: Availability, known: KnownFile | None) -> Availability:
-    """Take a file for unchanged if its bytes have landed under this version before; servers may disagree on ETags."""
-    if answer.status == "changed" and known and answer.version in known.versions:
-        return replace(answer, status="unchanged")
-    return answer
-
-
-def _run_key(key: MonthKey, version: str, known: KnownFile | None) -> str:
+def _run_key(key: MonthKey, version: str, landed: int | None) -> str:
     """Return the key of the run that fetches a version of a month.
 
     It differs once another file has landed, because a source may go back to a version that it had before.
     """
     name, month = key
-    return f"{name}/{month}/{version}" + (f"/after-{known.event}" if known else "")
+    return f"{name}/{month}/{version}" + (f"/after-{landed}" if landed else "")

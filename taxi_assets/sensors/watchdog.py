@@ -18,9 +18,6 @@ from taxi_assets.sensors.alerts import INTERVAL_SECONDS, MAX_REASON, OWED_TAG, m
 from taxi_assets.sensors.delivery import channels, cut, send
 from taxi_assets.settings import Settings
 
-LATE_DAYS = 75
-"""TLC publishes 31-64 days after a month's end, once after 93. A month that has not landed by then is late; so is one
-that TLC does have, because every schedule and sensor should have loaded it two weeks before."""
 FAILING_SECONDS, MAX_TICKS = 3600, 200
 
 Notices = dict[str, tuple[str, list[str]]]
@@ -98,18 +95,21 @@ def _late(
 ) -> dict[str, str]:
     """Return the month of each dataset that should have landed by now, and those that landed after all."""
     last = {name: max(history.landed(context.instance, name), default=None) for name in datasets}
-    due = Month.of((now - timedelta(days=LATE_DAYS)).date()).plus(-1)
+    due = {
+        name: Month.of((now - timedelta(days=dataset.late_after_days)).date()).plus(-1)
+        for name, dataset in datasets.items()
+    }
     # of a dataset that is not in use, nothing has landed
-    late = {name: newest for name, newest in last.items() if newest and newest < due}
-    new = [(name, due) for name in late if f"late {name} {due}" not in known]
+    late = [(name, due[name]) for name, newest in last.items() if newest and newest < due[name]]
+    new = [(name, month) for name, month in late if f"late {name} {month}" not in known]
     source = context.resources.source.create()
     answers = polling.poll(context.instance, source, new, now.date()).availability if new else {}
     found = {}
-    for name, newest in late.items():
-        answer = answers.get((name, due))
+    for name, month in late:
+        answer, days = answers.get((name, month)), datasets[name].late_after_days
         said = (answer.reason or "the source has it") if answer else "the source is down"
-        text = f"{name} {due} has not landed {LATE_DAYS} days after its end; the last is {newest}. {said}"
-        found[f"late {name} {due}"] = text
+        text = f"{name} {month} has not landed {days} days after its end; the last is {last[name]}. {said}"
+        found[f"late {name} {month}"] = text
     for _, name, month in (key.split() for key in known if key.startswith("late ")):
         landed = last.get(name)
         if landed and landed >= Month.parse(month):

@@ -83,7 +83,7 @@ def test_a_month_that_failed_for_good_is_requested_by_no_schedule_but_one_that_m
     del world.site.standing[world.path("yellow", "2023-02")]
     world.publish("yellow", "2023-02")
     assert world.schedule("yellow_missing_months", "2023-05-20T05:30").months == ["yellow 2023-02"]
-    tick = world.schedule("yellow_missing_months", "2023-04-03T05:00")
+    tick = world.schedule("yellow_missing_months", "2023-03-20T05:30")
     assert tick.requests == []
     assert "yellow 2023-01 failed for good" in tick.skipped
 
@@ -120,6 +120,7 @@ def test_schedules_and_sensors_are_visible_and_stand_still_in_the_local_profile_
         "lake",
         "publication",
         "recovery_alerts",
+        "retries",
         "watchdog",
     }
     assert {schedule.name for schedule in repository.schedule_defs} == {

@@ -1,6 +1,6 @@
-"""Local servers in the place of those who take alerts: a webhook as Slack's, and a mail server.
+"""Local servers that take alerts: a webhook like Slack's, and a mail server, with encryption or without.
 
-Belongs here: taking what is sent, keeping it, and refusing when told to.
+They keep what is sent, and refuse when told to.
 """
 
 from __future__ import annotations
@@ -8,11 +8,14 @@ from __future__ import annotations
 import contextlib
 import json
 import socketserver
+import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email import message_from_string, policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 @dataclass
@@ -24,12 +27,14 @@ class Receiver:
         texts: What came, in order.
         refusals: How many more it refuses.
         subjects: Their subjects, of mail.
+        logins: What clients sent to log in.
     """
 
     url: str = ""
     texts: list[str] = field(default_factory=list)
     refusals: int = 0
     subjects: list[str] = field(default_factory=list)
+    logins: list[str] = field(default_factory=list)
 
     def takes(self) -> bool:
         """Whether it takes the next."""
@@ -61,13 +66,32 @@ def webhook(path: str = "/services/T0/SECRET-TOKEN") -> Iterator[Receiver]:
         yield receiver
 
 
+def make_certificate(folder: Path) -> Path:
+    """Write a self-signed certificate of 127.0.0.1 and its key into a file."""
+    path = folder / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "-", "-days", "2"]
+    names = ["-subj", "/CN=mail", "-addext", "subjectAltName=IP:127.0.0.1"]
+    path.write_bytes(subprocess.run([*command, *names], capture_output=True, check=True).stdout)
+    return path
+
+
 @contextlib.contextmanager
-def mail_server() -> Iterator[Receiver]:
-    """Run a mail server while the block lasts: SMTP without encryption or login, as a relay in a private network."""
+def mail_server(scheme: str = "smtp", certificate: Path | None = None) -> Iterator[Receiver]:
+    """Run a mail server while the block lasts.
+
+    Args:
+        scheme: `smtps` encrypts from the start; `smtp` offers STARTTLS if there is a certificate.
+        certificate: Certificate and key. Without one, it is a relay in a private network.
+    """
     receiver = Receiver()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if certificate:
+        context.load_cert_chain(certificate)
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
+            if scheme == "smtps":
+                self._encrypt()
             self._say("220 mail")
             while line := self.rfile.readline().decode().strip():
                 verb = line.upper().split()[0]
@@ -80,8 +104,20 @@ def mail_server() -> Iterator[Receiver]:
                 elif verb == "MAIL" and not receiver.takes():
                     self._say("421 busy")
                     return
+                elif verb == "EHLO":
+                    self._say("250-mail\r\n250-STARTTLS\r\n250 AUTH PLAIN" if certificate else "250-mail\r\n250 AUTH PLAIN")
+                elif verb == "STARTTLS":
+                    self._say("220 go on")
+                    self._encrypt()
+                elif verb == "AUTH":
+                    receiver.logins.append(line)
+                    self._say("235 welcome")
                 else:
                     self._say("250 mail")
+
+        def _encrypt(self) -> None:
+            self.connection = context.wrap_socket(self.connection, server_side=True)
+            self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
 
         def _take(self) -> None:
             lines = iter(self.rfile.readline, b".\r\n")
@@ -93,10 +129,14 @@ def mail_server() -> Iterator[Receiver]:
         def _say(self, text: str) -> None:
             self.wfile.write(f"{text}\r\n".encode())
 
-    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    with _serving(server) as port:
-        receiver.url = f"smtp://127.0.0.1:{port}"
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: object) -> None:
+            """Say nothing of a client that left because it does not trust the certificate."""
+
+    with _serving(Server(("127.0.0.1", 0), Handler)) as port:
+        receiver.url = f"{scheme}://127.0.0.1:{port}"
         yield receiver
 
 
