@@ -89,7 +89,7 @@ class Ledger:
         """
         loaded = self._warehouse.count_months(dataset.table, months)
         loaded_from = self._warehouse.loaded_checksums(dataset.table)
-        copied, unasked = self._in_postgres(dataset, months)
+        copied, unreachable = self._in_postgres(dataset, months)
         there = {*loaded, *(copied or {})}
         if months is None:
             there |= {*self._staging.months("cleaned", dataset.name), *self._lake.versions(dataset.name)}
@@ -120,7 +120,7 @@ class Ledger:
                 row = dataclasses.replace(row, postgres_rows=in_postgres, postgres_dropped_rows=left_out)
             if stored and loaded_from.get(month, stored.sha256) != stored.sha256:
                 error = _not_landed(row, ": the table was loaded from other bytes than the object has")
-            error = error or _unlanded(row) or unasked
+            error = error or _unlanded(row) or unreachable
             rows[month] = dataclasses.replace(row, status="failed", error=error) if error else row
         return rows
 
