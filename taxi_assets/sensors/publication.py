@@ -60,29 +60,28 @@ def _tick(
         return dg.SensorResult(
             skip_reason=f"{runs} runs have not ended; the source is asked when there are fewer", cursor=context.cursor
         )
-    starts = _starts(context.cursor)
+    cursor = json.loads(context.cursor or "{}")
     newest, older = _months(datasets, now, settings.automation_since)
-    newest, older = _rotate(newest, starts.get("newest")), _rotate(older, starts.get("older"))
-    questions = [key for key in [*newest, *older] if key not in in_progress]
+    if cursor.get("cut"):
+        order = _rotate([*newest, *older], cursor["next"])
+    else:
+        order = [*newest, *_rotate(older, cursor.get("next", ""))]
+    questions = [key for key in order if key not in in_progress]
     result = poll(context.instance, context.resources.source.create(), questions[:MAX_QUESTIONS], now.date())
     keys = {key: result.run_keys[key] for key, answer in result.availability.items() if answer.worth_fetching}
     requested = history.requested(context.instance, keys.values())
     wanted = [key for key, run_key in keys.items() if run_key not in requested]
     room = MAX_OPEN_RUNS - runs
     requests = [request_month(*key, run_key=keys[key]) for key in wanted[:room]]
-    # the next tick goes on with the first month that this one did not get to, or had no room to request
-    undone = {*wanted[room:], *result.left, *questions[MAX_QUESTIONS:]}
-    starts = {name: _first(keys, undone) for name, keys in (("newest", newest), ("older", older))}
+    # the next tick goes on where the source stopped answering, or with the older months that this one had no room for
+    undone = {*wanted[room:], *questions[MAX_QUESTIONS:]}.intersection(older)
+    left = result.left or [key for key in order if key in undone]
+    cursor = {"next": " ".join(map(str, left[0])) if left else "", "cut": bool(result.left)}
     return dg.SensorResult(
         run_requests=requests or None,
         skip_reason=None if requests else result.summary(),
-        cursor=json.dumps(starts),
+        cursor=json.dumps(cursor),
     )
-
-
-def _starts(cursor: str | None) -> dict[str, str]:
-    starts = json.loads(cursor or "{}")
-    return {name: starts[name] for name in ("newest", "older") if name in starts}
 
 
 def _months(datasets: Mapping[str, Dataset], now: datetime, since: Month) -> tuple[list[MonthKey], list[MonthKey]]:
@@ -96,11 +95,7 @@ def _months(datasets: Mapping[str, Dataset], now: datetime, since: Month) -> tup
     return newest, sorted(older, key=lambda key: key[1], reverse=True)
 
 
-def _rotate(keys: list[MonthKey], start: str | None) -> list[MonthKey]:
+def _rotate(keys: list[MonthKey], start: str) -> list[MonthKey]:
     """Return the months beginning with the one named `start`, if it is among them."""
     place = next((place for place, (name, month) in enumerate(keys) if f"{name} {month}" == start), 0)
     return [*keys[place:], *keys[:place]]
-
-
-def _first(keys: list[MonthKey], undone: set[MonthKey]) -> str:
-    return next((f"{name} {month}" for name, month in keys if (name, month) in undone), "")
