@@ -8,7 +8,7 @@ changes.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -62,10 +62,8 @@ def _tick(
         )
     cursor = json.loads(context.cursor or "{}")
     newest, older = _months(datasets, now, settings.automation_since)
-    if cursor.get("cut"):
-        order = _rotate([*newest, *older], cursor["next"])
-    else:
-        order = [*newest, *_rotate(older, cursor.get("next", ""))]
+    newest, older = _rotate(newest, cursor.get("newest")), _rotate(older, cursor.get("older"))
+    order = [*older, *newest] if cursor.get("older_first") else [*newest, *older]
     questions = [key for key in order if key not in in_progress]
     result = poll(context.instance, context.resources.source.create(), questions[:MAX_QUESTIONS], now.date())
     keys = {key: result.run_keys[key] for key, answer in result.availability.items() if answer.worth_fetching}
@@ -73,10 +71,13 @@ def _tick(
     wanted = [key for key, run_key in keys.items() if run_key not in requested]
     room = MAX_OPEN_RUNS - runs
     requests = [request_month(*key, run_key=keys[key]) for key in wanted[:room]]
-    # the next tick goes on where the source stopped answering, or with the older months that this one had no room for
-    undone = {*wanted[room:], *questions[MAX_QUESTIONS:]}.intersection(older)
-    left = result.left or [key for key in order if key in undone]
-    cursor = {"next": " ".join(map(str, left[0])) if left else "", "cut": bool(result.left)}
+    # the next tick goes on where the source stopped answering, and with the older months that there was no room for
+    undone = {*wanted[room:], *result.left, *questions[MAX_QUESTIONS:]}
+    cursor = {
+        "newest": _first(key for key in newest if key in result.left),
+        "older": _first(key for key in older if key in undone),
+        "older_first": bool(result.left) and result.left[0] in older,
+    }
     return dg.SensorResult(
         run_requests=requests or None,
         skip_reason=None if requests else result.summary(),
@@ -95,7 +96,11 @@ def _months(datasets: Mapping[str, Dataset], now: datetime, since: Month) -> tup
     return newest, sorted(older, key=lambda key: key[1], reverse=True)
 
 
-def _rotate(keys: list[MonthKey], start: str) -> list[MonthKey]:
+def _rotate(keys: list[MonthKey], start: str | None) -> list[MonthKey]:
     """Return the months beginning with the one named `start`, if it is among them."""
     place = next((place for place, (name, month) in enumerate(keys) if f"{name} {month}" == start), 0)
     return [*keys[place:], *keys[:place]]
+
+
+def _first(keys: Iterable[MonthKey]) -> str:
+    return next((f"{name} {month}" for name, month in keys), "")
