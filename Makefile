@@ -4,12 +4,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := 0.13.9
-PINS := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url \
-	--no-emit-find-links
+PINS := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links
 
 # the engine: Docker or, by its socket in DOCKER_HOST, Podman
 IMAGE ?= taxi-assets:latest
 BUILD ?= docker build --tag
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+REVISION = $(shell git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null || echo unknown)
+LABELS ?= --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION)
 SOCKET = $(patsubst unix://%,%,$(or $(DOCKER_HOST),unix:///var/run/docker.sock))
 ENGINE = TAXI_IMAGE=$(IMAGE) DOCKER_SOCKET=$(SOCKET) DOCKER_GROUP=$$(stat -c %g $(SOCKET))
 COMPOSE = $(ENGINE) docker compose --env-file .env -f deploy/compose/compose.yaml
@@ -51,8 +54,8 @@ format: $(VENV)/dev  ## let ruff format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-image:  ## build the image that deployments run
-	$(BUILD) $(IMAGE) .
+image:  ## build the image that deployments run; its labels say which version and commit it is
+	$(BUILD) $(IMAGE) . $(LABELS)
 
 up: image  ## start a deployment in containers, its UI on 127.0.0.1:3000; writes a database password to .env
 	@touch .env && chmod 600 .env

@@ -58,7 +58,8 @@ def _checks_of_files(dataset: Dataset, retries: dg.RetryPolicy) -> list[dg.Asset
         area = staging.create()
         cleaned = _cleaned(context, dataset, area)
         rows = pq.read_metadata(area.path(cleaned.file)).num_rows
-        return _result(quality.check_ledger(cleaned, rows, staging.rejected_share_limit))
+        rejects_at = area.location(cleaned.rejects_file)
+        return _result(quality.check_ledger(cleaned, rows, staging.rejected_share_limit, rejects_at))
 
     @dg.asset_check(
         **_common(
@@ -83,7 +84,9 @@ def _checks_of_files(dataset: Dataset, retries: dg.RetryPolicy) -> list[dg.Asset
         )
     )
     def rejected(context: dg.AssetCheckExecutionContext, staging: StagingResource) -> dg.AssetCheckResult:
-        return _result(quality.check_rejected(_cleaned(context, dataset, staging.create())))
+        area = staging.create()
+        cleaned = _cleaned(context, dataset, area)
+        return _result(quality.check_rejected(cleaned, area.location(cleaned.rejects_file)))
 
     @dg.asset_check(
         **_common(

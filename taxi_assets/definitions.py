@@ -61,6 +61,7 @@ def _automation(settings: Settings, datasets: Mapping[str, Dataset]) -> dict[str
     from taxi_assets.sensors.alerts import failure_alerts, recovery_alerts
     from taxi_assets.sensors.lake import lake_sensor
     from taxi_assets.sensors.publication import publication_sensor
+    from taxi_assets.sensors.retries import retry_sensor
     from taxi_assets.sensors.watchdog import watchdog
 
     runs = settings.automated
@@ -81,6 +82,7 @@ def _automation(settings: Settings, datasets: Mapping[str, Dataset]) -> dict[str
             failure_alerts(settings, sensor),
             recovery_alerts(settings, sensor),
             watchdog(settings, datasets, sensor),
+            retry_sensor(from_tlc, sensor),
         ],
     }
 

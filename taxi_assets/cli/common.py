@@ -23,6 +23,7 @@ __all__ = [
     "dataset_named",
     "err",
     "examples",
+    "load_environment",
     "load_settings",
     "migrate",
     "out",
@@ -49,13 +50,18 @@ def load_settings() -> Settings:
 
     Variables that look like a misspelled setting are named on standard error.
     """
+    load_environment()
+    return Settings.from_environment()
+
+
+def load_environment() -> None:
+    """Read `.env` in this folder, for what the environment leaves open; name variables that look misspelled."""
     load_env_file()
     known = setting_variables()
     for name in os.environ:
         near = name not in known and name.upper().startswith("TAXI_") and get_close_matches(name.upper(), known, 1)
         if near:
             err.print(f"taxi-assets: {name} is not a setting; {near[0]} is one", markup=False)
-    return Settings.from_environment()
 
 
 def dataset_named(name: str) -> Dataset:

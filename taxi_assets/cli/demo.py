@@ -1,58 +1,64 @@
-"""`taxi-assets demo`: the whole chain on made-up months, offline."""
+"""`taxi-assets demo`: the whole chain on made-up months, offline, in a folder of its own."""
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import click
 
 from taxi_assets.cli import FAILED, LANDED
-from taxi_assets.cli.common import examples, load_settings, out, print_ledger
+from taxi_assets.cli.common import dagster_instance, examples, load_environment, out, print_ledger
 from taxi_assets.cli.query import print_rows
+from taxi_assets.cli.report import make_report
 from taxi_assets.cli.run import land
+from taxi_assets.cli.zones import land_zones
 from taxi_assets.contracts import DATASETS
-from taxi_assets.demo.sample import write_month
+from taxi_assets.demo.place import demo_folder, enter, source_folder
 from taxi_assets.demo.server import serving
 from taxi_assets.months import Month
-from taxi_assets.settings import Settings
 from taxi_assets.storage.factory import build_warehouse
 
 MONTHS = (Month(2014, 12), Month(2021, 1), Month(2021, 2))
-"""Months of two header eras."""
+"""Months with two versions of the header."""
 
-ROWS = {"yellow": 20_000, "green": 5_000}
-DAMAGED = 3
+SHOWN = ("yellow", "green")
+
+_QUERY = """\
+SELECT source_month, "Zone" AS from_zone, count(*) AS trips, round(avg(total_amount), 2) AS dollars
+FROM {schema}.yellow_trips JOIN {schema}.taxi_zones ON "PULocationID" = "LocationID"
+GROUP BY ALL ORDER BY trips DESC LIMIT 5"""
 
 
 @click.command("demo", epilog=examples("demo"))
 def command() -> int:
-    """Land made-up months, offline, and look at them."""
-    settings = Settings(data_dir=load_settings().data_dir / "demo")
-    out.print("[bold]1. Making three months of made-up yellow and green trips, as TLC publishes them[/]")
-    with tempfile.TemporaryDirectory() as folder:
-        for name, rows in ROWS.items():
-            for month in MONTHS:
-                write_month(Path(folder, name, f"{name}_tripdata_{month}.csv.gz"), name, month, rows, damaged=DAMAGED)
-        with serving(Path(folder)) as address:
-            url = f"{address}/{{dataset}}/{{dataset}}_tripdata_{{year}}-{{month:02}}.csv.gz"
-            settings = Settings(data_dir=settings.data_dir, csv_url=url, source="csv")
-            out.print(f"[bold]2. Landing them from {address}: raw file, cleaned Parquet, lake, warehouse[/]")
-            landed = [row for name in ROWS for row in land(settings, DATASETS[name], list(MONTHS))]
+    """Land made-up months, offline, and look at them.
+
+    The data is made up: it looks like New York's, and says nothing about the city. Everything is in the folder `demo`
+    of the data folder; nothing else is read, changed or replaced, whatever the settings say.
+    """
+    load_environment()
+    folder = demo_folder()
+    out.print("[bold]1. A source of made-up yellow and green trips, in the formats that TLC publishes[/]")
+    with serving(source_folder(folder), made_up=True) as address:
+        settings = enter(folder, address)
+        out.print(f"[bold]2. Landing three months from {address}: raw file, cleaned Parquet, lake, warehouse[/]")
+        landed = [row for name in SHOWN for row in land(settings, DATASETS[name], list(MONTHS))]
+        with dagster_instance(settings) as instance:
+            land_zones(settings, instance)
+            report, error = make_report(settings, instance, DATASETS["yellow"], MONTHS[-1])
     out.print("\n[bold]3. The ledger: no row is lost[/]")
     print_ledger(landed)
-    if any(row.status == "failed" for row in landed):
+    if error or any(row.status == "failed" for row in landed):
+        out.print(error, markup=False)
         return FAILED
-    sql = (
-        "SELECT source_month, count(*) AS trips, round(avg(trip_distance), 2) AS miles, round(avg(total_amount), 2) "
-        f"AS dollars FROM {settings.warehouse_schema}.yellow_trips GROUP BY ALL ORDER BY ALL"
-    )
-    out.print(f"\n[bold]4. A first query[/]\n{sql}\n")
+    sql = _QUERY.format(schema=settings.warehouse_schema)
+    out.print(f"\n[bold]4. A first query, of made-up data[/]\n{sql}\n")
     print_rows(build_warehouse(settings).query(sql))
     out.print(
+        f"\n[bold]5. A report, of made-up data[/]\n  {Path(report).as_uri()}\n"
         "\n[bold]What next[/]\n"
-        f"  TAXI_DATA_DIR={settings.data_dir} make dev     these months in Dagster's UI, http://127.0.0.1:3000\n"
-        f"  TAXI_DATA_DIR={settings.data_dir} .venv/bin/taxi-assets report yellow 2021-01     a page with charts\n"
+        "  make dev                                    these months in Dagster's UI, http://127.0.0.1:3000\n"
+        f"  TAXI_DATA_DIR={folder} .venv/bin/taxi-assets query 'SELECT count(*) FROM nyc_tlc.green_trips'\n"
         "  .venv/bin/taxi-assets run yellow 2021-01    the real month, from the internet\n"
         "  .venv/bin/taxi-assets --help                everything else"
     )

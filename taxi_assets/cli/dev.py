@@ -1,4 +1,4 @@
-"""`taxi-assets dev`: Dagster's UI and daemon, on 127.0.0.1 only, because the UI has no login."""
+"""`taxi-assets dev`: Dagster's UI and daemon; on 127.0.0.1 unless told otherwise, because the UI has no login."""
 
 from __future__ import annotations
 
@@ -10,13 +10,21 @@ from pathlib import Path
 
 import click
 
-from taxi_assets.cli.common import err, examples, load_settings, migrate
+from taxi_assets.cli.common import err, examples, load_environment, migrate
+from taxi_assets.demo.place import demo_folder, enter, source_folder
+from taxi_assets.demo.server import start_source
 from taxi_assets.instance.environment import keep_environment
-from taxi_assets.settings import SettingError
+from taxi_assets.names import BIGQUERY_TABLE, asset_key
+from taxi_assets.settings import SettingError, Settings
 
 DATABASE_OPTIONS = ["--db-pool-max-overflow", "3", "--db-pool-recycle", "1"]
 """Connections of the webserver to Postgres: few, and none older than a second, because the first request after a
 restart of the server would fail on it."""
+
+LOCALHOST = "127.0.0.1"
+
+QUIET_WARNINGS = "ignore::FutureWarning,ignore::DeprecationWarning"
+"""Dagster warns that `dagster dev` is superseded, and of what it calls itself; neither is the user's to mend."""
 
 
 @click.command(
@@ -24,25 +32,42 @@ restart of the server would fail on it."""
     epilog=examples(
         "dev                on http://127.0.0.1:3000",
         "dev --port 3001    beside something else",
+        "dev --demo         the months of `taxi-assets demo`, and others of their kind to launch, offline",
     ),
 )
-@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port on 127.0.0.1.")
-def command(port: int) -> int:
+@click.option("--host", default=LOCALHOST, show_default=True, help="Address to listen on; the UI has no login.")
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port to listen on.")
+@click.option("--demo/--no-demo", default=None, help="Show the demo; by default only where nothing else has landed.")
+def command(host: str, port: int, *, demo: bool | None) -> int:
     """Start Dagster's UI on this machine, with its daemon."""
-    _check_port(port)
-    settings = load_settings()
+    _check_port(host, port)
+    load_environment()
+    workspace = Path("workspace.yaml").absolute()
+    shows_demo = _landed_only_in_demo() if demo is None else demo
+    settings = _enter_demo() if shows_demo else Settings.from_environment()
+    url = f"http://{LOCALHOST if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - compared only
+    os.environ.setdefault("TAXI_UI_URL", url)  # for links in alerts
     keep_environment()
     home = migrate(settings)
-    _end_dead_runs()
-    err.print(f"Dagster's UI: http://127.0.0.1:{port} (history in {home}; Ctrl-C stops it)")
-    target = ["-w", "workspace.yaml"] if Path("workspace.yaml").is_file() else ["-m", "taxi_assets.definitions"]
-    options = ["-h", "127.0.0.1", "-p", str(port), *DATABASE_OPTIONS]
+    latest = _end_dead_runs()
+    if host not in (LOCALHOST, "localhost", "::1"):
+        err.print(f"[bold]warning:[/] the UI has no login: whoever reaches {host} can start runs and read the settings")
+    err.print(f"Dagster's UI: {url} (history in {home}; Ctrl-C stops it)")
+    err.print(f"  yellow trips: {url}/locations/taxi_assets/asset-groups/yellow")
+    if latest:
+        err.print(f"  latest month: {url}/assets/yellow/bigquery_table?view=partitions&partition={latest}")
+    if shows_demo:
+        err.print("  made-up data of the demo; `taxi-assets dev --no-demo` shows your own months")
+        os.chdir(settings.data_dir)  # where no .env is, which Dagster would read
+    target = ["-w", str(workspace)] if workspace.is_file() else ["-m", "taxi_assets.definitions"]
+    options = ["-h", host, "-p", str(port), *DATABASE_OPTIONS]
+    os.environ.setdefault("PYTHONWARNINGS", QUIET_WARNINGS)
     # A script's background job starts with SIGINT ignored; Dagster would inherit that, and treat SIGTERM alike.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execv(sys.executable, [sys.executable, "-m", "dagster", "dev", *target, *options])  # noqa: S606 - fixed words
 
 
-def _check_port(port: int) -> None:
+def _check_port(host: str, port: int) -> None:
     """Refuse to start beside another `dev`: both daemons would launch runs.
 
     Raises:
@@ -51,16 +76,29 @@ def _check_port(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError as error:
             raise SettingError(
-                f"port {port} cannot be used: {error.strerror}",
+                f"port {port} of {host} cannot be used: {error.strerror}",
                 location="--port",
                 remedy="if `taxi-assets dev` runs already, open it; else choose another port, as in `--port 3001`",
             ) from error
 
 
-def _end_dead_runs() -> None:
+def _landed_only_in_demo() -> bool:
+    settings, demo = Settings.from_environment(), demo_folder()
+    empty = not (settings.duckdb_path.exists() or (settings.dagster_home / "history").exists())
+    return settings.profile == "local" and empty and Settings(data_dir=demo).duckdb_path.exists()
+
+
+def _enter_demo() -> Settings:
+    """Take the demo's settings, and start its source, which makes further months when a run asks for them."""
+    folder = demo_folder()
+    return enter(folder, start_source(source_folder(folder)))
+
+
+def _end_dead_runs() -> str | None:
+    """End runs that a crash left behind; return the latest month of yellow, as a partition key."""
     import dagster as dg
 
     from taxi_assets.instance.recovery import end_dead_runs
@@ -69,3 +107,4 @@ def _end_dead_runs() -> None:
         for run in end_dead_runs(instance):
             then = "the daemon runs it again" if run.again else "run it again: `taxi-assets run`, or from the UI"
             err.print(f"run {run.run_id} ({run.describe_run}) was dead and has been ended; {then}")
+        return max(instance.get_materialized_partitions(asset_key("yellow", BIGQUERY_TABLE)), default=None)

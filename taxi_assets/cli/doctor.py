@@ -177,6 +177,9 @@ def _folder(settings: Settings) -> str:
 def _dagster() -> str:
     if url := dagster_postgres_url():
         return _postgres(url.replace("+psycopg2", ""), "DAGSTER_POSTGRES_URL")
+    from taxi_assets.instance.home import check_history
+
+    check_history(dagster_home())
     return f"history in files, in {dagster_home()}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -11,17 +10,14 @@ import click
 from taxi_assets.cli import FAILED, LANDED
 from taxi_assets.cli.common import dagster_instance, dataset_named, err, examples, load_settings, out
 from taxi_assets.cli.run import months_named
+from taxi_assets.cli.zones import ensure_zones
 from taxi_assets.contracts.model import Dataset
-from taxi_assets.contracts.zones import ZONES_TABLE
 from taxi_assets.months import Month
 from taxi_assets.settings import Settings
 from taxi_assets.storage.factory import build_warehouse
 
 if TYPE_CHECKING:
     import dagster as dg
-
-_ZONES_TIMEOUT_SECONDS = 5.0
-"""How long to wait for the names of zones, without which a report is made too."""
 
 
 @click.command("report", epilog=examples("report yellow 2021-01", "report green 2020-03..2020-06"))
@@ -40,8 +36,7 @@ def command(name: str, months: str) -> int:
     failed = False
     if landed:
         with dagster_instance(settings) as instance:
-            if not warehouse.has_table(ZONES_TABLE):
-                land_zones(settings, instance)
+            ensure_zones(settings, instance)
             for month in sorted(landed):
                 made, error = make_report(settings, instance, dataset, month)
                 failed |= bool(error)
@@ -68,20 +63,3 @@ def make_report(settings: Settings, instance: dg.DagsterInstance, dataset: Datas
     uri = str(metadata["dagster/uri"].value)
     parts = urlsplit(uri)
     return (unquote(parts.path) if parts.scheme == "file" else uri), ""
-
-
-def land_zones(settings: Settings, instance: dg.DagsterInstance) -> bool:
-    """Try to land the names of zones; say so if they are not available."""
-    import dagster as dg
-
-    from taxi_assets.definitions import build_definitions
-    from taxi_assets.instance.runs import run_zones
-
-    seconds = _ZONES_TIMEOUT_SECONDS
-    quick = settings.model_copy(update={"attempts": 1, "connect_timeout": seconds, "read_timeout": seconds})
-    done = False
-    with contextlib.suppress(dg.DagsterError):
-        done = run_zones(build_definitions(quick), instance).success
-    if not done:
-        err.print("the names of zones are not available; materialize taxi_zones, then make the report again")
-    return done

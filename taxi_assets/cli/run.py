@@ -143,7 +143,7 @@ class _Landed:
         self, settings: Settings, dataset: Dataset, instance: dg.DagsterInstance, keys: list[dg.AssetKey]
     ) -> None:
         from taxi_assets.source.factory import build_source
-from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
+        from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
 
         self._settings, self._dataset = settings, dataset
         self._staging, self._lake, self._warehouse = (
@@ -182,7 +182,8 @@ from taxi_assets.storage.factory import build_lake, build_postgres, build_stagin
         version = transform_version(self._dataset, rules)
         if cleaned is None or (cleaned.source_sha256, cleaned.transform_version) != (raw.sha256, version):
             return False
-        require_ledger(cleaned, self._settings.rejected_share_limit)
+        rejects_at = self._staging.location(cleaned.rejects_file)
+        require_ledger(cleaned, self._settings.rejected_share_limit, rejects_at)
         stored = self._lake.find(name, month)
         if stored is None or (stored.sha256, stored.rows) != (cleaned.sha256, cleaned.cleaned_rows):
             return False

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.csv
 from isal import igzip
 
+from taxi_assets.demo.zones import NUMBERS
 from taxi_assets.months import Month
 
 MODERN = Month(2019, 1)
@@ -27,6 +28,7 @@ _HOURS = np.array(
     [34, 24, 17, 11, 9, 10, 22, 38, 48, 49, 48, 50, 53, 53, 57, 60, 56, 66, 76, 78, 72, 68, 64, 50], float
 )
 _NULL_BLOCK = 0.04
+_ZONES = np.array(NUMBERS)
 
 _YELLOW_2019 = (
     "VendorID,tpep_pickup_datetime,tpep_dropoff_datetime,passenger_count,trip_distance,RatecodeID,store_and_fwd_flag,"
@@ -159,7 +161,7 @@ def _trips(
     second = np.where(number % 1999 == 11, -86_400 * 3, second)  # a pickup before the month
     base = np.datetime64(month.first_day.isoformat(), "s")
     missing = (number >= rows * (1 - _NULL_BLOCK)) & (month >= MODERN)
-    zones = 1 + (263 * u[11] ** 2).astype(np.int64), 1 + (263 * (u[11] * 7919 % 1) ** 2).astype(np.int64)
+    zones = _ZONES[_squared(u[11])], _ZONES[_squared(u[11] * 7919 % 1)]
 
     def nulled(values: Any) -> pa.Array:
         return pa.array(values, mask=missing)
@@ -192,6 +194,11 @@ def _trips(
         "dispatching_base_num": np.where(u[9] < 0.5, "B02764", "B02510"),
         "sr_flag": pa.array(np.ones(count, np.int64), mask=u[8] < 0.9),
     }
+
+
+def _squared(u: np.ndarray) -> np.ndarray:
+    """Return positions of zones; the first have most trips."""
+    return np.asarray((len(_ZONES) * u**2).astype(np.int64))
 
 
 def _pick(u: np.ndarray, weights: np.ndarray) -> np.ndarray:

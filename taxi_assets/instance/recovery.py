@@ -18,7 +18,6 @@ import psutil
 from taxi_assets.instance import history
 
 _BEGUN = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
-_WILL_RETRY_TAG = "dagster/will_retry"
 _WORKERS = ("dagster", "taxi_assets", "taxi-assets", "multiprocessing")
 """One of these is in the command line of every process that executes runs."""
 
@@ -31,7 +30,7 @@ class Recovered:
         run_id: The run.
         describe_run: Its months, or its job.
         again: Whether the daemon retries it: not if it was being canceled, has no retries left, or was started by
-            `dg launch`, whose runs do not record where their code is.
+            `taxi-assets run` or `dg launch`, whose runs do not record where their code is.
     """
 
     run_id: str
@@ -65,14 +64,9 @@ def end_dead_runs(
             instance.report_run_failed(run, "The run's process is gone: a crash, a kill or a power cut.")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         ended = instance.get_run_by_id(run.run_id)
-        again = ended is not None and will_run_again(ended)
+        again = ended is not None and history.will_retry(ended)
         recovered.append(Recovered(run.run_id, history.describe_run(run), again))
     return recovered
-
-
-def will_run_again(run: dg.DagsterRun) -> bool:
-    """Return whether the daemon retries a failed run."""
-    return run.tags.get(_WILL_RETRY_TAG) == "true" and run.remote_job_origin is not None
 
 
 def _worker_of(instance: dg.DagsterInstance, run_id: str) -> int:

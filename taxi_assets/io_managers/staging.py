@@ -43,8 +43,9 @@ class CleanedIOManager(MonthReader):
 
     def find(self, dataset: str, month: Month) -> CleanedFile:
         """See `MonthReader.find`; a month that the ledger check stopped is not handed on, by whatever run."""
-        cleaned = self.staging.create().get(CleanedFile, "cleaned", dataset, month)
-        require_ledger(cleaned, self.staging.rejected_share_limit)
+        area = self.staging.create()
+        cleaned = area.get(CleanedFile, "cleaned", dataset, month)
+        require_ledger(cleaned, self.staging.rejected_share_limit, area.location(cleaned.rejects_file))
         return cleaned
 
     def rows(self, record: CleanedFile) -> pa.Table:

@@ -67,6 +67,7 @@ class BigQueryWarehouseResource(WarehouseResource, _Google, BigQueryResource):
     """The warehouse in BigQuery."""
 
     bq_location: str
+    gcs_bucket: str
     _warehouse: Warehouse | None = PrivateAttr(default=None)
 
     @classmethod

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from taxi_assets.source.client import Source
 
 MAX_OPEN_RUNS = 100
-"""Runs that may be waiting or under way before nothing more is requested. A hundred small months take the daemon less
+"""Runs that may be waiting or in progress before nothing more is requested. A hundred small months take the daemon less
 than the hour between two ticks of the publication sensor."""
 
 POLL_BUDGET_SECONDS, PROBE_SECONDS, PROBE_TIMEOUT_SECONDS = 20.0, 15.0, 5.0

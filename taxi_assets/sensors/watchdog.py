@@ -1,4 +1,4 @@
-"""The watchdog sensor: tells of what does not happen as it should, and sends again what did not arrive."""
+"""The watchdog sensor: reports what is stuck, failing or late, and resends what did not arrive."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def watchdog(settings: Settings, datasets: Mapping[str, Dataset], status: Any) -
 
     @dg.sensor(
         name="watchdog",
-        description="Tells of stuck runs, of sensors and schedules that fail for an hour, and of months that have not "
-        "landed in time; sends alerts again that did not arrive.",
+        description="Reports stuck runs, sensors and schedules that fail for an hour, and months that have not landed in "
+        "time; resends alerts that did not arrive.",
         target=None,
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=status,
@@ -111,10 +111,10 @@ def _late(
         said = (answer.reason or "the source has it") if answer else "the source is down"
         text = f"{name} {month} has not landed {days} days after its end; the last is {last[name]}. {said}"
         found[f"late {name} {month}"] = text
-    for _, name, month in (key.split() for key in known if key.startswith("late ")):
+    for _, name, text in (key.split() for key in known if key.startswith("late ")):
         landed = last.get(name)
-        if landed and landed >= Month.parse(month):
-            found[f"recovered {name} {month}"] = f"{name} {month} has recovered: it has landed"
+        if landed and landed >= Month.parse(text):
+            found[f"recovered {name} {text}"] = f"{name} {text} has recovered: it has landed"
     return found
 
 

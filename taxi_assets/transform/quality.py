@@ -15,6 +15,7 @@ from taxi_assets.contracts.schemas import arrow_schema
 from taxi_assets.errors import PermanentError
 from taxi_assets.records import CleanedFile, LakeObject, RawFile, TableMonth
 from taxi_assets.transform.anomalies import is_unusual
+from taxi_assets.transform.rejects import explain_rejects
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,14 @@ def check_not_empty(raw: RawFile) -> CheckResult:
     return CheckResult(raw.source_rows > 0, text, {"source_rows": raw.source_rows}, remedy)
 
 
-def check_ledger(cleaned: CleanedFile, rows: int, rejected_share_limit: float) -> CheckResult:
+def check_ledger(cleaned: CleanedFile, rows: int, rejected_share_limit: float, rejects_at: str = "") -> CheckResult:
     """Check that every source row is accounted for, and that few enough were rejected.
 
     Args:
         cleaned: The cleaned month.
         rows: Rows in its file, counted there.
         rejected_share_limit: Share of rejected rows above which the month fails.
+        rejects_at: The whole path of the rejects file.
     """
     accounted, share = rows + cleaned.dropped_rows + cleaned.rejected_rows, cleaned.rejected_share
     adds_up = accounted == cleaned.source_rows and rows == cleaned.cleaned_rows
@@ -57,21 +59,22 @@ def check_ledger(cleaned: CleanedFile, rows: int, rejected_share_limit: float) -
         adds_up and share <= rejected_share_limit,
         f"{cleaned.source_rows:,} source rows {'=' if adds_up else 'are not'} {rows:,} cleaned + "
         f"{cleaned.dropped_rows:,} dropped + {cleaned.rejected_rows:,} rejected; {share:.4%} could not be read, "
-        f"the limit is {rejected_share_limit:.4%}",
+        f"the limit is {rejected_share_limit:.4%}"
+        + (explain_rejects(cleaned, rejects_at) if share > rejected_share_limit else ""),
         {"source_rows": cleaned.source_rows, "accounted_rows": accounted, "rejected_share": share},
-        f"look at the rejected rows in {cleaned.rejects_file}; if they may be left out, raise TAXI_REJECTED_SHARE_LIMIT"
+        "look at the rejected rows; if they may be left out, raise TAXI_REJECTED_SHARE_LIMIT"
         if adds_up
         else "this is a bug in taxi_assets; report it with the file",
     )
 
 
-def require_ledger(cleaned: CleanedFile, rejected_share_limit: float) -> None:
+def require_ledger(cleaned: CleanedFile, rejected_share_limit: float, rejects_at: str = "") -> None:
     """Refuse a cleaned month that the ledger check stopped, whichever run hands it on.
 
     Raises:
         PermanentError: The ledger does not add up, or too many rows were rejected.
     """
-    result = check_ledger(cleaned, cleaned.cleaned_rows, rejected_share_limit)
+    result = check_ledger(cleaned, cleaned.cleaned_rows, rejected_share_limit, rejects_at)
     if not result.passed:
         location = f"{cleaned.dataset} {cleaned.month}"
         raise PermanentError(f"check ledger: {result.text}", location=location, remedy=result.remedy)
@@ -87,21 +90,23 @@ def check_schema(dataset: Dataset, cleaned: CleanedFile, path: Path) -> CheckRes
     wrong += [] if found.names == want.names else [f"columns are {found.names}"]
     notes = [f"unknown column {name} with {n:,} values was left out" for name, n in cleaned.unknown_columns.items()]
     notes += [f"expected column {name} is absent" for name in cleaned.absent_columns]
+    said = "; ".join(wrong + notes) or f"{len(want)} columns, as in the contract; the source had no others"
+    accepted = f"; accepted drift: {', '.join(cleaned.accepted_drift)}" if cleaned.accepted_drift else ""
     return CheckResult(
         not wrong and not notes,
-        "; ".join(wrong + notes) or f"{len(want)} columns, as in the contract; the source had no others",
+        "; ".join((said + accepted, *cleaned.read_as)),
         {"unknown_columns": len(cleaned.unknown_columns), "absent_columns": len(cleaned.absent_columns)},
         f"add the column to taxi_assets/contracts/{dataset.name}.py",
         blocking=bool(wrong),
     )
 
 
-def check_rejected(cleaned: CleanedFile) -> CheckResult:
-    """Warn if rows could not be read."""
-    where = f"; they are in {cleaned.rejects_file}" if cleaned.rejects_file else ""
+def check_rejected(cleaned: CleanedFile, rejects_at: str = "") -> CheckResult:
+    """Warn if rows could not be read, see `check_ledger`."""
     return CheckResult(
         not cleaned.rejected_rows,
-        f"{cleaned.rejected_rows:,} of {cleaned.source_rows:,} rows could not be read{where}",
+        f"{cleaned.rejected_rows:,} of {cleaned.source_rows:,} rows could not be read"
+        + explain_rejects(cleaned, rejects_at),
         {"rejected_rows": cleaned.rejected_rows, "rejected_share": cleaned.rejected_share},
         "look at the reasons; if TLC writes a value in another way, teach it to taxi_assets/transform/values.py",
         blocking=False,

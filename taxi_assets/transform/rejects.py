@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from taxi_assets.records import CleanedFile
 from taxi_assets.transform.batches import Reject
 
 _VALUE = re.compile(r"'(.*)' is not ([^']*)", re.DOTALL)
@@ -35,9 +36,22 @@ class RejectTally:
     def top_reasons(self) -> tuple[str, ...]:
         """Return the most frequent reasons, one sentence each: column, rows, and the first example with its line."""
         return tuple(
-            f"{column or 'whole line'}: {reason} ({count:,} rows, first {_example(self._examples[column, reason])})"
+            f"{column or 'whole line'}: {reason} ({count:,} {'rows' if count > 1 else 'row'}, first {_example(self._examples[column, reason])})"
             for (column, reason), count in self._counts.most_common(_SHOWN_REASONS)
         )
+
+
+def explain_rejects(cleaned: CleanedFile, rejects_at: str = "") -> str:
+    """Return why rows of a month were rejected and where they are; nothing if none were.
+
+    Args:
+        cleaned: The cleaned month.
+        rejects_at: The whole path of the rejects file; by default the record's.
+    """
+    if not cleaned.rejected_rows:
+        return ""
+    reasons = "; ".join(cleaned.reject_reasons) or "see the rejects file"
+    return f". Most often: {reasons}. All rejected rows are in {rejects_at or cleaned.rejects_file}"
 
 
 def _example(reject: Reject) -> str:

@@ -120,6 +120,7 @@ def test_schedules_and_sensors_are_visible_and_stand_still_in_the_local_profile_
         "lake",
         "publication",
         "recovery_alerts",
+        "retries",
         "watchdog",
     }
     assert {schedule.name for schedule in repository.schedule_defs} == {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,28 @@ def test_the_dockerfile_passes_hadolint() -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_every_requirement_has_the_hashes_of_its_files_and_no_address() -> None:
+    for path in PROJECT.glob("requirements*.txt"):
+        pinned = re.findall(
+            r"^[a-z0-9._-]+==[^\\]+\\((?:\n    --hash=sha256:[0-9a-f]{64}(?: \\)?)*)", path.read_text(), re.MULTILINE
+        )
+        assert len(pinned) == len(re.findall("==", re.sub(" ; .*", "", path.read_text(), flags=re.MULTILINE)))
+        assert all(pinned)
+        assert "://" not in path.read_text()
+
+
+def test_an_image_says_of_which_version_and_commit_it_is() -> None:
+    words = ["make", "--dry-run", "image", "BUILD=docker build --tag"]
+    said = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    version = re.search(r'^version = "(.*)"', (PROJECT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version
+    assert f"--build-arg VERSION={version[1]} --build-arg REVISION=" in said
+    labels = re.findall(
+        r"org\.opencontainers\.image\.(version|revision)=\"\$\{(\w+)\}\"", (PROJECT / "Dockerfile").read_text()
+    )
+    assert dict(labels) == {"version": "VERSION", "revision": "REVISION"}
 
 
 def test_compose_accepts_its_files(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from taxi_assets.contracts import DATASETS
+from taxi_assets.errors import PermanentError
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile
 from taxi_assets.transform import quality
 from taxi_assets.transform.quality import CheckResult
-from taxi_assets_tests.transform.landing import TRIP, YELLOW_2019, Landed, csv, land
+from taxi_assets_tests.transform.landing import TRIP, YELLOW_2019, Landed, csv, land, trip
 
 
 def checked(
@@ -114,3 +116,37 @@ def test_a_month_of_few_rows_is_never_unusual(tmp_path: Path) -> None:
     record = dataclasses.replace(landed.cleaned, cleaned_rows=1000, anomalies={"negative_amount": 900})
 
     assert checked(dataclasses.replace(landed, cleaned=record), tmp_path, [month_with(1)] * 6)["anomalies"].passed
+
+
+def test_a_month_above_the_limit_says_why_with_an_example_its_line_and_the_whole_path_of_its_rejects(
+    tmp_path: Path,
+) -> None:
+    landed = land(csv([TRIP, trip(trip_distance="far"), trip(tpep_pickup_datetime="2021 Jan 05")]), tmp_path)
+    path = f"{tmp_path}/work/{landed.cleaned.rejects_file}"
+
+    result = quality.check_ledger(landed.cleaned, 1, 0.5, path)
+
+    for words in (
+        "trip_distance: not a number (1 row, first 'far' in line 3)",
+        "tpep_pickup_datetime: not a date and time (1 row, first '2021 Jan 05' in line 4)",
+        path,
+    ):
+        assert words in result.text
+        assert words in quality.check_rejected(landed.cleaned, path).text
+        with pytest.raises(PermanentError, match=re.escape(words)):
+            quality.require_ledger(landed.cleaned, 0.5, path)
+    assert "far" not in quality.check_ledger(landed.cleaned, 1, 0.9, path).text
+
+
+def test_times_in_utc_pass_the_schema_check_which_says_how_they_were_read(tmp_path: Path) -> None:
+    result = checked(land(csv([trip(tpep_pickup_datetime="2021-01-05T08:00:00Z")]), tmp_path), tmp_path)["schema"]
+    assert result.passed
+    assert "tpep_pickup_datetime: marked UTC, read as wall time" in result.text
+
+
+def test_accepted_drift_is_shown(tmp_path: Path) -> None:
+    header = YELLOW_2019.replace("congestion_surcharge", "cong_fee")
+    landed = land(csv([TRIP], header=header), tmp_path, accepted_drift=("cong_fee",))
+    result = checked(landed, tmp_path)["schema"]
+    assert (result.passed, result.blocking) == (False, False)
+    assert "accepted drift: cong_fee" in result.text

@@ -1,0 +1,57 @@
+"""`taxi-assets zones`: the names of the taxi zones, without which a location is a number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from taxi_assets.cli import FAILED, LANDED
+from taxi_assets.cli.common import dagster_instance, err, examples, load_settings, out
+from taxi_assets.contracts.zones import ZONES_TABLE
+from taxi_assets.settings import Settings
+from taxi_assets.storage.factory import build_warehouse
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+_TIMEOUT_SECONDS = 5.0
+"""How long to wait for zones that were not asked for."""
+
+
+@click.command("zones", epilog=examples("zones"))
+def command() -> int:
+    """Land the lookup of taxi zones; `taxi-assets run` does it too where there is none."""
+    settings = load_settings()
+    with dagster_instance(settings) as instance:
+        if error := land_zones(settings, instance):
+            err.print(f"taxi-assets: {error}", markup=False)
+            return FAILED
+    out.print(f"the taxi zones are in {settings.warehouse_schema}.{ZONES_TABLE}")
+    return LANDED
+
+
+def land_zones(settings: Settings, instance: dg.DagsterInstance) -> str:
+    """Land the zones; return why they did not land, empty if they did."""
+    from taxi_assets.definitions import build_definitions
+    from taxi_assets.instance.runs import failure_reason, run_zones
+
+    result = run_zones(build_definitions(settings), instance)
+    reasons = [reason for event in result.all_events if (reason := failure_reason(event))]
+    return "" if result.success else next(iter(reasons), "the log of the run in the UI says why")
+
+
+def ensure_zones(settings: Settings, instance: dg.DagsterInstance) -> bool:
+    """Land the zones where there are none, unless that takes long; say so if they are not available.
+
+    Returns:
+        Whether they are there.
+    """
+    if build_warehouse(settings).has_table(ZONES_TABLE):
+        return True
+    timeouts = {"connect_timeout": _TIMEOUT_SECONDS, "read_timeout": _TIMEOUT_SECONDS}
+    quick = settings.model_copy(update={**timeouts, "attempts": 1})
+    if land_zones(quick, instance):
+        err.print("the names of the taxi zones are not available now; land them later with: taxi-assets zones")
+        return False
+    return True

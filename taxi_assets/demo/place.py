@@ -1,0 +1,40 @@
+"""Where the demo lives: a folder of its own, with nothing of the settings but that folder's place."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from taxi_assets.demo.server import MONTH_PATH, ZONES_PATH
+from taxi_assets.settings import Settings, forwarded_variables, variable
+
+
+def demo_folder() -> Path:
+    """Return the demo's folder, in the data folder; no other setting is read."""
+    name = variable("data_dir")
+    return Settings.from_environment({name: os.environ.get(name, "")}).data_dir / "demo"
+
+
+def source_folder(folder: Path) -> Path:
+    """Return the folder of the months that the demo's source has made."""
+    return folder / "source"
+
+
+def enter(folder: Path, address: str) -> Settings:
+    """Take every setting out of this process's environment but the demo's own; return the demo's settings.
+
+    Args:
+        folder: The demo's folder.
+        address: Where the demo's source is served.
+    """
+    for name in forwarded_variables():
+        del os.environ[name]
+    own = {
+        "TAXI_DATA_DIR": str(folder),
+        "TAXI_CSV_URL": f"{address}/{MONTH_PATH}",
+        "TAXI_ZONES_URL": f"{address}/{ZONES_PATH}",
+        "TAXI_SOURCE": "csv",
+    }
+    os.environ.update(own)
+    os.environ.setdefault("MPLCONFIGDIR", str(folder / "matplotlib"))  # else its fonts are listed in the home
+    return Settings.from_environment(own)
