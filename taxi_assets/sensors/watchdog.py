@@ -30,8 +30,8 @@ def watchdog(settings: Settings, datasets: Mapping[str, Dataset], status: Any) -
 
     @dg.sensor(
         name="watchdog",
-        description="Reports stuck runs, sensors and schedules that fail for an hour, and months that have not landed in "
-        "time; resends alerts that did not arrive.",
+        description="Reports stuck runs, sensors and schedules that fail for an hour, and months that have not landed "
+        "in time; resends alerts that did not arrive.",
         target=None,
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=status,
