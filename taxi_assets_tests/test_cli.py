@@ -71,5 +71,6 @@ def test_every_command_names_a_misspelt_setting(
 ) -> None:
     monkeypatch.setenv("TAXI_DATADIR", "elsewhere")
     monkeypatch.setenv("TAXI_SOURCE", "fax")
-    assert main(["ledger"]) == 2
-    assert "TAXI_DATADIR is not a setting; TAXI_DATA_DIR is one" in capsys.readouterr().err
+    for words in (["run", "yellow", "2021-01"], ["ledger"], ["report", "yellow", "2021-01"], ["query", "SELECT 1"]):
+        assert main(words) == 2
+        assert "TAXI_DATADIR is not a setting; TAXI_DATA_DIR is one" in capsys.readouterr().err

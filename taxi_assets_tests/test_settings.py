@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from taxi_assets.months import Month
 from taxi_assets.settings import MIN_MEMORY_MIB, SettingError, Settings, setting_variables
 from taxi_assets.storage.factory import resource_limits
 
@@ -82,7 +81,6 @@ def test_settings_show_neither_secrets_nor_those_in_addresses() -> None:
         ("TAXI_DROP_ZERO_PASSENGERS", "perhaps", "it must be true or false"),
         ("TAXI_MEMORY_LIMIT", "1MB", f"a month needs {MIN_MEMORY_MIB}MB"),
         ("TAXI_AUTOMATION_SINCE", "2021-13", "2021-13 is not a month"),
-        ("TAXI_ACCEPTED_DRIFT", "yellow", "it must be datasets and months"),
         ("TAXI_WORK_URL", "work", "it must be an absolute folder"),
     ],
 )
@@ -90,11 +88,10 @@ def test_a_refused_value_is_told_with_what_it_must_be(name: str, text: str, must
     assert must in refusal(**{name: text})
 
 
-def test_months_whose_drift_is_accepted_are_named_one_by_one_or_as_ranges() -> None:
-    settings = Settings.from_environment({"TAXI_ACCEPTED_DRIFT": "yellow 2026-01, green 2026-03..2026-04"})
-    march = Month(2026, 3)
-    assert settings.accepted_drift == {("yellow", Month(2026, 1)), ("green", march), ("green", march.plus(1))}
-    assert Settings().accepted_drift == frozenset()
+def test_columns_whose_drift_is_accepted_are_named_for_every_dataset_or_for_one() -> None:
+    settings = Settings.from_environment({"TAXI_ACCEPTED_DRIFT": "airport_fee, yellow.robot_fee"})
+    assert settings.accepted_drift == ("airport_fee", "yellow.robot_fee")
+    assert Settings().accepted_drift == ()
 
 
 def test_values_are_those_of_the_source_by_default() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from taxi_assets.cli import LANDED
-from taxi_assets.cli.common import examples, out
+from taxi_assets.cli.common import examples, load_environment, out
 from taxi_assets.settings import SettingError, Settings, description, variable
 
 _HEAD = """\
@@ -24,6 +24,7 @@ def command() -> int:
 
     The file is written to the working folder; one that is there already stays as it is.
     """
+    load_environment()
     path = Path.cwd() / ".env"
     try:
         number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -52,6 +53,6 @@ def template() -> str:
 def _default(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, frozenset) or value == 0:
+    if isinstance(value, tuple) or value == 0:
         return ""
     return f"'{value}'" if " " in str(value) else str(value)

@@ -6,6 +6,7 @@ See https://click.palletsprojects.com/en/stable/complex/#lazily-loading-subcomma
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import importlib
 import os
@@ -49,6 +50,10 @@ exit status:
 """
 
 
+_SIGNALED = 128
+"""Exit statuses from here on name the signal that ended the command, as shells do."""
+
+
 class _LazyGroup(click.Group):
     """A group that imports a command's module when the command is called; together they would take a second."""
 
@@ -89,11 +94,14 @@ def run() -> NoReturn:
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | {"PYTHONUTF8": "1"})  # noqa: S606
     gc.set_threshold(100_000)
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _stop)
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(number, _stop)
     status = main()
-    atexit._run_exitfuncs()  # noqa: SLF001 - what was registered for the end still happens
-    sys.stdout.flush()
-    sys.stderr.flush()
+    if status < _SIGNALED:
+        atexit._run_exitfuncs()  # noqa: SLF001 - what was registered for the end still happens
+    with contextlib.suppress(OSError):  # the terminal is closed
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(status)
 
 
@@ -137,8 +145,9 @@ def _stop(number: int, _: object) -> NoReturn:
 
 
 def _stopped(number: int) -> int:
-    _fail("stopped; what has landed stays, run it again for the rest", FAILED)
-    return 128 + number
+    with contextlib.suppress(OSError):  # the terminal is closed
+        _fail("stopped; what has landed stays, run it again for the rest", FAILED)
+    return _SIGNALED + number
 
 
 def _fail(error: object, status: int) -> int:

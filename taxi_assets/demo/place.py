@@ -36,4 +36,5 @@ def enter(folder: Path, address: str) -> Settings:
         "TAXI_SOURCE": "csv",
     }
     os.environ.update(own)
+    os.environ.setdefault("MPLCONFIGDIR", str(folder / "matplotlib"))  # else its fonts are listed in the home
     return Settings.from_environment(own)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import os
 import sqlite3
 import tempfile
@@ -187,7 +188,8 @@ def migrate(settings: Settings) -> Path:
         TaxiError: The storage cannot be used; see `dagster_instance`.
     """
     with dagster_instance(settings) as instance, _one_at_a_time(dagster_home(settings)):
-        instance.upgrade()
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):  # progress bars
+            instance.upgrade()
         if dagster_postgres_url():
             from taxi_assets.instance.postgres import create_pools
 
