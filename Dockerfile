@@ -7,8 +7,10 @@ FROM ${BASE} AS build
 RUN python -m venv --without-pip /opt/taxi
 WORKDIR /src
 COPY requirements-deploy.txt .
+# The file is complete. Without --no-deps, pip looks for a hash of every extra that a package asks for.
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --disable-pip-version-check --python /opt/taxi/bin/python install --quiet -r requirements-deploy.txt
+    pip --disable-pip-version-check --python /opt/taxi/bin/python install --quiet --no-deps --require-hashes \
+        -r requirements-deploy.txt
 COPY pyproject.toml README.md dagster.yaml ./
 COPY deploy/dagster.yaml deploy/
 COPY taxi_assets taxi_assets

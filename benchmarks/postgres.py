@@ -1,4 +1,4 @@
-"""The ways into Postgres: this project's binary COPY, and the tutorial's pandas `to_sql`.
+"""The ways into Postgres: this project's COPY of CSV, and the tutorial's pandas `to_sql`.
 
 Both are timed from a month that is ready to the table's commit; reading the CSV and cleaning it are not counted.
 """

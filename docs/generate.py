@@ -13,14 +13,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from taxi_assets.contracts import DATASETS, SOURCE_MONTH, Column, Dataset
+from taxi_assets.contracts import DATASETS, SOURCE_MONTH, SOURCE_ROW, Column, Dataset, Span
 from taxi_assets.contracts.schemas import TYPES
 from taxi_assets.contracts.zones import ZONE_COLUMNS, ZONES_TABLE
 from taxi_assets.settings import Settings, description, variable
+from taxi_assets.transform.values import MISSING_WORDS
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- settings: made by `make docs` -->", "<!-- end of settings -->"
 
+_WORDS = ", ".join(f"`{word.upper()}`" for word in sorted(MISSING_WORDS))
 _DICTIONARY = f"""\
 # Data dictionary
 
@@ -29,10 +31,17 @@ _DICTIONARY = f"""\
 One table for each of TLC's datasets, the same in Parquet, DuckDB, BigQuery and Postgres (there in lower case), by
 default in the schema `nyc_tlc`. Columns keep TLC's current names. A column that a month's file does not have is NULL in
 that month's rows; a column that no contract knows stays in the raw file and is named in a warning check of the month.
-Times are New York wall time without a zone. Money is in US dollars. Sources: TLC's data dictionaries, named with each
-table; the texts that older files use for codes were found in TLC's files.
+Times are New York wall time without a zone; a source that marks them as UTC is read as wall time too. The hour that is
+repeated when daylight saving time ends is ambiguous in TLC's files, and stays so. Money is in US dollars. Sources:
+TLC's data dictionaries, named with each table; the texts that older files use for codes were found in TLC's files.
 
-Every table ends with `{SOURCE_MONTH.name}` and is partitioned by it. {SOURCE_MONTH.description}
+Every table ends with `{SOURCE_ROW.name}` and `{SOURCE_MONTH.name}`, and is partitioned by the latter.
+{SOURCE_MONTH.description} {SOURCE_ROW.description}
+
+"months": those whose file is expected to have the column; the schema check warns where one lacks it. Coordinates and
+zones stand for each other, and so do SR_Flag and the details of fhvhv. Blanks and the words
+{_WORDS} (in any case) stand for a missing value, except in the names of
+zones.
 
 "required": no file lacks the column; a file without it is refused. "never NULL": a row without a value is rejected.
 """
@@ -104,9 +113,16 @@ def _type(column: Column) -> str:
 
 
 def _months(dataset: Dataset, column: Column) -> str:
-    if column.since is None and column.until is None:
+    csv, parquet = (_span(dataset, column.span(kind)) for kind in ("csv", "parquet"))
+    return csv if csv == parquet else f"CSV: {csv}; Parquet: {parquet}"
+
+
+def _span(dataset: Dataset, span: Span | None) -> str:
+    if span is None or (span.until and span.until < dataset.first_month):
+        return "none"
+    if span == Span():
         return "all"
-    return f"{column.since or dataset.first_month} to {column.until or 'today'}"
+    return f"{span.since or dataset.first_month} to {span.until or 'today'}"
 
 
 def _meaning(column: Column) -> str:

@@ -18,6 +18,7 @@ from taxi_assets.records import CleanedFile, LakeObject, RawFile
 from taxi_assets.settings import Settings
 from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
 from taxi_assets.storage.files import sha256_of
+from taxi_assets.storage.google.upload import crc32c_of
 
 if TYPE_CHECKING:
     from taxi_assets.storage.warehouse.postgres import PostgresStore
@@ -87,7 +88,8 @@ class Ledger:
             TaxiError: The lake cannot be listed, or the warehouse cannot be asked.
         """
         loaded = self._warehouse.count_months(dataset.table, months)
-        copied, unasked = self._in_postgres(dataset, months)
+        loaded_from = self._warehouse.loaded_checksums(dataset.table)
+        copied, unreachable = self._in_postgres(dataset, months)
         there = {*loaded, *(copied or {})}
         if months is None:
             there |= {*self._staging.months("cleaned", dataset.name), *self._lake.versions(dataset.name)}
@@ -116,7 +118,9 @@ class Ledger:
             if copied is not None:
                 in_postgres, left_out = copied.get(month, (0, 0))
                 row = dataclasses.replace(row, postgres_rows=in_postgres, postgres_dropped_rows=left_out)
-            error = error or _unlanded(row) or unasked
+            if stored and loaded_from.get(month, stored.sha256) != stored.sha256:
+                error = _not_landed(row, ": the table was loaded from other bytes than the object has")
+            error = error or _unlanded(row) or unreachable
             rows[month] = dataclasses.replace(row, status="failed", error=error) if error else row
         return rows
 
@@ -146,6 +150,8 @@ class Ledger:
         stored, _ = self._in_lake(dataset, month)
         if record and stored and stored.sha256 != record.sha256:
             wrong.append("the object has other bytes than the cleaned file")
+        elif record and stored and stored.crc32c and stored.crc32c != crc32c_of(self._staging.path(record.file)):
+            wrong.append("the bucket's own checksum of the object (CRC32C) is not the cleaned file's")
         try:
             if stored and row.table:
                 wrong += self._warehouse.verify_month(dataset, stored)
@@ -185,12 +191,15 @@ def _unlanded(row: LedgerRow) -> str:
     """Return why a month does not count as landed; empty if it does."""
     missing = [name for name, where in (("lake", row.object_uri), ("warehouse", row.table)) if not where]
     if missing:
-        what = f"{row.dataset} {row.month} is not in the {' and not in the '.join(missing)}"
-    elif row.object_rows != row.table_rows:
-        what = f"{row.dataset} {row.month}: the object has {row.object_rows:,} rows, the table {row.table_rows:,}"
-    else:
-        return ""
-    return str(TaxiError(what, remedy=f"run it and see why: taxi-assets run {row.dataset} {row.month}"))
+        return _not_landed(row, f" is not in the {' and not in the '.join(missing)}")
+    if row.object_rows != row.table_rows:
+        return _not_landed(row, f": the object has {row.object_rows:,} rows, the table {row.table_rows:,}")
+    return ""
+
+
+def _not_landed(row: LedgerRow, why: str) -> str:
+    remedy = f"run it and see why: taxi-assets run {row.dataset} {row.month}"
+    return str(TaxiError(f"{row.dataset} {row.month}{why}", remedy=remedy))
 
 
 def _imbalances(row: LedgerRow) -> list[str]:

@@ -60,7 +60,7 @@ def test_the_dictionary_says_of_a_column_what_a_reader_asks() -> None:
     assert "| `RatecodeID` | `int64` | all |" in text
     assert "`vts` → 2" in text
     assert "| `cbd_congestion_fee` | `float64` | 2025-01 to today |" in text
-    assert "| `pickup_longitude` | `float64` | 2009-01 to 2016-06 |" in text
+    assert "| `pickup_longitude` | `float64` | CSV: 2009-01 to 2016-06; Parquet: 2009-01 to 2010-12 |" in text
 
 
 def test_the_settings_table_and_the_settings_name_each_other() -> None:

@@ -17,8 +17,10 @@ from taxi_assets.cli.run import land
 from taxi_assets.contracts import DATASETS
 from taxi_assets.definitions import build_definitions
 from taxi_assets.demo.sample import write_month
+from taxi_assets.errors import TransientError
+from taxi_assets.io_managers import metadata
 from taxi_assets.months import Month, parse_months
-from taxi_assets.reconciliation import LedgerRow
+from taxi_assets.reconciliation import Ledger, LedgerRow
 from taxi_assets.settings import Settings
 from taxi_assets.storage.factory import build_lake, build_warehouse
 from taxi_assets_tests.automation.world import World, make_instance
@@ -84,7 +86,7 @@ def facts(settings: Settings, dataset: str) -> list[dict]:
 @pytest.mark.parametrize(("dataset", "months"), [("yellow", "2021-01..2021-02"), ("fhvhv", "2021-01")])
 def test_sample_months_land_as_in_the_local_profile_column_by_column(made: Settings, dataset: str, months: str) -> None:
     same_in_both(made, dataset, months)
-    local = dataclasses.replace(made, profile="local")
+    local = made.model_copy(update={"profile": "local"})
     for month in parse_months(months):
         there, expected = (build_warehouse(each).read_month(dataset, month) for each in (made, local))
         assert there.schema.names == expected.schema.names
@@ -155,7 +157,7 @@ def test_a_load_that_fails_leaves_the_old_month_and_the_other_months_land(
 def test_the_zones_land_in_bucket_and_dataset(made: Settings, source: HttpSource) -> None:
     rows = "\r\n".join(f'{n},"Borough","Zone {n}","Boro Zone"' for n in range(1, 266))
     source.files["/zones.csv"] = f'"LocationID","Borough","Zone","service_zone"\r\n{rows}\r\n'.encode()
-    definitions = build_definitions(dataclasses.replace(made, zones_url=f"{source.url}/zones.csv"))
+    definitions = build_definitions(made.model_copy(update={"zones_url": f"{source.url}/zones.csv"}))
     with dg.instance_for_test() as instance:
         job = definitions.resolve_implicit_global_asset_job_def()
         assert job.execute_in_process(instance=instance, asset_selection=[dg.AssetKey("taxi_zones")]).success
@@ -172,8 +174,8 @@ def test_a_month_that_someone_else_puts_into_the_bucket_is_loaded_and_our_own_is
     with make_instance(tmp_path / "home") as instance:
         world = World(source, made, instance, names=("yellow",))
         world.land("yellow", "2021-01")
-        assert world.tick("lake", "2023-09-20T10:00").skipped == "nothing was put by others"
-        _, path = cleaned_month(tmp_path, rows=50)
+        assert world.tick("lake", "2023-09-20T10:00").skipped == "no one else has put an object"
+        _, path = cleaned_month(tmp_path, rows=300)
         gcs.front.require_credentials = False
         theirs = gcs.client().bucket(made.gcs_bucket).blob("lake/data/yellow/yellow_tripdata_2021-01.parquet")
         theirs.upload_from_filename(path)
@@ -182,8 +184,93 @@ def test_a_month_that_someone_else_puts_into_the_bucket_is_loaded_and_our_own_is
         assert tick.months == ["yellow 2021-01"]
         (done,) = world.run(tick)
         assert done.status == dg.DagsterRunStatus.SUCCESS
-        assert build_warehouse(made).count_months("yellow_trips") == {JANUARY: 50}
-        assert world.tick("lake", "2023-09-20T10:04").skipped == "nothing was put by others"
+        assert build_warehouse(made).count_months("yellow_trips") == {JANUARY: 300}
+        assert world.tick("lake", "2023-09-20T10:04").skipped == "no one else has put an object"
+
+
+# The ledger
+
+
+def ledger(settings: Settings) -> dict[str, LedgerRow]:
+    return {row.month: row for row in Ledger(settings).rows(DATASETS["yellow"]).values()}
+
+
+def test_an_object_rewritten_by_someone_else_is_seen_by_the_ledger_and_by_verify(
+    made: Settings, gcs: GcsServer, tmp_path: Path
+) -> None:
+    run(made, months="2021-01..2021-02")
+    gcs.front.require_credentials = False
+    _, other = cleaned_month(tmp_path, rows=ledger(made)["2021-01"].table_rows)
+    blob = gcs.client().bucket(made.gcs_bucket).get_blob("lake/data/yellow/yellow_tripdata_2021-01.parquet")
+    blob.upload_from_filename(other)  # keeps the metadata
+    gcs.front.require_credentials = True
+    rows = ledger(made)
+    assert [row.status for row in rows.values()] == ["failed", "landed"]
+    assert "the table was loaded from other bytes than the object has" in rows["2021-01"].error
+    assert "the object has other bytes than the cleaned file" in Ledger(made).verify(rows["2021-01"])
+    assert Ledger(made).verify(rows["2021-02"]) == []
+
+
+def test_a_damaged_object_has_a_line_of_its_own(made: Settings, gcs: GcsServer) -> None:
+    run(made, months="2021-01..2021-02")
+    gcs.front.require_credentials = False
+    gcs.client().bucket(made.gcs_bucket).blob("lake/data/yellow/yellow_tripdata_2021-01.parquet").upload_from_string(
+        b"PAR1 and no more"
+    )
+    gcs.front.require_credentials = True
+    rows = ledger(made)
+    assert [row.status for row in rows.values()] == ["failed", "landed"]
+    assert "not a readable Parquet file" in rows["2021-01"].error
+    assert run(made)[0].status == "landed", "a run mends it"
+
+
+def test_a_table_that_requires_a_partition_filter_serves_run_ledger_and_report(
+    made: Settings, bigquery: BigQueryServer
+) -> None:
+    run(made)
+    client = bigquery.client()
+    bigquery.front.require_credentials = False
+    table = client.get_table(f"throw-away.{made.warehouse_schema}.yellow_trips")
+    table.require_partition_filter = True
+    client.update_table(table, ["require_partition_filter"])
+    bigquery.front.require_credentials = True
+    assert [row.status for row in run(made, months="2021-01..2021-02")] == ["unchanged", "landed"]
+    assert [row.status for row in ledger(made).values()] == ["landed", "landed"]
+    assert Ledger(made).verify(ledger(made)["2021-01"]) == []
+    assert main(["report", "yellow", "2021-01"]) == 0
+
+
+@pytest.mark.parametrize(("status", "reason"), [(503, "backendError"), (429, "rateLimitExceeded")])
+def test_a_busy_bigquery_does_not_silence_the_ledger(
+    made: Settings, bigquery: BigQueryServer, monkeypatch: pytest.MonkeyPatch, status: int, reason: str
+) -> None:
+    run(made)
+    monkeypatch.setenv("TAXI_ATTEMPTS", "2")
+    monkeypatch.setenv("TAXI_FIRST_WAIT", "0")
+    bigquery.front.refuse(status, reason, "Busy.", when="/jobs", times=20)
+    with pytest.raises(TransientError, match="does not answer as it should"):
+        ledger(Settings.from_environment())
+    assert len(bigquery.front.refusals) == 20 - 2
+
+
+def test_the_ui_links_object_and_table_to_googles_console(made: Settings) -> None:
+    stored = build_lake(made).find("yellow", JANUARY)
+    assert stored is None
+    run(made)
+    stored = build_lake(made).find("yellow", JANUARY)
+    assert stored is not None
+    assert metadata.of_object(stored)["console"].value == (
+        f"https://console.cloud.google.com/storage/browser/_details/{made.gcs_bucket}/lake/data/yellow/"
+        "yellow_tripdata_2021-01.parquet"
+    )
+    loaded = build_warehouse(made).find_month("yellow", JANUARY)
+    assert loaded is not None
+    shown = metadata.of_table(loaded)
+    assert shown["console"].value == (
+        f"https://console.cloud.google.com/bigquery?p=throw-away&d={made.warehouse_schema}&t=yellow_trips%24202101"
+        "&page=table"
+    )
+    assert "&j=bq%3AEU%3A" in shown["job_console"].value
 
 
 # The other profile

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from taxi_assets.cli import query
 from taxi_assets.cli.main import main
 from taxi_assets.contracts import DATASETS
 from taxi_assets.settings import Settings
-from taxi_assets.storage.factory import build_warehouse
+from taxi_assets.storage.factory import build_bigquery, build_warehouse
 from taxi_assets.storage.lake.folder import FolderLake
 from taxi_assets_tests.storage.made_months import make_month
 
@@ -100,3 +101,13 @@ def test_anything_but_one_query_is_refused(
     assert "give one SELECT" in said
     assert "the tables are nyc_tlc.yellow_trips;" in said
     assert not (tmp_path / "x.csv").exists()
+
+
+def test_a_query_to_bigquery_says_first_what_it_scans(cloud: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    warehouse = build_bigquery(cloud)
+    warehouse.create_dataset()
+    warehouse.ensure_table(DATASETS["yellow"])
+    assert main(["query", f"SELECT count(*) AS trips FROM {cloud.warehouse_schema}.yellow_trips", "--json"]) == 0
+    said = capsys.readouterr()
+    assert said.out == '[{"trips": 0}]\n'
+    assert re.fullmatch(r"BigQuery scans [\d.]+ GB\n", said.err)

@@ -47,9 +47,9 @@ _UNLIMITED = 1_000_000
 def command(sql: str, *, output: Literal["csv", "json"] | None, max_gb: float) -> int:
     """Query the warehouse: SQL is one SELECT, which can change nothing and reads nothing but the warehouse."""
     settings, limit = load_settings(), None if output else MAX_ROWS + 1
-    if settings.profile == "gcp":
-        err.print(f"BigQuery scans {build_bigquery(settings).dry_run_bytes(sql) / 1e9:,.3f} GB", style="dim")
     try:
+        if settings.profile == "gcp":
+            err.print(f"BigQuery scans {build_bigquery(settings).dry_run_bytes(sql) / 1e9:,.3f} GB", style="dim")
         rows = build_warehouse(settings).query(sql, max_bytes=round(max_gb * 1e9), limit=limit)
     except QueryError as error:
         raise SettingError(error.message, location=error.location, remedy=error.remedy) from error

@@ -183,6 +183,11 @@ def describe_run(run: dg.DagsterRun) -> str:
     return ", ".join(f"{name} {month}" for name, month in months_of_run(run)) or ", ".join(assets) or run.job_name
 
 
+def will_retry(run: dg.DagsterRun) -> bool:
+    """Whether the daemon runs a failed run again by itself; it cannot if the run does not say where its code is."""
+    return run.tags.get("dagster/will_retry") == "true" and run.remote_job_origin is not None
+
+
 def _datasets_of(run: dg.DagsterRun) -> list[str]:
     """Return the datasets that a run is about: by its assets, or by the name of its job."""
     if run.asset_selection:

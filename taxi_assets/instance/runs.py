@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import uuid
@@ -145,18 +146,24 @@ def _outcome(result: dg.ExecuteInProcessResult, seconds: float) -> Outcome:
 
 
 def failure_reason(event: dg.DagsterEvent) -> str:
-    """Return why a step failed or a blocking check did not pass, as the event says; empty for other events."""
+    """Return why a step or a run failed or a blocking check did not pass, as the event says; empty for other events."""
     if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
         check = event.asset_check_evaluation_data
         if check.passed or check.severity != dg.AssetCheckSeverity.ERROR:
             return ""
         return f"check {check.check_name} of {check.asset_key.to_user_string()} failed: {check.description}"
+    if event.event_type == dg.DagsterEventType.RUN_FAILURE and event.job_failure_data.error:
+        return _innermost(event.job_failure_data.error)  # of a resource: a missing bucket, say
     if event.event_type != dg.DagsterEventType.STEP_FAILURE:
         return ""
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return str(data.user_failure_data.description)
-    error = data.error
-    while error and error.cause:
+    return _innermost(data.error) if data.error else "the step failed"
+
+
+def _innermost(error: Any) -> str:
+    """Return the message of an error's first cause, without the name of its class."""
+    while error.cause:
         error = error.cause
-    return error.message.strip() if error else "the step failed"
+    return re.sub(r"^taxi_assets\.[\w.]+: ", "", error.message.strip())

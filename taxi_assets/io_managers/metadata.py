@@ -13,6 +13,7 @@ from taxi_assets.contracts.schemas import TYPES
 from taxi_assets.records import CleanedFile, LakeObject, RawFile, TableMonth
 from taxi_assets.reports import sparkline
 from taxi_assets.storage.base import Staging
+from taxi_assets.storage.google.console import job_url, object_url, partition_url
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,6 +81,7 @@ def of_object(stored: LakeObject) -> dict[str, Any]:
     """Return the metadata of an object in the lake."""
     return {
         "dagster/uri": dg.MetadataValue.url(stored.file),
+        **({"console": dg.MetadataValue.url(object_url(stored.file))} if stored.file.startswith("gs://") else {}),
         "dagster/partition_row_count": stored.rows,
         "bytes": stored.bytes,
         "sha256": stored.sha256,
@@ -98,8 +100,18 @@ def of_table(loaded: TableMonth) -> dict[str, Any]:
         "sha256": loaded.sha256,
         "changed": loaded.changed,
         **({"unknown_columns": list(loaded.unknown_columns)} if loaded.unknown_columns else {}),
-        **({"job": loaded.job} if loaded.job else {}),
+        **(_console(loaded) if loaded.job else {}),
         **loaded.numbers,
+    }
+
+
+def _console(loaded: TableMonth) -> dict[str, Any]:
+    """Return the load job and the pages of Google's console on it and on the month of the table."""
+    project = loaded.job.partition(":")[0]
+    return {
+        "job": loaded.job,
+        "job_console": dg.MetadataValue.url(job_url(loaded.job)),
+        "console": dg.MetadataValue.url(partition_url(project, loaded.file, loaded.month)),
     }
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import dagster as dg
 
 from taxi_assets.instance import history
-from taxi_assets.instance.recovery import will_run_again
 from taxi_assets.sensors.delivery import channels, cut, send
 from taxi_assets.settings import Settings
 
@@ -121,7 +120,7 @@ def _failed_since(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[dg.D
         time.sleep(1)  # Dagster decides on a retry just after it has recorded the failure
         records = instance.get_run_records(failed, order_by="update_timestamp", ascending=True)
     runs = [record.dagster_run for record in records if (record.end_time or 0.0) >= since]
-    return [run for run in runs if run.tags.get(ALERTED_TAG) != run.run_id and not will_run_again(run)]
+    return [run for run in runs if run.tags.get(ALERTED_TAG) != run.run_id and not history.will_retry(run)]
 
 
 def _mended_by(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[dg.DagsterRun]:

@@ -97,7 +97,7 @@ def _look(instance: dg.DagsterInstance, lake: Lake, datasets: Mapping[str, Datas
 
 def _read(lake: Lake, dataset: str, month: Month, ours: str | None) -> dg.AssetObservation | None:
     """Return a note on an object that someone else put, or that cannot be read; None if it is ours, or gone."""
-    text, metadata = "", {}
+    metadata: dict[str, Any]
     try:
         found = lake.find(dataset, month)
         if found is None or found.sha256 == ours:

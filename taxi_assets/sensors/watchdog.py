@@ -110,10 +110,10 @@ def _late(
         said = (answer.reason or "the source has it") if answer else "the source is down"
         text = f"{name} {month} has not landed {days} days after its end; the last is {last[name]}. {said}"
         found[f"late {name} {month}"] = text
-    for _, name, month in (key.split() for key in known if key.startswith("late ")):
+    for _, name, text in (key.split() for key in known if key.startswith("late ")):
         landed = last.get(name)
-        if landed and landed >= Month.parse(month):
-            found[f"recovered {name} {month}"] = f"{name} {month} has recovered: it has landed"
+        if landed and landed >= Month.parse(text):
+            found[f"recovered {name} {text}"] = f"{name} {text} has recovered: it has landed"
     return found
 
 

@@ -144,6 +144,10 @@ class Warehouse(Protocol):
         """
         ...
 
+    def loaded_checksums(self, table: str) -> dict[Month, str]:
+        """Return the checksum of the object from which each month of a table was loaded, where it is recorded."""
+        ...
+
     def verify_month(self, dataset: Dataset, stored: LakeObject) -> list[str]:
         """Compare a month of the table with its object; return what does not hold, a sentence each."""
         ...

@@ -40,9 +40,7 @@ def test_what_files_and_sources_say_is_no_markup_in_slack() -> None:
     with webhook() as slack:
         text = "the file begins with <!channel> & <https://example.com|click here>"
         assert send(Settings(alert_webhook=slack.url), "webhook", text) == ""
-        assert slack.texts == [
-            "the file begins with &lt;!channel&gt; &amp; &lt;https://example.com|click here&gt;"
-        ]
+        assert slack.texts == ["the file begins with &lt;!channel&gt; &amp; &lt;https://example.com|click here&gt;"]
 
 
 def test_a_long_message_is_cut(tmp_path: Path) -> None:

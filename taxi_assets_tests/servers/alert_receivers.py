@@ -105,7 +105,9 @@ def mail_server(scheme: str = "smtp", certificate: Path | None = None) -> Iterat
                     self._say("421 busy")
                     return
                 elif verb == "EHLO":
-                    self._say("250-mail\r\n250-STARTTLS\r\n250 AUTH PLAIN" if certificate else "250-mail\r\n250 AUTH PLAIN")
+                    self._say(
+                        "250-mail\r\n250-STARTTLS\r\n250 AUTH PLAIN" if certificate else "250-mail\r\n250 AUTH PLAIN"
+                    )
                 elif verb == "STARTTLS":
                     self._say("220 go on")
                     self._encrypt()

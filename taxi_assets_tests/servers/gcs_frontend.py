@@ -47,6 +47,7 @@ _MULTI_REGIONS = {"US", "EU", "ASIA"}
 _BUCKETS = re.compile(r"/storage/v1/b")
 _BUCKET = re.compile(r"/storage/v1/b/(?P<bucket>[^/]+)")
 _PERMISSIONS = re.compile(r"/storage/v1/b/(?P<bucket>[^/]+)/iam/testPermissions")
+_POLICY = re.compile(r"/storage/v1/b/(?P<bucket>[^/]+)/iam")
 _OBJECTS = re.compile(r"/storage/v1/b/(?P<bucket>[^/]+)/o")
 _OBJECT = re.compile(r"(?:/download)?/storage/v1/b/(?P<bucket>[^/]+)/o/(?P<name>[^/]+)")
 _UPLOAD = re.compile(r"/(?:resumable/)?upload/storage/v1/b/(?P<bucket>[^/]+)/o")
@@ -85,12 +86,14 @@ class GcsFront(Front):
     Attributes:
         upload_faults: What happens to the next chunks that arrive, one each: `partial` keeps the first half of it,
             `forgotten` keeps nothing of the upload, 404 and 410 end its session; any other number is answered.
+        policies: Bindings of the IAM policy of each bucket.
     """
 
     def __init__(self, backend_port: int, tokens: TokenEndpoint | None) -> None:
         self._buckets: dict[str, Json] = {}
         self._sessions: dict[str, Session] = {}
         self.upload_faults: list[str | int] = []
+        self.policies: dict[str, list[Json]] = {}
         self._object_locks: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
         super().__init__(backend_port, tokens)
 
@@ -98,6 +101,10 @@ class GcsFront(Front):
         """See `Front.reset`."""
         super().reset()
         self.upload_faults.clear()
+
+    def bucket(self, name: str) -> Json:
+        """Returns a bucket's resource, to look at or to change."""
+        return self._buckets[name]
 
     def bucket_location(self, bucket: str) -> str | None:
         """Returns the bucket's location, e.g. "EU"; None when there is no such bucket."""
@@ -109,6 +116,9 @@ class GcsFront(Front):
             return self._create_bucket(request)
         if _PERMISSIONS.fullmatch(request.path):
             return self._held_permissions(request)
+        if found := _POLICY.fullmatch(request.path):
+            self._need("storage.buckets.getIamPolicy")
+            return Reply.of({"version": 3, "bindings": self.policies.get(found["bucket"], [])})
         if found := _BUCKET.fullmatch(request.path):
             return self._bucket(request, found["bucket"])
         if found := _UPLOAD.fullmatch(request.path):

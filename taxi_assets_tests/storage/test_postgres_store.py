@@ -79,7 +79,7 @@ def test_trips_with_zero_passengers_are_dropped_and_counted_and_unknown_numbers_
     store: PostgresStore, tmp_path: Path
 ) -> None:
     record = make_month(tmp_path / "m", 5, passenger_count=[0, 1, None, 0, 6])
-    loaded = store.replace_month(YELLOW, record, tmp_path / "m")
+    loaded = store.replace_month(YELLOW, record, tmp_path / "m", drop_zero_passengers=True)
     assert (loaded.rows, loaded.dropped_rows) == (3, 2)
     assert store.read_month(YELLOW, JANUARY)["passenger_count"].to_pylist() == [1, None, 6]
 

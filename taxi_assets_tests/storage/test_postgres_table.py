@@ -1,4 +1,4 @@
-"""`postgres_table` in the graph: there when it is asked for, the same rows as in DuckDB, told of when not."""
+"""`postgres_table` in the graph: there when configured, with the same rows as DuckDB; a refusal is a clear failure."""
 
 from __future__ import annotations
 
@@ -35,12 +35,13 @@ JANUARY = Month(2021, 1)
 
 @pytest.fixture
 def settings(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Settings of a folder of made-up months and an empty database; in the environment, too."""
+    """Settings, also in the environment: made-up months, an empty database and the tutorial's rule."""
     chosen = {
         "TAXI_CSV_URL": f"{(tmp_path / 'site').as_uri()}/{{dataset}}_{{year}}-{{month:02}}.csv.gz",
         "TAXI_SOURCE": "csv",
         "TAXI_DATA_DIR": str(tmp_path / "data"),
         "TAXI_POSTGRES_URL": postgres_url,
+        "TAXI_POSTGRES_DROP_ZERO_PASSENGERS": "true",
     }
     for name, value in chosen.items():
         monkeypatch.setenv(name, value)
@@ -80,7 +81,7 @@ def test_the_password_is_in_no_configuration_that_the_ui_shows() -> None:
     repository = build_definitions(settings).get_repository_def()
     assert "s3cret" not in repr(settings)
     shown = {name: repr(one.config_schema.default_value) for name, one in repository.get_top_level_resources().items()}
-    assert "TAXI_POSTGRES_URL" in shown["postgres_io_manager"]
+    assert "TAXI_POSTGRES_URL" in shown["postgres"]
     assert not [name for name, text in shown.items() if "s3cret" in text]
 
 
@@ -130,7 +131,7 @@ def test_months_have_the_same_values_as_in_duckdb_without_the_trips_of_zero_pass
         assert row.postgres_dropped_rows == zero
 
 
-def test_the_tutorials_rule_can_be_turned_off(settings: dict[str, str], tmp_path: Path) -> None:
+def test_every_trip_lands_without_the_tutorials_rule(settings: dict[str, str], tmp_path: Path) -> None:
     publish(tmp_path, "yellow", JANUARY, 2000)
     chosen = Settings.from_environment({**settings, "TAXI_POSTGRES_DROP_ZERO_PASSENGERS": "false"})
     (row,) = land(chosen, DATASETS["yellow"], [JANUARY])
@@ -189,7 +190,7 @@ def test_a_postgres_that_refuses_fails_the_month_and_keeps_nothing_else_from_lan
     assert done.returncode == 1
     (row,) = rows_of(done)
     assert (row["status"], row["table_rows"]) == ("failed", 1000)
-    assert "the server refused user or password" in row["error"]
+    assert "the server refused the user or password" in row["error"]
     assert "correct TAXI_POSTGRES_URL" in row["error"]
     assert "s3cret-7" not in done.stdout + done.stderr
 

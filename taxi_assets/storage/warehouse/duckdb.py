@@ -11,24 +11,27 @@ from urllib.parse import unquote, urlsplit
 import duckdb
 
 from taxi_assets.contracts.model import SOURCE_MONTH, Column, Dataset, table_of
-from taxi_assets.contracts.schemas import TYPES, duckdb_columns, literal, quote
+from taxi_assets.contracts.schemas import duckdb_columns, literal, quote
 from taxi_assets.errors import PermanentError, QueryError
 from taxi_assets.months import Month
 from taxi_assets.records import LakeObject, TableMonth
 from taxi_assets.storage.limits import LOAD_MEMORY_MIB, ResourceLimits
-from taxi_assets.storage.warehouse.columns import differences, unknown
+from taxi_assets.storage.warehouse.content import digest
 from taxi_assets.storage.warehouse.duckdb_file import connect, map_error
+from taxi_assets.storage.warehouse.duckdb_tables import (
+    LOADS,
+    exists,
+    find_load,
+    full_name,
+    one,
+    prepare,
+    record_load,
+)
 from taxi_assets.storage.warehouse.guard import check_replacement
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LOADS = "month_loads"
-"""Table that records which object each month was loaded from."""
-_LOADS_COLUMNS = (
-    "table_name VARCHAR NOT NULL, source_month DATE NOT NULL, rows BIGINT NOT NULL, object VARCHAR NOT NULL, "
-    "object_sha256 VARCHAR NOT NULL, source_sha256 VARCHAR, recipe VARCHAR, loaded_at TIMESTAMPTZ NOT NULL"
-)
 _QUERIES = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 """DuckDB parses DESCRIBE, SHOW, SUMMARIZE and VALUES as SELECT."""
 
@@ -71,13 +74,13 @@ class DuckDBWarehouse:
             connection.execute("SET preserve_insertion_order = false")
             connection.execute("BEGIN")
             try:
-                extra = self._prepare(connection, dataset)
-                changed = reload or not self._is_loaded(connection, dataset, stored)
+                extra = prepare(connection, self.schema, dataset)
+                changed = reload or not self._is_loaded(connection, dataset.table, stored)
                 if changed:
-                    before = _one(connection, self._count_sql(dataset.table), [month.first_day])
+                    before = self._count(connection, dataset.table, month)
                     check_replacement(stored, 0 if reload else before, location)
-                    self._load(connection, dataset, stored)
-                rows = _one(connection, self._count_sql(dataset.table), [month.first_day])
+                    self._load(connection, dataset.table, stored)
+                rows = self._count(connection, dataset.table, month)
                 if rows != stored.rows:
                     raise PermanentError(
                         f"the object has {stored.rows} rows, but {rows} of them are of {month}",
@@ -111,7 +114,7 @@ class DuckDBWarehouse:
             connection.execute(f"CREATE OR REPLACE TABLE {full} ({duckdb_columns(columns)})")
             connection.execute(f"INSERT INTO {full} BY NAME SELECT * FROM read_parquet({literal(_path(uri))})")
             connection.execute("COMMIT")
-            return _one(connection, f"SELECT count(*) FROM {full}")
+            return one(connection, f"SELECT count(*) FROM {full}")
 
     def has_table(self, name: str) -> bool:
         """Return whether the schema has a table of that name."""
@@ -137,10 +140,10 @@ class DuckDBWarehouse:
         """Return what the warehouse holds of a month; None if nothing was loaded."""
         table = table_of(dataset)
         with self._read(table) as connection:
-            known = connection and self._load_of(connection, table, month)
+            known = connection and find_load(connection, self.schema, table, month)
             if connection is None or not known:
                 return None
-            rows = _one(connection, self._count_sql(table), [month.first_day])
+            rows = self._count(connection, table, month)
         return TableMonth(
             dataset=dataset,
             month=month,
@@ -151,24 +154,30 @@ class DuckDBWarehouse:
             changed=False,
         )
 
+    def loaded_checksums(self, table: str) -> dict[Month, str]:
+        """See `Warehouse.loaded_checksums`."""
+        with self._read(table) as connection:
+            if connection is None:
+                return {}
+            sql = f"SELECT source_month, object_sha256 FROM {self._full(LOADS)} WHERE table_name = ?"
+            return {Month.of(day): sha256 for day, sha256 in connection.execute(sql, [table]).fetchall()}
+
     def verify_month(self, dataset: Dataset, stored: LakeObject) -> list[str]:
         """Read every value of a month in the table and in its object, and compare them regardless of their order.
 
         Returns:
             What does not hold, a sentence each; nothing if all is well.
         """
-        source = f"read_parquet({literal(_path(stored.file))}, hive_partitioning = false)"
+        source = _rows(stored)
         with self._read(dataset.table) as connection:
-            known = connection and self._load_of(connection, dataset.table, stored.month)
+            known = connection and find_load(connection, self.schema, dataset.table, stored.month)
             if connection is None or not known:
                 return ["the table has no record of loading the month"]
             if known[0] != stored.sha256:
                 return ["the table was loaded from other bytes than the object has"]
-            names = ", ".join(quote(row[0]) for row in connection.execute(f"DESCRIBE FROM {source}").fetchall())
-            # a sum does not depend on the order, and unlike XOR it sees a row that is there twice
-            content = f"SELECT count(*), sum(hash({names})::HUGEINT)"
+            names = [row[0] for row in connection.execute(f"DESCRIBE FROM {source}").fetchall()]
             month = f"{self._full(dataset.table)} WHERE {SOURCE_MONTH.name} = DATE '{stored.month.first_day}'"
-            table, file = (connection.execute(f"{content} FROM {rows}").fetchone() for rows in (month, source))
+            table, file = (digest(connection, names, rows) for rows in (month, source))
         return [] if table == file else ["the table has other values than the object"]
 
     def read_month(self, dataset: str, month: Month) -> pa.Table:
@@ -230,60 +239,22 @@ class DuckDBWarehouse:
         )
 
     def _full(self, table: str) -> str:
-        return f"{quote(self.schema)}.{quote(table)}"
+        return full_name(self.schema, table)
 
-    def _count_sql(self, table: str) -> str:
-        return f"SELECT count(*) FROM {self._full(table)} WHERE source_month = ?"
+    def _count(self, connection: duckdb.DuckDBPyConnection, table: str, month: Month) -> int:
+        return one(connection, f"SELECT count(*) FROM {self._full(table)} WHERE source_month = ?", [month.first_day])
 
-    def _prepare(self, connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> tuple[str, ...]:
-        """Create the table of the contract, or add the columns it lacks; return columns the contract does not have."""
-        full = self._full(dataset.table)
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(self.schema)}")
-        connection.execute(f"CREATE TABLE IF NOT EXISTS {self._full(LOADS)} ({_LOADS_COLUMNS})")
-        if not self._exists(connection, dataset.table):
-            connection.execute(f"CREATE TABLE {full} ({duckdb_columns(dataset.table_columns)})")
-            for column in dataset.table_columns:
-                comment = f"COMMENT ON COLUMN {full}.{quote(column.name)} IS {literal(column.description)}"
-                connection.execute(comment)
-            return ()
-        described = connection.execute(f"DESCRIBE {full}").fetchall()
-        have = {name: kind for name, kind, *_ in described}
-        want = {column.name: TYPES[column.kind].duckdb for column in dataset.table_columns}
-        if wrong := differences(have, {name for name, _, null, *_ in described if null == "NO"}, want):
-            raise PermanentError(
-                f"the table differs from the contract: {'; '.join(wrong)}",
-                location=f"{self.schema}.{dataset.table} in {self.path}",
-                remedy="rename or drop the table, then load its months again",
-            )
-        for name in want.keys() - have.keys():
-            connection.execute(f"ALTER TABLE {full} ADD COLUMN {quote(name)} {want[name]}")
-        return unknown(have, want)
+    def _is_loaded(self, connection: duckdb.DuckDBPyConnection, table: str, stored: LakeObject) -> bool:
+        known = find_load(connection, self.schema, table, stored.month)
+        return known == (stored.sha256, stored.rows) and stored.rows == self._count(connection, table, stored.month)
 
-    def _load_of(self, connection: duckdb.DuckDBPyConnection, table: str, month: Month) -> tuple[str, int] | None:
-        """Return the checksum and the rows of the object that a month was loaded from."""
-        sql = f"SELECT object_sha256, rows FROM {self._full(LOADS)} WHERE table_name = ? AND source_month = ?"
-        return connection.execute(sql, [table, month.first_day]).fetchone()
-
-    def _is_loaded(self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, stored: LakeObject) -> bool:
-        known = self._load_of(connection, dataset.table, stored.month)
-        return known == (stored.sha256, stored.rows) and stored.rows == _one(
-            connection, self._count_sql(dataset.table), [stored.month.first_day]
-        )
-
-    def _load(self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, stored: LakeObject) -> None:
-        full, loads, day = self._full(dataset.table), self._full(LOADS), stored.month.first_day
+    def _load(self, connection: duckdb.DuckDBPyConnection, table: str, stored: LakeObject) -> None:
+        full, day = self._full(table), stored.month.first_day
         connection.execute(f"DELETE FROM {full} WHERE source_month = ?", [day])
         connection.execute(
-            f"INSERT INTO {full} BY NAME SELECT * FROM read_parquet({literal(_path(stored.file))}, "
-            f"hive_partitioning = false) WHERE {SOURCE_MONTH.name} = DATE '{day}'"
+            f"INSERT INTO {full} BY NAME SELECT * FROM {_rows(stored)} WHERE {SOURCE_MONTH.name} = DATE '{day}'"
         )
-        connection.execute(f"DELETE FROM {loads} WHERE table_name = ? AND source_month = ?", [dataset.table, day])
-        values = [stored.rows, stored.file, stored.sha256, stored.source_sha256, stored.transform_version]
-        connection.execute(f"INSERT INTO {loads} VALUES (?, ?, ?, ?, ?, ?, ?, now())", [dataset.table, day, *values])
-
-    def _exists(self, connection: duckdb.DuckDBPyConnection, name: str) -> bool:
-        sql = "SELECT count(*) FROM information_schema.tables WHERE table_schema = ? AND table_name = ?"
-        return _one(connection, sql, [self.schema, name]) > 0
+        record_load(connection, self.schema, table, stored)
 
     @contextlib.contextmanager
     def _read(self, table: str) -> Iterator[duckdb.DuckDBPyConnection | None]:
@@ -292,12 +263,11 @@ class DuckDBWarehouse:
             yield None
             return
         with connect(self.path, self.limits, self.wait_seconds, read_only=True) as connection:
-            yield connection if self._exists(connection, table) else None
+            yield connection if exists(connection, self.schema, table) else None
 
 
-def _one(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> int:
-    row: Any = connection.execute(sql, list(parameters)).fetchone()
-    return int(row[0])
+def _rows(stored: LakeObject) -> str:
+    return f"read_parquet({literal(_path(stored.file))}, hive_partitioning = false)"
 
 
 def _path(uri: str) -> str:

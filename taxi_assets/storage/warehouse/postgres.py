@@ -26,12 +26,14 @@ from taxi_assets.errors import PermanentError
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, TableMonth
 from taxi_assets.storage.warehouse import copy_codec
+from taxi_assets.storage.warehouse.content import digest
 from taxi_assets.storage.warehouse.postgres_errors import map_connect_error, map_error, parse_url, server_address
 from taxi_assets.storage.warehouse.postgres_tables import (
     LOADS,
     Load,
     Table,
     attach_partition,
+    count_rows,
     create_partition,
     exists,
     find_load,
@@ -78,7 +80,7 @@ class PostgresStore:
         cleaned: CleanedFile,
         path: Path,
         *,
-        drop_zero_passengers: bool = True,
+        drop_zero_passengers: bool = False,
         reload: bool = False,
     ) -> TableMonth:
         """Make the table hold, for the file's month, exactly the file's rows; do nothing if it already does.
@@ -103,7 +105,7 @@ class PostgresStore:
                 lock(connection, f"{self.schema}.{partition.name}", self.wait_seconds)
                 load = find_load(connection, table, month)
                 same = load is not None and (load.sha256, load.rule) == (cleaned.sha256, passengers is not None)
-                if load is not None and same and not reload and load.rows == _count(connection, table, month):
+                if load is not None and same and not reload and load.rows == count_rows(connection, table, month):
                     return self._loaded(dataset.name, month, load, cleaned.bytes, changed=False, unknown=extra)
                 there = has_partition(connection, table, month)
                 if there:
@@ -170,7 +172,7 @@ class PostgresStore:
             load = find_load(connection, table, month)
             if load is None:
                 return None
-            load = load._replace(rows=_count(connection, table, month))
+            load = load._replace(rows=count_rows(connection, table, month))
         return self._loaded(dataset, month, load, 0, changed=False)
 
     def holds(self, cleaned: CleanedFile, *, drop_zero_passengers: bool) -> bool:
@@ -180,7 +182,7 @@ class PostgresStore:
             load = find_load(connection, table, cleaned.month) if exists(connection, self.schema, LOADS) else None
             rule = drop_zero_passengers and DATASETS[cleaned.dataset].one("passengers") is not None
             same = load is not None and (load.sha256, load.rule) == (cleaned.sha256, rule)
-            return load is not None and same and load.rows == _count(connection, table, cleaned.month)
+            return load is not None and same and load.rows == count_rows(connection, table, cleaned.month)
 
     def read_month(self, dataset: Dataset, month: Month) -> pa.Table:
         """Return a month's rows; the columns have the contract's types and, as in the table, names in lower case."""
@@ -213,13 +215,11 @@ class PostgresStore:
             return ["Postgres was loaded from other bytes than the cleaned file has"]
         passengers = dataset.one("passengers") if load.rule else None
         kept = f"WHERE {quote(passengers.name)} IS DISTINCT FROM 0" if passengers else ""
-        content = "SELECT count(*), sum(hash({})::HUGEINT) FROM {}"
-        names = ", ".join(quote(column.name) for column in table.columns)
         file = f"read_parquet({literal(str(path))}, hive_partitioning = false) {kept}"
         with duckdb.connect() as memory, self._stream(dataset, cleaned.month) as batches:
             memory.register("batches", batches)
-            expected = memory.execute(content.format(names, file)).fetchone()
-            found = memory.execute(content.format(table.names, "batches")).fetchone()
+            expected = digest(memory, [column.name for column in table.columns], file)
+            found = digest(memory, [column.name.lower() for column in table.columns], "batches")
         return [] if found == expected else ["Postgres has other values than the cleaned file"]
 
     def _table(self, dataset: Dataset) -> Table:
@@ -284,17 +284,11 @@ def _copy(
         return cursor.rowcount, dropped
 
 
-def _count(connection: psycopg.Connection[Any], table: Table, month: Month | None = None) -> int:
-    only = f" WHERE {SOURCE_MONTH.name} = DATE '{month.first_day}'" if month else ""
-    row: Any = connection.execute(f"SELECT count(*) FROM {table.full}{only}").fetchone()
-    return int(row[0])
-
-
 def _balance(
     connection: psycopg.Connection[Any], partition: Table, cleaned: CleanedFile, copied: int, dropped: int
 ) -> None:
     """Compare the table's rows with the ledger before anyone can see them."""
-    counted = _count(connection, partition)
+    counted = count_rows(connection, partition)
     if not counted == copied == cleaned.cleaned_rows - dropped:
         raise PermanentError(
             f"the cleaned file should have {cleaned.cleaned_rows} rows: {copied} were sent, {dropped} dropped for "

@@ -152,6 +152,12 @@ def attach_partition(connection: psycopg.Connection[Any], table: Table, month: M
     connection.execute(f"ALTER TABLE {table.full} ATTACH PARTITION {partition.full} {bound}")
 
 
+def count_rows(connection: psycopg.Connection[Any], table: Table, month: Month | None = None) -> int:
+    """Count the rows of a table, or of one month of it."""
+    only = f" WHERE {SOURCE_MONTH.name} = DATE '{month.first_day}'" if month else ""
+    return int(_one(connection, f"SELECT count(*) FROM {table.full}{only}"))
+
+
 def find_load(connection: psycopg.Connection[Any], table: Table, month: Month) -> Load | None:
     """Return the load on record for a month."""
     sql = (
