@@ -109,8 +109,8 @@ def _counts(rows: list[LedgerRow]) -> dict[str, list[float]]:
     return {name: [getattr(row, field) or 0 for row in rows] for name, field in fields.items()}
 
 
-def _cell(number: float) -> str:
-    return f"{number:.1f}" if isinstance(number, float) else f"{number:,}"
+def _cell(value: float) -> str:
+    return f"{value:.1f}" if isinstance(value, float) else f"{value:,}"
 
 
 def _print_errors(rows: list[LedgerRow]) -> None:
