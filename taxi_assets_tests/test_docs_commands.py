@@ -24,6 +24,7 @@ ELSEWHERE = {
     "zones": "def test_the_zones_land_by_a_command_of_their_own(",
     "init": "def test_init_writes_every_setting_with_its_default_for_this_user_only_and_once(",
     "dev": "def test_a_month_is_materialized_by_clicking_and_shows_its_chart_and_its_report(",
+    "init": "def test_init_writes_every_setting_with_its_default_for_this_user_only_and_once(",
     "provision": "def test_provision_makes_what_is_missing_once_and_prints_the_roles_that_runs_need(",
 }
 """Commands of `taxi-assets` that are too long for this file, and what runs them."""
@@ -120,7 +121,7 @@ def test_every_command_has_examples_that_it_understands() -> None:
     assert {arguments[0] for arguments in examples()} == commands
     for arguments in examples():
         parses(arguments)
-    rest = commands - {"run", "report", "ledger", "query", "migrate", "doctor"}
+    rest = commands - {"run", "report", "zones", "ledger", "query", "migrate", "doctor"}
     assert rest == set(ELSEWHERE)
 
 
@@ -138,10 +139,12 @@ def test_the_commands_of_the_documents_do_what_they_say(
                 write_month(path, dataset, month, 60)
     monkeypatch.setenv("TAXI_CSV_URL", f"file://{tmp_path}/{{dataset}}_{{year}}-{{month:02}}.csv")
     monkeypatch.setenv("TAXI_SOURCE", "csv")
-    monkeypatch.setenv("TAXI_ZONES_URL", f"file://{tmp_path}/none.csv")
+    lookup = "".join(f'{n},"Queens","Zone {n}","Boro Zone"\n' for n in range(1, 266))
+    (tmp_path / "zones.csv").write_text(f'"LocationID","Borough","Zone","service_zone"\n{lookup}')
+    monkeypatch.setenv("TAXI_ZONES_URL", f"file://{tmp_path}/zones.csv")
     monkeypatch.chdir(tmp_path)  # where there is no .env
-    others = of_taxi_assets("ledger", "query", "migrate", "doctor")
-    for arguments in [*runs, *needed, *reports, *others]:
+    others = of_taxi_assets("zones", "ledger", "query", "migrate", "doctor")
+    for arguments in [*runs, *needed, ["zones"], *reports, *others]:
         status = cli.main(arguments)
         said = capsys.readouterr()
         assert status == 0, (arguments, said)

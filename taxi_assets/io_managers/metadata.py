@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from taxi_assets.reports.report import ReportFile
 
+INLINE_CHARACTERS = 1000
+"""Dagster 1.13 shows Markdown of fewer characters in place, and longer Markdown behind a click."""
+
 PREVIEW_ROWS = 5
 
 
@@ -169,14 +172,18 @@ def _opened(uri: str) -> dg.MetadataValue:
 
 
 def preview(batches: Any) -> str:
-    """Return the first rows as a Markdown table, a column a line, so that it reads without scrolling sideways."""
+    """Return the first rows as a Markdown table, a column a line; as many as Dagster shows without a click."""
     batch: pa.RecordBatch | None = next(iter(batches), None)
     if batch is None:
         return "no rows"
-    rows = batch.to_pylist()
-    head = f"| column | {' | '.join(f'row {n}' for n in range(1, len(rows) + 1))} |"
-    lines = [f"| {name} | {' | '.join(str(_shown(row[name])) for row in rows)} |" for name in batch.schema.names]
-    return "\n".join([head, "|---" * (len(rows) + 1) + "|", *lines])
+    rows, text = batch.to_pylist(), ""
+    for count in range(len(rows), 0, -1):
+        head = f"| column | {' | '.join(f'row {n + 1}' for n in range(count))} |"
+        lines = [f"| {name} | {' | '.join(str(_shown(row[name])) for row in rows[:count])} |" for name in rows[0]]
+        text = "\n".join([head, "|---" * (count + 1) + "|", *lines])
+        if len(text) < INLINE_CHARACTERS:
+            break
+    return text
 
 
 def _shown(value: Any) -> Any:
