@@ -27,6 +27,7 @@ NAMES_OF_OTHERS = {
     *("task_input_hash", "retry_delay_seconds", "write_gcs"),  # Prefect, and its tutorial
     *("read_csv", "to_datetime", "to_sql", "scan_csv", "sink_parquet", "DataFrame"),  # pandas, polars
     *("DockerRunLauncher", "K8sRunLauncher", "GCSComputeLogManager"),  # Dagster's integrations
+    *("require_partition_filter", "kms_key_name"),  # BigQuery, deploy/terraform
 }
 """Names in the documents that belong to libraries which the project need not import."""
 

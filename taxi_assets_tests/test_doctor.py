@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,29 @@ def test_both_databases_are_tried_and_no_password_is_shown(
     assert "WRONG postgres" in notified
     assert "127.0.0.1:9/trips (TAXI_POSTGRES_URL)" in notified
     assert "planted-password" not in notified
+
+
+def test_an_address_with_a_password_makes_env_a_file_of_secrets(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / ".env"
+    file.write_text("TAXI_PARQUET_URL=https://reader:planted-password@host/{dataset}_{year}-{month:02}\n")
+    file.chmod(0o644)
+    assert doctor() == 1
+    notified = capsys.readouterr().out
+    assert f"chmod 600 {file}" in notified
+    assert "planted-password" not in notified
+
+
+def test_a_broken_history_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "data" / "dagster" / "history" / "runs.db"
+    path.parent.mkdir(parents=True)
+    with sqlite3.connect(path) as database:
+        database.executescript(
+            "CREATE TABLE alembic_version (version_num); INSERT INTO alembic_version VALUES (1), (2)"
+        )
+    assert doctor() == 1
+    notified = capsys.readouterr().out
+    assert "WRONG dagster" in notified
+    assert "2 schema versions" in notified

@@ -232,7 +232,7 @@ def wrongly(
     token_endpoint: TokenEndpoint,
     monkeypatch: pytest.MonkeyPatch,
 ) -> tuple[str, str]:
-    """Puts something wrong; what is to be told of it."""
+    """Puts something wrong; returns what the error has to say."""
     wrong, what, remedy = request.param
     for name, value in wrong(cloud=made, gcs=gcs, bigquery=bigquery, tokens=token_endpoint).items():
         monkeypatch.setenv(name, value)

@@ -1,6 +1,6 @@
 """The test servers themselves: the official Google clients get from them what Google documents.
 
-Belongs here: one sentence per documented behaviour that the layers add to the emulators, and the proxy's faults.
+Belongs here: one sentence per documented behavior that the layers add to the emulators, and the proxy's faults.
 """
 
 from __future__ import annotations
@@ -542,3 +542,72 @@ def test_dagster_gcps_resource_talks_to_the_server_with_a_service_account(
     key = base64.b64encode(json.dumps(token_endpoint.service_account_info()).encode()).decode()
     with BigQueryResource(project=PROJECT, gcp_credentials=key).get_client() as client:
         assert [tuple(row) for row in client.query("SELECT 1 + 1").result()] == [(2,)]
+
+
+# Answers that the emulators do not give
+
+
+def test_a_service_refuses_in_googles_form_as_often_as_it_should(gcs: GcsServer, bucket: storage.Bucket) -> None:
+    gcs.front.refuse(403, "retentionPolicyNotMet", "Object 'b/o' is subject to bucket's retention policy", when="/o")
+    with pytest.raises(exceptions.Forbidden, match="retention policy") as caught:
+        bucket.get_blob("o")
+    assert caught.value.errors[0]["reason"] == "retentionPolicyNotMet"
+    assert bucket.get_blob("o") is None
+
+
+@pytest.mark.parametrize("fault", [404, 410])
+def test_an_upload_session_that_is_lost_is_not_found_again(gcs: GcsServer, bucket: storage.Bucket, fault: int) -> None:
+    session = bucket.blob("o").create_resumable_upload_session(size=3)
+    gcs.front.upload_faults = [fault]
+    for content_range in ("bytes 0-2/3", "bytes */3"):
+        answer = requests.put(session, data=b"abc", headers={"Content-Range": content_range}, timeout=10)
+        assert answer.status_code in (fault, 404)
+
+
+def test_a_chunk_may_be_confirmed_in_part_or_not_at_all(gcs: GcsServer, bucket: storage.Bucket) -> None:
+    size = 1 << 20
+    session = bucket.blob("o").create_resumable_upload_session(size=2 * size)
+    gcs.front.upload_faults = ["partial", "forgotten"]
+    for expected in (f"bytes=0-{size // 2 - 1}", None):
+        start = 0 if expected else size // 2
+        answer = requests.put(
+            session,
+            data=b"a" * (size - start),
+            headers={"Content-Range": f"bytes {start}-{size - 1}/{2 * size}"},
+            allow_redirects=False,
+            timeout=10,
+        )
+        assert (answer.status_code, answer.headers.get("Range")) == (308, expected)
+
+
+def test_a_query_of_a_table_that_requires_a_filter_is_refused_without_one(client: bq.Client, table: bq.Table) -> None:
+    table.require_partition_filter = True
+    client.update_table(table, ["require_partition_filter"])
+    name = f"{table.dataset_id}.{table.table_id}"
+    with pytest.raises(exceptions.BadRequest, match="without a filter over column"):
+        client.query(f"SELECT COUNT(*) FROM {name}").result()
+    client.query(f"SELECT COUNT(*) FROM {name} WHERE {table.time_partitioning.field} = '2021-01-01'").result()
+
+
+def test_a_table_takes_the_expiration_of_its_dataset(client: bq.Client, table: bq.Table) -> None:
+    dataset = client.get_dataset(table.dataset_id)
+    dataset.default_table_expiration_ms = 86_400_000
+    client.update_dataset(dataset, ["default_table_expiration_ms"])
+    new = client.create_table(bq.Table(f"{table.project}.{table.dataset_id}.new", schema=table.schema))
+    assert new.expires is not None
+
+
+def test_jobs_are_forgotten_in_time(bigquery: BigQueryServer, client: bq.Client) -> None:
+    job = client.query("SELECT 1")
+    job.result()
+    bigquery.front.forget_jobs()
+    with pytest.raises(exceptions.NotFound):
+        client.get_job(job.job_id, location=job.location)
+
+
+def test_a_query_that_would_scan_more_than_its_limit_is_refused(client: bq.Client, table: bq.Table) -> None:
+    sql = f"SELECT * FROM {table.dataset_id}.{table.table_id}"
+    dry = client.query(sql, job_config=bq.QueryJobConfig(dry_run=True))
+    assert dry.total_bytes_processed >= 10_000_000
+    with pytest.raises(exceptions.BadRequest, match="limit for bytes billed"):
+        client.query(sql, job_config=bq.QueryJobConfig(maximum_bytes_billed=1000)).result()

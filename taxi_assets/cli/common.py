@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -28,7 +28,6 @@ __all__ = [
     "migrate",
     "out",
     "print_ledger",
-    "print_table",
     "use_dagster_home",
 ]
 
@@ -75,11 +74,6 @@ def dataset_named(name: str) -> Dataset:
     return DATASETS[name]
 
 
-def print_table(table: Table) -> None:
-    """Print a table to the width of the terminal, or uncut where there is none."""
-    (out if out.is_terminal else _wide()).print(table)
-
-
 def _wide() -> Console:
     return Console(highlight=False, soft_wrap=True, width=_WIDE)
 
@@ -89,36 +83,42 @@ def print_ledger(rows: list[LedgerRow]) -> None:
     table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
     for name in ("dataset", "month", "status"):
         table.add_column(name, no_wrap=True)
-    postgres = any(row.postgres_rows is not None for row in rows)
-    more = ("postgres", "left out") if postgres else ()
-    timed = ("seconds",) if any(row.seconds for row in rows) else ()
-    for name in ("source", "cleaned", "dropped", "rejected", "object", "table", *more, *timed):
+    columns = _counts(rows)
+    for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
-    colours = {"landed": "green", "unchanged": "cyan", "not_published": "yellow", "failed": "red"}
-    every = []
-    for row in rows:
-        counts = (
-            row.source_rows,
-            row.cleaned_rows,
-            row.dropped_rows,
-            row.rejected_rows,
-            row.object_rows,
-            row.table_rows,
-            *((row.postgres_rows or 0, row.postgres_dropped_rows or 0) if postgres else ()),
-        )
-        every.append(counts)
-        status: Any = f"[{colours[row.status]}]{row.status}[/]"
-        seconds = (f"{row.seconds:.1f}",) if timed else ()
-        table.add_row(row.dataset, row.month, status, *(f"{n:,}" for n in counts), *seconds)
+    for row, cells in zip(rows, zip(*columns.values(), strict=True), strict=True):
+        table.add_row(row.dataset, row.month, f"[{_COLORS[row.status]}]{row.status}[/]", *map(_cell, cells))
     if len(rows) > 1:
-        seconds = (f"{sum(row.seconds for row in rows):.1f}",) if timed else ()
-        totals = (f"{sum(column):,}" for column in zip(*every, strict=True))
-        table.add_row("total", f"{len(rows)} months", "", *totals, *seconds, style="bold")
+        totals = (_cell(sum(column)) for column in columns.values())
+        table.add_row("total", f"{len(rows)} months", "", *totals, style="bold")
     _wide().print(table)  # on a narrow terminal lines break; a count that is cut says nothing
-    said = {""}
+    _print_errors(rows)
+
+
+_COLORS = {"landed": "green", "unchanged": "cyan", "not_published": "yellow", "failed": "red"}
+
+
+def _counts(rows: list[LedgerRow]) -> dict[str, list[float]]:
+    """Return the columns of numbers by name, without those that have none."""
+    fields = {"source": "source_rows", "cleaned": "cleaned_rows", "dropped": "dropped_rows"}
+    fields |= {"rejected": "rejected_rows", "object": "object_rows", "table": "table_rows"}
+    if any(row.postgres_rows is not None for row in rows):
+        fields |= {"postgres": "postgres_rows", "left out": "postgres_dropped_rows"}
+    if any(row.seconds for row in rows):
+        fields["seconds"] = "seconds"
+    return {name: [getattr(row, field) or 0 for row in rows] for name, field in fields.items()}
+
+
+def _cell(value: float) -> str:
+    return f"{value:.1f}" if isinstance(value, float) else f"{value:,}"
+
+
+def _print_errors(rows: list[LedgerRow]) -> None:
+    """Print each error once: a store that does not answer concerns every month."""
+    printed = {""}
     for row in rows:
-        if row.error not in said:
-            said.add(row.error)  # a store that does not answer concerns every month, and is told of once
+        if row.error not in printed:
+            printed.add(row.error)
             month = f"{row.dataset} {row.month}"
             out.print("\n" if row.error.startswith(month) else f"\n[bold]{month}[/] {row.status}: ", end="")
             out.print(row.error, markup=False)

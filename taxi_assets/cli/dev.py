@@ -47,7 +47,8 @@ def command(host: str, port: int, *, demo: bool | None) -> int:
     settings = _enter_demo() if shows_demo else Settings.from_environment()
     url = f"http://{LOCALHOST if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - compared only
     os.environ.setdefault("TAXI_UI_URL", url)  # for links in alerts
-    keep_environment()
+    if not shows_demo:
+        keep_environment()
     home = migrate(settings)
     latest = _end_dead_runs()
     if host not in (LOCALHOST, "localhost", "::1"):

@@ -1,6 +1,6 @@
 """`taxi-assets doctor`: tries every setting, credential, permission and connection, and says what to fix.
 
-Nothing is changed anywhere. A check that cannot be tried because another one failed is left out.
+It changes nothing. It leaves out a check if another one that must pass first has failed.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from taxi_assets.cli.common import examples, load_settings, out
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.errors import PermanentError, TaxiError, TransientError
+from taxi_assets.instance.home import check_history
 from taxi_assets.settings import (
     SettingError,
     Settings,
     dagster_home,
     dagster_postgres_url,
     google_emulators,
-    is_secret,
     setting_variables,
     shown,
 )
@@ -46,31 +46,31 @@ if TYPE_CHECKING:
 
 INDENT = 20 * " "
 
-ROOM = 3.0
-"""Gigabytes that TLC's largest months take while they are worked on: 0.6 published, 0.6 cleaned, as much beside."""
+MIN_FREE_GB = 3.0
+"""Gigabytes that TLC's largest months take in progress: 0.6 published, 0.6 cleaned, and copies of both."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that is tried.
+    """One thing to try.
 
     Attributes:
         name: What a person calls it.
-        look: Says in some words what was found, or raises what is wrong.
-        after: Checks without which it makes no sense.
+        run: Returns in some words what it found, or raises what is wrong.
+        after: Checks that must have passed.
     """
 
     name: str
-    look: Callable[[], str]
+    run: Callable[[], str]
     after: tuple[str, ...] = ()
 
 
 @click.command("doctor", epilog=examples("doctor"))
 def command() -> int:
     """Try every setting, credential, permission and connection, and say what to fix."""
-    settings, wrong = _settings()
+    settings, wrong = _read_settings()
     for error in wrong:
-        _notify("settings", error)
+        _print_error("settings", error)
     failed = {"settings"} if wrong else set()
     for check in checks(settings):
         if check.name in failed:
@@ -80,9 +80,9 @@ def command() -> int:
             failed.add(check.name)
             continue
         try:
-            found = check.look()
+            found = check.run()
         except TaxiError as error:
-            _notify(check.name, error)
+            _print_error(check.name, error)
             failed.add(check.name)
         else:
             out.print(f"[green]ok[/]    {check.name:14}", end="")
@@ -95,23 +95,23 @@ def command() -> int:
 
 
 def checks(settings: Settings) -> Iterator[Check]:
-    """Return what is tried in the profile, in order."""
-    yield Check("settings", lambda: _given(settings))
+    """Return what to try in the profile, in order."""
+    yield Check("settings", lambda: _check_settings(settings))
     if secrets := _secret_files(settings):
-        yield Check("secrets", lambda: _kept(secrets))
-    yield Check("data folder", lambda: _folder(settings))
-    yield Check("dagster", _dagster)
-    yield from (_in_google if settings.profile == "gcp" else _here)(settings)
+        yield Check("secrets", lambda: _check_secrets(secrets))
+    yield Check("data folder", lambda: _check_folder(settings))
+    yield Check("dagster", _check_dagster)
+    yield from (_google_checks if settings.profile == "gcp" else _local_checks)(settings)
     if url := settings.postgres_url:
-        yield Check("postgres", lambda: _postgres(url, "TAXI_POSTGRES_URL"))
-    yield Check("source", lambda: _source(settings))
+        yield Check("postgres", lambda: _check_postgres(url, "TAXI_POSTGRES_URL"))
+    yield Check("source", lambda: _check_source(settings))
 
 
-def _settings() -> tuple[Settings, list[SettingError]]:
-    """Read the settings; those that cannot be used are told, and take their default for the other checks."""
+def _read_settings() -> tuple[Settings, list[SettingError]]:
+    """Read the settings; those that cannot be used take their default for the other checks, and are returned too."""
     wrong: list[SettingError] = []
     with contextlib.suppress(SettingError):
-        load_settings()  # what stands in .env is in the environment after that
+        load_settings()  # after that, .env is in the environment
     variables = dict(os.environ)
     while True:
         try:
@@ -119,14 +119,14 @@ def _settings() -> tuple[Settings, list[SettingError]]:
             settings.check_profile()
         except SettingError as error:  # noqa: PERF203 - a few at most
             wrong.append(error)
-            # a profile that lacks something is not tried
+            # a profile that lacks something takes its default too
             variables.pop(name if (name := error.location.partition(",")[0]) in variables else "TAXI_PROFILE")
         else:
             return settings, wrong
 
 
-def _given(settings: Settings) -> str:
-    """Say what is set, and what is nearly."""
+def _check_settings(settings: Settings) -> str:
+    """Return what is set, without secrets."""
     variables = setting_variables()
     given = {name: os.environ[name].strip() for name in variables if os.environ.get(name, "").strip()}
     texts = [f"{name}={text}" if (text := shown(variables[name], given[name])) else name for name in given]
@@ -137,14 +137,16 @@ def _secret_files(settings: Settings) -> list[Path]:
     """Return the files that hold passwords or keys: `.env` if it sets any, and a service account's key."""
     from dotenv import dotenv_values
 
-    secret = {name for name, setting in setting_variables().items() if is_secret(setting)}
-    secret |= {"DAGSTER_POSTGRES_URL", "POSTGRES_PASSWORD"}
+    others, variables = ("DAGSTER_POSTGRES_URL", "POSTGRES_PASSWORD"), setting_variables()
     env, key = Path.cwd() / ".env", settings.gcp_credentials
-    holds = env.is_file() and any(text for name, text in dotenv_values(env).items() if name in secret)
+    given = {name: text for name, text in dotenv_values(env).items() if text}  # nothing if there is no file
+    holds = any(
+        name in others or (name in variables and shown(variables[name], given[name]) != given[name]) for name in given
+    )
     return [*([env] if holds else []), *([Path(key).expanduser()] if key and not key.lstrip().startswith("{") else [])]
 
 
-def _kept(files: list[Path]) -> str:
+def _check_secrets(files: list[Path]) -> str:
     for path in files:
         if path.exists() and path.stat().st_mode & 0o077:
             raise PermanentError(
@@ -155,9 +157,9 @@ def _kept(files: list[Path]) -> str:
     return f"only this user can read {', '.join(path.name for path in files)}"
 
 
-def _folder(settings: Settings) -> str:
+def _check_folder(settings: Settings) -> str:
     folder = settings.data_dir
-    there = next(place for place in (folder, *folder.parents) if place.exists())
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not (there.is_dir() and os.access(there, os.W_OK)):
         raise PermanentError(
             "the data folder cannot be written",
@@ -165,25 +167,24 @@ def _folder(settings: Settings) -> str:
             remedy=f"give this user the folder {there}, or set TAXI_DATA_DIR to another one",
         )
     free = shutil.disk_usage(there).free / 1e9
-    if free < ROOM:
+    if free < MIN_FREE_GB:
         raise PermanentError(
-            f"only {free:.1f} GB are free; TLC's largest months take {ROOM:g} GB while they are worked on",
+            f"only {free:.1f} GB are free; TLC's largest months take {MIN_FREE_GB:g} GB in progress",
             location=f"{folder} (TAXI_DATA_DIR)",
             remedy="free some space, or set TAXI_DATA_DIR to another disk",
         )
     return f"{folder}, {free:,.0f} GB free"
 
 
-def _dagster() -> str:
+def _check_dagster() -> str:
     if url := dagster_postgres_url():
-        return _postgres(url.replace("+psycopg2", ""), "DAGSTER_POSTGRES_URL")
-    from taxi_assets.instance.home import check_history
+        return _check_postgres(url.replace("+psycopg2", ""), "DAGSTER_POSTGRES_URL")
+    home = dagster_home()
+    check_history(home)
+    return f"history in files, in {home}"
 
-    check_history(dagster_home())
-    return f"history in files, in {dagster_home()}"
 
-
-def _postgres(url: str, setting: str) -> str:
+def _check_postgres(url: str, setting: str) -> str:
     import psycopg
 
     from taxi_assets.storage.warehouse.postgres_errors import map_connect_error, parse_url, server_address
@@ -198,7 +199,7 @@ def _postgres(url: str, setting: str) -> str:
     return f"{location}, version {version}"
 
 
-def _source(settings: Settings) -> str:
+def _check_source(settings: Settings) -> str:
     from taxi_assets.partitions import last_month
     from taxi_assets.source.addresses import without_secrets
     from taxi_assets.source.availability import probe
@@ -219,7 +220,7 @@ def _source(settings: Settings) -> str:
     return f"{location}: answers, and {there} {dataset.name} {month}"
 
 
-def _here(settings: Settings) -> Iterator[Check]:
+def _local_checks(settings: Settings) -> Iterator[Check]:
     def warehouse() -> str:
         if not Path(settings.duckdb_path).exists():
             return f"{settings.duckdb_path}, made by the first load"
@@ -230,32 +231,32 @@ def _here(settings: Settings) -> Iterator[Check]:
     yield Check("warehouse", warehouse, after=("data folder",))
 
 
-def _in_google(settings: Settings) -> Iterator[Check]:
-    access, seen = google_access(settings), _Seen(settings)
+def _google_checks(settings: Settings) -> Iterator[Check]:
+    access, stores = google_access(settings), _GoogleStores(settings)
     if settings.gcp_credentials or not all(google_emulators().values()):
         yield Check("credentials", lambda: access.account() or "accepted: a person's, or the machine's own")
-    yield Check("bucket", seen.bucket, after=("credentials",))
+    yield Check("bucket", stores.bucket, after=("credentials",))
     if settings.work_in_bucket:
-        yield Check("work bucket", seen.work_bucket, after=("credentials",))
-    yield Check("dataset", seen.dataset, after=("credentials",))
-    yield Check("locations", seen.locations, after=("bucket", "dataset"))
+        yield Check("work bucket", stores.work_bucket, after=("credentials",))
+    yield Check("dataset", stores.dataset, after=("credentials",))
+    yield Check("locations", stores.locations, after=("bucket", "dataset"))
     for dataset in DATASETS.values():
-        yield Check(dataset.table, lambda dataset=dataset: seen.table(dataset), after=("dataset",))  # type: ignore[misc]
+        yield Check(dataset.table, lambda dataset=dataset: stores.table(dataset), after=("dataset",))  # type: ignore[misc]
 
 
-class _Seen:
-    """What has been seen of bucket and dataset, for the checks that need both."""
+class _GoogleStores:
+    """Bucket and dataset; what one check finds, a later one needs."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.lake = settings, build_gcs_lake(settings)
         self.warehouse: BigQueryWarehouse = build_bigquery(settings)
-        self.place: BucketInfo | Any = None
+        self.found: BucketInfo | Any = None
 
     def bucket(self) -> str:
         from taxi_assets.storage.google.buckets import report_bucket
 
-        self.place = self.lake.describe_bucket()
-        return report_bucket(self.place, self.settings.gcs_bucket, "TAXI_GCS_BUCKET")
+        self.found = self.lake.describe_bucket()
+        return report_bucket(self.found, self.settings.gcs_bucket, "TAXI_GCS_BUCKET")
 
     def work_bucket(self) -> str:
         from taxi_assets.storage.google.buckets import report_bucket
@@ -268,7 +269,7 @@ class _Seen:
         return f"{self.settings.gcp_project}.{self.warehouse.schema} in {self.warehouse.location}, jobs may be started"
 
     def locations(self) -> str:
-        self.warehouse.check_bucket(self.settings.gcs_bucket, self.place.location, is_region=self.place.is_region)
+        self.warehouse.check_bucket(self.settings.gcs_bucket, self.found.location, is_region=self.found.is_region)
         return f"BigQuery in {self.warehouse.location} loads from this bucket"
 
     def table(self, dataset: Dataset) -> str:
@@ -277,7 +278,7 @@ class _Seen:
         return "as the contract says, all permissions"
 
 
-def _notify(name: str, error: TaxiError) -> None:
+def _print_error(name: str, error: TaxiError) -> None:
     first, *rest = str(error).splitlines()
     out.print(f"[red]WRONG[/] {name:14}", end="")
     out.print("\n".join([first, *(INDENT + line for line in rest)]), markup=False)

@@ -1,7 +1,7 @@
-"""Alerts on runs: one message for all runs that failed since the last tick, and one for a month that lands after that.
+"""Alerts about runs: one message for all runs that failed since the last tick, and one for a month that recovers.
 
-A run's tags say whether people were told of it, so no run is told of twice, and a message that did not arrive is not
-lost: the `watchdog` sensor sends it again. https://docs.dagster.io/guides/automate/run-status-sensors
+A run's tags record whether it was reported, so no run is reported twice, and a message that did not arrive is not lost:
+the `watchdog` sensor sends it again. See https://docs.dagster.io/guides/automate/run-status-sensors.
 """
 
 from __future__ import annotations
@@ -22,52 +22,52 @@ MAX_RUNS_NAMED, MAX_REASON = 5, 500
 """Runs of one message with their reasons, and characters of a reason."""
 
 ALERTED_TAG, RECOVERED_TAG = "taxi_assets/alerted", "taxi_assets/recovered"
-"""Tags of a run that people were told of, and of one whose month has landed since. Their value is the run's own id,
-because a re-execution copies its parent's tags."""
+"""Tags of a failed run that was reported, and of one whose recovery was. Their value is the run's own id, because a
+re-execution copies its parent's tags."""
 OWED_TAG = "taxi_assets/alert_owed"
-"""Tag of a run that people were told of: the channels that did not take the message."""
+"""Tag of a reported run: the channels that did not take the message."""
 
 
 def failure_alerts(settings: Settings, status: Any) -> dg.SensorDefinition:
-    """Return the sensor that tells of failed runs."""
+    """Return the sensor that reports failed runs."""
 
     @dg.run_failure_sensor(
         name="failure_alerts",
-        description=f"Tells of runs that failed and are not retried. {_destinations(settings)}",
+        description=f"Reports runs that failed and are not retried. {_destinations(settings)}",
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=status,
         monitor_all_code_locations=True,  # a run of `dg launch` does not say where its code is
     )
     def failure_alerts(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
         runs = _failed_since(context.instance, context.dagster_run)
-        return _tell(context, settings, runs) if runs else None
+        return _report(context, settings, runs) if runs else None
 
     return failure_alerts
 
 
 def recovery_alerts(settings: Settings, status: Any) -> dg.SensorDefinition:
-    """Return the sensor that tells of months that land after people were told that they failed."""
+    """Return the sensor that reports months that land after an alert said that they failed."""
 
     @dg.run_status_sensor(
         dg.DagsterRunStatus.SUCCESS,
         name="recovery_alerts",
-        description=f"Tells of a month that lands after an alert said that it failed. {_destinations(settings)}",
+        description=f"Reports a month that lands after an alert said that it failed. {_destinations(settings)}",
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=status,
         monitor_all_code_locations=True,
     )
     def recovery_alerts(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
-        mended = _mended_by(context.instance, context.dagster_run)
-        told = _tell(context, settings, [context.dagster_run]) if mended else None
-        for run in mended:
+        recovered = _recovered_by(context.instance, context.dagster_run)
+        reported = _report(context, settings, [context.dagster_run]) if recovered else None
+        for run in recovered:
             context.instance.add_run_tags(run.run_id, {RECOVERED_TAG: run.run_id})
-        return told
+        return reported
 
     return recovery_alerts
 
 
 def message(instance: dg.DagsterInstance, settings: Settings, runs: Sequence[dg.DagsterRun]) -> str:
-    """Return the text about runs that all failed, or that all mended what had failed."""
+    """Return the text about runs that all failed, or whose months all recovered."""
     if runs[0].status == dg.DagsterRunStatus.SUCCESS:
         return "\n".join(f"{history.describe_run(run)} has recovered\n{run_link(settings, run)}" for run in runs)
     lines = [f"{len(runs)} runs failed"] if len(runs) > 1 else []
@@ -90,7 +90,7 @@ def owed_runs(instance: dg.DagsterInstance, channel: str) -> list[dg.DagsterRun]
 
 
 def mark(instance: dg.DagsterInstance, runs: Sequence[dg.DagsterRun], owed: Sequence[str]) -> None:
-    """Tag runs that people were told of, except over the channels that still owe them the message."""
+    """Tag runs as reported, with the channels that did not take the message."""
     for run in runs:
         instance.add_run_tags(run.run_id, {ALERTED_TAG: run.run_id, OWED_TAG: ", ".join(owed)})
 
@@ -100,7 +100,7 @@ def run_link(settings: Settings, run: dg.DagsterRun) -> str:
     return f"{settings.ui_url.rstrip('/')}/runs/{run.run_id}"
 
 
-def _tell(context: dg.RunStatusSensorContext, settings: Settings, runs: Sequence[dg.DagsterRun]) -> dg.SkipReason:
+def _report(context: dg.RunStatusSensorContext, settings: Settings, runs: Sequence[dg.DagsterRun]) -> dg.SkipReason:
     """Log and send the message about runs; it is the text of the tick."""
     text = message(context.instance, settings, runs)
     context.log.warning(text)
@@ -110,7 +110,7 @@ def _tell(context: dg.RunStatusSensorContext, settings: Settings, runs: Sequence
 
 
 def _failed_since(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[dg.DagsterRun]:
-    """Return a run and those that failed after it, the first first; without those told of, and those to be retried."""
+    """Return a run and those that failed after it, oldest first, except those reported or about to be retried."""
     first = instance.get_run_record_by_id(run.run_id)
     since = (first and first.end_time) or 0.0
     updated = datetime.fromtimestamp(since - 1, timezone.utc)
@@ -123,22 +123,22 @@ def _failed_since(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[dg.D
     return [run for run in runs if run.tags.get(ALERTED_TAG) != run.run_id and not history.will_retry(run)]
 
 
-def _mended_by(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[dg.DagsterRun]:
-    """Return the runs that people were told of as failed and that a later run of their month made up for."""
+def _recovered_by(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[dg.DagsterRun]:
+    """Return the reported runs whose month recovers with this run: it materialized what failed in them."""
     months = set(history.months_of_run(run))
     if not months:
         return []
     tags = {history.PARTITION_TAG: run.tags[history.PARTITION_TAG]}
     failed = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags=tags))
-    told = [
+    reported = [
         other
         for other in failed
         if other.tags.get(ALERTED_TAG) == other.run_id
         and other.tags.get(RECOVERED_TAG) != other.run_id
         and months.intersection(history.months_of_run(other))
     ]
-    made = history.assets_made(instance, run) if told else set()
-    return [other for other in told if made.intersection(_failed_assets(instance, other) or made)]
+    made = history.assets_made(instance, run) if reported else set()
+    return [other for other in reported if made.intersection(_failed_assets(instance, other) or made)]
 
 
 def _failed_assets(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[str]:

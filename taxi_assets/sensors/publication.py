@@ -8,7 +8,7 @@ changes.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -60,29 +60,29 @@ def _tick(
         return dg.SensorResult(
             skip_reason=f"{runs} runs have not ended; the source is asked when there are fewer", cursor=context.cursor
         )
-    starts = _starts(context.cursor)
+    cursor = json.loads(context.cursor or "{}")
     newest, older = _months(datasets, now, settings.automation_since)
-    newest, older = _rotate(newest, starts.get("newest")), _rotate(older, starts.get("older"))
-    questions = [key for key in [*newest, *older] if key not in in_progress]
+    newest, older = _rotate(newest, cursor.get("newest")), _rotate(older, cursor.get("older"))
+    order = [*older, *newest] if cursor.get("older_first") else [*newest, *older]
+    questions = [key for key in order if key not in in_progress]
     result = poll(context.instance, context.resources.source.create(), questions[:MAX_QUESTIONS], now.date())
     keys = {key: result.run_keys[key] for key, answer in result.availability.items() if answer.worth_fetching}
     requested = history.requested(context.instance, keys.values())
     wanted = [key for key, run_key in keys.items() if run_key not in requested]
     room = MAX_OPEN_RUNS - runs
     requests = [request_month(*key, run_key=keys[key]) for key in wanted[:room]]
-    # the next tick goes on with the first month that this one did not get to, or had no room to request
+    # the next tick goes on where the source stopped answering, and with the older months that there was no room for
     undone = {*wanted[room:], *result.left, *questions[MAX_QUESTIONS:]}
-    starts = {name: _first(keys, undone) for name, keys in (("newest", newest), ("older", older))}
+    cursor = {
+        "newest": _first(key for key in newest if key in result.left),
+        "older": _first(key for key in older if key in undone),
+        "older_first": bool(result.left) and result.left[0] in older,
+    }
     return dg.SensorResult(
         run_requests=requests or None,
         skip_reason=None if requests else result.summary(),
-        cursor=json.dumps(starts),
+        cursor=json.dumps(cursor),
     )
-
-
-def _starts(cursor: str | None) -> dict[str, str]:
-    starts = json.loads(cursor or "{}")
-    return {name: starts[name] for name in ("newest", "older") if name in starts}
 
 
 def _months(datasets: Mapping[str, Dataset], now: datetime, since: Month) -> tuple[list[MonthKey], list[MonthKey]]:
@@ -102,5 +102,5 @@ def _rotate(keys: list[MonthKey], start: str | None) -> list[MonthKey]:
     return [*keys[place:], *keys[:place]]
 
 
-def _first(keys: list[MonthKey], undone: set[MonthKey]) -> str:
-    return next((f"{name} {month}" for name, month in keys if (name, month) in undone), "")
+def _first(keys: Iterable[MonthKey]) -> str:
+    return next((f"{name} {month}" for name, month in keys), "")

@@ -1,4 +1,4 @@
-"""The watchdog sensor: tells of what does not happen as it should, and sends again what did not arrive."""
+"""The watchdog sensor: reports what is stuck, failing or late, and resends what did not arrive."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def watchdog(settings: Settings, datasets: Mapping[str, Dataset], status: Any) -
 
     @dg.sensor(
         name="watchdog",
-        description="Tells of stuck runs, of sensors and schedules that fail for an hour, and of months that have not "
-        "landed in time; sends alerts again that did not arrive.",
+        description="Reports stuck runs, sensors and schedules that fail for an hour, and months that have not landed "
+        "in time; resends alerts that did not arrive.",
         target=None,
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=status,
@@ -77,15 +77,16 @@ def _failing(instance: dg.DagsterInstance, known: Collection[str], now: datetime
     found = {}
     for state in instance.all_instigator_state():
         name, origin = state.instigator_name, (state.instigator_origin_id, state.selector_id)
-        last = instance.get_ticks(*origin, limit=2) if state.is_running else []  # one of them may have just begun
-        if any(tick.status.value == "FAILURE" for tick in last):
-            ticks = [tick for tick in instance.get_ticks(*origin, limit=MAX_TICKS) if tick.status.value != "STARTED"]
-            failed = list(itertools.takewhile(lambda tick: tick.status.value == "FAILURE", ticks))
-            if failed and failed[-1].timestamp <= now.timestamp() - FAILING_SECONDS:
-                error = failed[0].error
-                reason = cut(error.message.strip(), MAX_REASON) if error else "its ticks say why"
-                found[f"failing {name}"] = f"{name} has failed for an hour: {reason}"
-        elif f"failing {name}" in known:
+        ticks = instance.get_ticks(*origin, limit=2) if state.is_running else []  # one of them may have just begun
+        if any(tick.status.value == "FAILURE" for tick in ticks):
+            ticks = instance.get_ticks(*origin, limit=MAX_TICKS)
+        ended = [tick for tick in ticks if tick.status.value != "STARTED"]
+        failed = list(itertools.takewhile(lambda tick: tick.status.value == "FAILURE", ended))
+        if failed and failed[-1].timestamp <= now.timestamp() - FAILING_SECONDS:
+            error = failed[0].error
+            reason = cut(error.message.strip(), MAX_REASON) if error else "its ticks say why"
+            found[f"failing {name}"] = f"{name} has failed for an hour: {reason}"
+        elif not failed and f"failing {name}" in known:
             found[f"recovered {name}"] = f"{name} has recovered"
     return found
 

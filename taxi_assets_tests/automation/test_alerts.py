@@ -8,13 +8,24 @@ from datetime import datetime, timedelta, timezone
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.definitions.sensor_definition import SensorType
+from dagster._core.remote_origin import RemoteInstigatorOrigin
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    SensorInstigatorData,
+    TickData,
+    TickStatus,
+)
 from dagster._core.storage.tags import WILL_RETRY_TAG
 from dagster._core.utils import make_new_run_id
+from dagster._utils.error import SerializableErrorInfo
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.partitions import last_month
 from taxi_assets_tests.automation.origins import origin_of
-from taxi_assets_tests.automation.world import World
+from taxi_assets_tests.automation.world import World, at
 from taxi_assets_tests.servers.alert_receivers import Receiver, mail_server, webhook
 
 NOW = "2023-04-03T10:00"
@@ -44,8 +55,8 @@ def ticks(world: World, now: str = NOW) -> str:
 
 
 def fail(world: World, month: str = "2023-01") -> dg.DagsterRun:
-    """Run a month whose file is a web page."""
-    world.site.files[world.path("yellow", month)] = b"<!DOCTYPE html><html><body>Sign in</body></html>"
+    """Run a month whose file is a PDF."""
+    world.site.files[world.path("yellow", month)] = b"%PDF-1.7 a letter"
     run = world.land("yellow", month)
     assert run.status == dg.DagsterRunStatus.FAILURE
     return run
@@ -73,7 +84,7 @@ def test_an_alert_names_dataset_month_asset_and_reason_links_to_the_run_and_is_s
     (text,) = slack.texts
     first, *_, last = text.splitlines()
     assert first.startswith("yellow 2023-01 failed in raw_file: ")
-    assert "an HTML page" in first
+    assert "a PDF document" in first
     assert last == f"https://dagster.example.com/runs/{run.run_id}"
     assert text in said  # the tick shows it in the UI
 
@@ -278,6 +289,71 @@ def test_a_late_month_that_tlc_does_not_have_is_an_alert_with_the_sources_words(
     ticks(alerting, "2023-05-20T10:00")
     assert slack.texts[0].startswith("yellow 2023-02 has not landed 75 days after its end")
     assert "the source answers 404" in slack.texts[0]
+
+
+def test_a_dataset_that_tlc_publishes_later_is_late_later(make_world: Callable[..., World], slack: Receiver) -> None:
+    world = make_world(("fhv",), alert_webhook=slack.url)
+    world.publish("fhv", "2023-01")
+    world.land("fhv", "2023-01")
+    ticks(world, "2023-07-20T10:00")  # February ended 142 days ago
+    assert slack.texts == []
+    ticks(world, "2023-08-20T10:00")
+    assert slack.texts[0].startswith("fhv 2023-02 has not landed 150 days after its end; the last is 2023-01.")
+
+
+def test_more_than_a_hundred_stuck_runs_are_told_of_once_each(alerting: World, slack: Receiver) -> None:
+    for _ in range(150):
+        begin(alerting)
+    later = str((datetime.now(timezone.utc) + timedelta(hours=7)).replace(tzinfo=None))
+    ticks(alerting, later)
+    assert len(slack.texts) == 1
+    ticks(alerting, later)
+    assert len(slack.texts) == 1
+
+
+def test_a_sensor_that_fails_for_an_hour_is_an_alert_and_another_when_it_works_again(
+    alerting: World, slack: Receiver
+) -> None:
+    ticks_of = FailingSensor(alerting)
+    ticks_of.end("2023-04-03T08:00", TickStatus.SKIPPED)
+    ticks_of.end("2023-04-03T09:00", TickStatus.FAILURE)
+    ticks(alerting, "2023-04-03T09:30")
+    assert slack.texts == []
+    ticks_of.end("2023-04-03T10:00", TickStatus.FAILURE)
+    ticks(alerting, "2023-04-03T10:01")
+    ticks(alerting, "2023-04-03T10:02")
+    assert slack.texts == ["publication has failed for an hour: the sensor did not answer"]
+    ticks_of.end("2023-04-03T11:00", TickStatus.SKIPPED)
+    ticks(alerting, "2023-04-03T11:01")
+    ticks(alerting, "2023-04-03T11:02")
+    assert slack.texts[1:] == ["publication has recovered"]
+
+
+class FailingSensor:
+    """The publication sensor as the daemon records it."""
+
+    def __init__(self, world: World) -> None:
+        self._instance = world.instance
+        origin = RemoteInstigatorOrigin(origin_of("yellow_everything").repository_origin, "publication")
+        data = SensorInstigatorData(min_interval=3600, sensor_type=SensorType.STANDARD)
+        self._state = self._instance.add_instigator_state(
+            InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.RUNNING, data)
+        )
+
+    def end(self, now: str, status: TickStatus) -> None:
+        """Record a tick."""
+        failed = status == TickStatus.FAILURE
+        self._instance.create_tick(
+            TickData(
+                instigator_origin_id=self._state.instigator_origin_id,
+                instigator_name="publication",
+                instigator_type=InstigatorType.SENSOR,
+                status=status,
+                timestamp=at(now).timestamp(),
+                error=SerializableErrorInfo("the sensor did not answer", [], "Timeout") if failed else None,
+                selector_id=self._state.selector_id,
+            )
+        )
 
 
 def _with_a_bad_row(month: bytes) -> bytes:

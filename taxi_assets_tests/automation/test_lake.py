@@ -10,6 +10,9 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from taxi_assets.months import Month
+from taxi_assets.records import LakeObject
+from taxi_assets.storage.lake.folder import FolderLake
 from taxi_assets_tests.automation.world import World, at, statuses
 
 TO_LAKE = ("raw_file", "cleaned_parquet", "gcs_object")
@@ -148,6 +151,43 @@ def test_an_object_that_is_no_parquet_file_is_noted_and_no_run_is_requested_for_
     assert tick.requests == []
     assert "yellow 2023-01: the object is not a readable Parquet file" in tick.skipped
     assert world.tick("lake", "2023-09-20T10:02").skipped == "no one else has put an object"
+
+
+@pytest.mark.parametrize("name", ["yellow_tripdata_2018-13.parquet", "yellow_tripdata_0000-01.parquet", "odd.parquet"])
+def test_an_object_whose_name_is_no_months_stops_no_other(world: World, lake: Path, name: str) -> None:
+    elsewhere = _made_elsewhere(world, lake, "2023-02")
+    here = object_of(lake, "yellow", "2023-02")
+    here.parent.mkdir(parents=True)
+    shutil.copyfile(elsewhere, here)
+    shutil.copyfile(elsewhere, here.with_name(name))
+    assert world.tick("lake", LONG_AFTER).months == ["yellow 2023-02"]
+
+
+def test_an_object_that_cannot_be_read_for_a_reason_that_nobody_foresaw_stops_no_other(
+    world: World, lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = _made_elsewhere(world, lake, "2023-02")
+    for month in ("2023-02", "2023-03"):
+        here = object_of(lake, "yellow", month)
+        here.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(elsewhere, here)
+    find = FolderLake.find
+
+    def odd(self: FolderLake, dataset: str, month: Month) -> LakeObject | None:
+        if month == Month(2023, 3):
+            raise RuntimeError("never seen before")
+        return find(self, dataset, month)
+
+    monkeypatch.setattr(FolderLake, "find", odd)
+    tick = world.tick("lake", LONG_AFTER)
+    assert tick.months == ["yellow 2023-02"]
+    (note,) = [
+        note.asset_observation
+        for note in world.instance.fetch_observations(dg.AssetKey(["yellow", "gcs_object"]), limit=9).records
+        if note.partition_key == "2023-03-01"
+    ]
+    assert note
+    assert note.description == "never seen before"
 
 
 def test_an_object_with_a_column_of_its_own_fails_its_load_once_and_the_old_month_stays(

@@ -11,7 +11,7 @@ import pytest
 from taxi_assets.months import Month, months_between
 from taxi_assets.sensors import polling
 from taxi_assets_tests.automation.world import World, at, month_bytes, statuses
-from taxi_assets_tests.servers.http_source import Answer, absent, stall, status
+from taxi_assets_tests.servers.http_source import Answer, absent, drip, stall, status
 
 HTML = b"<!DOCTYPE html><html><body>" + b"Please sign in. " * 5000 + b"</body></html>"
 
@@ -166,3 +166,29 @@ def test_a_source_that_accepts_and_says_nothing_is_given_up_on(world: World, mon
     assert tick.requests == []
     assert "does not answer" in tick.skipped
     assert world.site.requests == 1
+
+
+def test_a_file_that_drips_costs_a_tick_its_budget_and_the_next_tick_goes_on_with_the_others(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling, "PROBE_SECONDS", 1.0)
+    world = make_world()
+    world.publish("yellow", "2023-11,2020-01")
+    world.publish("green", "2023-12")
+    content = world.site.files[world.path("green", "2023-12")]
+    world.site.standing[world.path("yellow", "2023-12")] = drip(content, 0.05)
+    first = world.tick("publication", "2024-02-20T10:00")
+    assert first.requests == []
+    assert "did not answer within 1 s" in first.skipped
+    requested: list[str] = []
+    for hour in range(11, 17):
+        tick = world.tick("publication", f"2024-02-20T{hour}:00")
+        world.queue(tick)
+        requested += tick.months
+    assert requested == ["green 2023-12", "yellow 2023-11", "yellow 2020-01"]
+
+
+def test_the_sensor_says_what_it_will_fetch_before_it_is_switched_on(world: World) -> None:
+    description = world.definitions.get_repository_def().get_sensor_def("publication").description or ""
+    for text in ("everything since 2023-01", "0.7 TB", "TAXI_AUTOMATION_SINCE"):
+        assert text in description

@@ -84,60 +84,7 @@ def mail_server(scheme: str = "smtp", certificate: Path | None = None) -> Iterat
         certificate: Certificate and key. Without one, it is a relay in a private network.
     """
     receiver = Receiver()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    if certificate:
-        context.load_cert_chain(certificate)
-
-    class Handler(socketserver.StreamRequestHandler):
-        def handle(self) -> None:
-            if scheme == "smtps":
-                self._encrypt()
-            self._say("220 mail")
-            while line := self.rfile.readline().decode().strip():
-                verb = line.upper().split()[0]
-                if verb == "DATA":
-                    self._say("354 go on")
-                    self._take()
-                elif verb == "QUIT":
-                    self._say("221 bye")
-                    return
-                elif verb == "MAIL" and not receiver.takes():
-                    self._say("421 busy")
-                    return
-                elif verb == "EHLO":
-                    self._say(
-                        "250-mail\r\n250-STARTTLS\r\n250 AUTH PLAIN" if certificate else "250-mail\r\n250 AUTH PLAIN"
-                    )
-                elif verb == "STARTTLS":
-                    self._say("220 go on")
-                    self._encrypt()
-                elif verb == "AUTH":
-                    receiver.logins.append(line)
-                    self._say("235 welcome")
-                else:
-                    self._say("250 mail")
-
-        def _encrypt(self) -> None:
-            self.connection = context.wrap_socket(self.connection, server_side=True)
-            self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
-
-        def _take(self) -> None:
-            lines = iter(self.rfile.readline, b".\r\n")
-            message = message_from_string("".join(line.decode() for line in lines), policy=policy.default)
-            receiver.subjects.append(message["Subject"])
-            receiver.texts.append(message.get_content())
-            self._say("250 taken")
-
-        def _say(self, text: str) -> None:
-            self.wfile.write(f"{text}\r\n".encode())
-
-    class Server(socketserver.ThreadingTCPServer):
-        daemon_threads = True
-
-        def handle_error(self, *_: object) -> None:
-            """Say nothing of a client that left because it does not trust the certificate."""
-
-    with _serving(Server(("127.0.0.1", 0), Handler)) as port:
+    with _serving(_MailServer(receiver, scheme, certificate)) as port:
         receiver.url = f"{scheme}://127.0.0.1:{port}"
         yield receiver
 
@@ -152,3 +99,61 @@ def _serving(server: socketserver.TCPServer) -> Iterator[int]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _MailServer(socketserver.ThreadingTCPServer):
+    """SMTP, as far as `smtplib` speaks it."""
+
+    daemon_threads = True
+
+    def __init__(self, receiver: Receiver, scheme: str, certificate: Path | None) -> None:
+        super().__init__(("127.0.0.1", 0), _MailHandler)
+        self.receiver, self.scheme = receiver, scheme
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if certificate:
+            self.context.load_cert_chain(certificate)
+        features = ["250-mail", *(["250-STARTTLS"] if certificate else []), "250 AUTH PLAIN"]
+        self.replies = {
+            "EHLO": "\r\n".join(features),
+            "STARTTLS": "220 go on",
+            "AUTH": "235 welcome",
+            "DATA": "354 go on",
+        }
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of a client that left because it does not trust the certificate."""
+
+
+class _MailHandler(socketserver.StreamRequestHandler):
+    server: _MailServer
+
+    def handle(self) -> None:
+        if self.server.scheme == "smtps":
+            self._encrypt()
+        self._say("220 mail")
+        while line := self.rfile.readline().decode().strip():
+            verb = line.upper().split()[0]
+            if verb == "QUIT" or (verb == "MAIL" and not self.server.receiver.takes()):
+                self._say("221 bye" if verb == "QUIT" else "421 busy")
+                return
+            self._say(self.server.replies.get(verb, "250 mail"))
+            if verb == "STARTTLS":
+                self._encrypt()
+            elif verb == "AUTH":
+                self.server.receiver.logins.append(line)
+            elif verb == "DATA":
+                self._take()
+
+    def _encrypt(self) -> None:
+        self.connection = self.server.context.wrap_socket(self.connection, server_side=True)
+        self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
+
+    def _take(self) -> None:
+        lines = iter(self.rfile.readline, b".\r\n")
+        message = message_from_string("".join(line.decode() for line in lines), policy=policy.default)
+        self.server.receiver.subjects.append(message["Subject"])
+        self.server.receiver.texts.append(message.get_content())
+        self._say("250 taken")
+
+    def _say(self, text: str) -> None:
+        self.wfile.write(f"{text}\r\n".encode())

@@ -1,6 +1,6 @@
 """A throw-away service account and the token endpoint that believes it.
 
-Gives the documented behaviour of "Using OAuth 2.0 for Server to Server Applications"
+Gives the documented behavior of "Using OAuth 2.0 for Server to Server Applications"
 (https://developers.google.com/identity/protocols/oauth2/service-account): a JWT signed with the account's
 private key is exchanged for a bearer token; a wrong signature or an account that is gone answers
 400 ``invalid_grant``. So the real path of google-auth is exercised: key file, signature, request, refresh.

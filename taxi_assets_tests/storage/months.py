@@ -80,5 +80,5 @@ def record_of(path: Path, dataset: str, month: Month, rows: int) -> CleanedFile:
         cleaned_rows=rows,
         dropped_rows=1,
         rejected_rows=2,
-        transform_version="recipe-1",
+        transform_version="version-1",
     )

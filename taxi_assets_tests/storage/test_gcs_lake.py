@@ -58,7 +58,7 @@ def test_an_object_has_the_files_bytes_under_the_tutorials_name_and_carries_its_
     assert blob.download_as_bytes() == path.read_bytes()
     assert blob.content_type == PARQUET
     assert blob.metadata == {
-        "dataset": "yellow", "month": "2021-01", "rows": "100", "sha256": cleaned.sha256, "recipe": "recipe-1",
+        "dataset": "yellow", "month": "2021-01", "rows": "100", "sha256": cleaned.sha256, "recipe": "version-1",
         "source_url": "https://example.org/trips.csv.gz", "source_sha256": "ab" * 32, "source_rows": "103",
         "dropped_rows": "1", "rejected_rows": "2", "crc32c": blob.crc32c,
     }  # fmt: skip

@@ -66,7 +66,7 @@ ANSWERS = (
         "turn it off: gcloud storage buckets update gs://BUCKET --no-requester-pays; or set TAXI_GCS_BUCKET to another",
     ),
     Answer(
-        r"bucket name is not available|already own this bucket|bucket you tried to create already exists",
+        r"bucket name is not available|bucket you tried to create already exists",
         "the bucket's name is taken by someone else",
         "all of Google's customers share bucket names: choose another one",
     ),
