@@ -49,6 +49,7 @@ mutation($params: LaunchBackfillParams!) {
 _BACKFILL_STATUS = (
     "query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }"
 )
+_LATEST_FAILURE = "{ runsOrError(filter: {statuses: [FAILURE]}, limit: 1) { ... on Runs { results { runId } } } }"
 _START = "mutation($sensor: SensorSelector!) { startSensor(sensorSelector: $sensor) { __typename } }"
 _TICKS = """
 query($sensor: SensorSelector!) {
@@ -148,15 +149,16 @@ def what_runs(page: Page, address: str, settings: dict[str, str]) -> None:
     shoot(page, "sensor_ticks", height=760)
 
     command("run", "yellow", str(BROKEN), settings=settings)
-    page.goto(f"{address}/assets/yellow/raw_file?view=events&partition={BROKEN}-01")
+    failed = poll(address, _LATEST_FAILURE)["runsOrError"]["results"][0]["runId"]
+    page.goto(f"{address}/runs/{failed}")
     page.get_by_text("not a trip file").first.wait_for()
-    shoot(page, "failed_month", height=680)
+    shoot(page, "failed_month", height=700)
 
     keys = [f"{month}-01" for month in months_between(FIRST, FIRST.plus(5))]
     assets = [{"path": ["yellow", name]} for name in ("raw_file", "cleaned_parquet", "gcs_object", "bigquery_table")]
     made = poll(address, _BACKFILL, params={"partitionNames": keys, "assetSelection": assets})
     backfill = made["launchPartitionBackfill"]["backfillId"]
-    wait(lambda: "COMPLETED" in poll(address, _BACKFILL_STATUS, id=backfill)["partitionBackfillOrError"]["status"])
+    wait(lambda: "REQUESTED" not in poll(address, _BACKFILL_STATUS, id=backfill)["partitionBackfillOrError"]["status"])
     page.goto(f"{address}/runs/b/{backfill}")
     page.get_by_text("Completed").first.wait_for()
     shoot(page, "backfill", height=500)
