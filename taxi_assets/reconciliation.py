@@ -19,6 +19,7 @@ from taxi_assets.settings import Settings
 from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
 from taxi_assets.storage.files import sha256_of
 from taxi_assets.storage.google.upload import crc32c_of
+from taxi_assets.transform.quality import drift_notes
 
 if TYPE_CHECKING:
     from taxi_assets.storage.warehouse.postgres import PostgresStore
@@ -34,6 +35,7 @@ class LedgerRow:
         seconds: Time spent on the month in this run.
         postgres_rows: Rows in Postgres; None where no Postgres is configured.
         postgres_dropped_rows: Rows left out of Postgres for zero passengers.
+        notes: What a person should know of a month that landed, such as an unknown column; None if nothing.
     """
 
     dataset: str
@@ -54,9 +56,10 @@ class LedgerRow:
     seconds: float = 0.0
     postgres_rows: int | None = None
     postgres_dropped_rows: int | None = None
+    notes: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields, seconds rounded to milliseconds; those of Postgres only where there is one."""
+        """Return the fields, seconds rounded to milliseconds; Postgres's and notes only where there are any."""
         values = {name: value for name, value in vars(self).items() if value is not None}
         return values | {"seconds": round(self.seconds, 3)}
 
@@ -110,6 +113,7 @@ class Ledger:
                     cleaned_rows=cleaned.cleaned_rows,
                     dropped_rows=cleaned.dropped_rows,
                     rejected_rows=cleaned.rejected_rows,
+                    notes="; ".join(drift_notes(cleaned)) or None,
                 )
             if stored:
                 row = dataclasses.replace(row, object_uri=stored.file, object_rows=stored.rows)

@@ -92,6 +92,9 @@ def print_ledger(rows: list[LedgerRow]) -> None:
         totals = (_cell(sum(column)) for column in columns.values())
         table.add_row("total", f"{len(rows)} months", "", *totals, style="bold")
     _wide().print(table)  # on a narrow terminal lines break; a count that is cut says nothing
+    for row in rows:
+        if row.notes and not row.error:
+            out.print(f"{row.dataset} {row.month}: {row.notes}", markup=False)
     _print_errors(rows)
 
 

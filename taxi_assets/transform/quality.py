@@ -88,17 +88,28 @@ def check_schema(dataset: Dataset, cleaned: CleanedFile, path: Path) -> CheckRes
     want = arrow_schema(dataset.table_columns)
     wrong = [f"{w.name} is {f.type}, not {w.type}" for f, w in zip(found, want, strict=False) if f.type != w.type]
     wrong += [] if found.names == want.names else [f"columns are {found.names}"]
-    notes = [f"unknown column {name} with {n:,} values was left out" for name, n in cleaned.unknown_columns.items()]
-    notes += [f"expected column {name} is absent" for name in cleaned.absent_columns]
+    notes = [*_drift(cleaned), *(f"expected column {name} is absent" for name in cleaned.absent_columns)]
     said = "; ".join(wrong + notes) or f"{len(want)} columns, as in the contract; the source had no others"
-    accepted = f"; accepted drift: {', '.join(cleaned.accepted_drift)}" if cleaned.accepted_drift else ""
     return CheckResult(
         not wrong and not notes,
-        "; ".join((said + accepted, *cleaned.read_as)),
+        "; ".join((said, *_accepted(cleaned), *cleaned.read_as)),
         {"unknown_columns": len(cleaned.unknown_columns), "absent_columns": len(cleaned.absent_columns)},
         f"add the column to taxi_assets/contracts/{dataset.name}.py",
         blocking=bool(wrong),
     )
+
+
+def drift_notes(cleaned: CleanedFile) -> list[str]:
+    """Return what a person should know of a month that landed: unknown columns with values, and accepted drift."""
+    return [*_drift(cleaned), *_accepted(cleaned)]
+
+
+def _drift(cleaned: CleanedFile) -> list[str]:
+    return [f"unknown column {name} with {n:,} values was left out" for name, n in cleaned.unknown_columns.items()]
+
+
+def _accepted(cleaned: CleanedFile) -> list[str]:
+    return [f"accepted drift: {', '.join(cleaned.accepted_drift)}"] if cleaned.accepted_drift else []
 
 
 def check_rejected(cleaned: CleanedFile, rejects_at: str = "") -> CheckResult:
