@@ -301,7 +301,7 @@ def test_a_dataset_that_tlc_publishes_later_is_late_later(make_world: Callable[.
     assert slack.texts[0].startswith("fhv 2023-02 has not landed 150 days after its end; the last is 2023-01.")
 
 
-def test_more_than_a_hundred_stuck_runs_are_told_of_once_each(alerting: World, slack: Receiver) -> None:
+def test_more_than_a_hundred_stuck_runs_are_told_about_once_each(alerting: World, slack: Receiver) -> None:
     for _ in range(150):
         begin(alerting)
     later = str((datetime.now(timezone.utc) + timedelta(hours=7)).replace(tzinfo=None))
