@@ -51,7 +51,7 @@ PRIVATE_NAMES = {
     *("whole", "number", "moment", "words", "meaning", "MEANING", "Layout", "News", "Round", "asking", "showing"),
     *("tell", "Landing", "Done", "LEAST", "LOADING", "NEWEST", "ROOM", "SECONDS", "engine", "why", "named"),
 }
-"""Names that no function, class, constant or parameter has."""
+"""Names that no function, class or constant has."""
 
 STORED = {
     r"[\"'`]ERA[\"'`]": "a rule of ruff",
@@ -174,10 +174,16 @@ def test_private_parts_of_dagster_are_few_and_each_is_listed_with_its_reason() -
 # Size
 
 
+def lengths() -> dict[str, int]:
+    return {module: len(path.read_text("utf-8").splitlines()) for module, path in MODULES.items()}
+
+
 def test_no_module_is_too_long() -> None:
-    lengths = {module: len(path.read_text("utf-8").splitlines()) for module, path in MODULES.items()}
-    assert {module: lines for module, lines in lengths.items() if lines > MAX_MODULE_LINES} == {}
-    assert sum(lengths.values()) <= MAX_PACKAGE_LINES
+    assert {module: lines for module, lines in lengths().items() if lines > MAX_MODULE_LINES} == {}
+
+
+def test_the_package_is_not_too_large() -> None:
+    assert sum(lengths().values()) <= MAX_PACKAGE_LINES
 
 
 # Words
@@ -207,15 +213,13 @@ def test_no_private_word_survives(path: Path) -> None:
     assert found == []
 
 
-def test_no_function_class_constant_or_parameter_has_a_private_name() -> None:
+def test_no_function_class_or_constant_has_a_private_name() -> None:
     found = []
     for path in sorted([*PACKAGE.rglob("*.py"), *(ROOT / "taxi_assets_tests").rglob("*.py")]):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             names = []
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 names = [node.name]
-            elif isinstance(node, ast.arg):
-                names = [node.arg]
             elif isinstance(node, ast.Assign):
                 names = [target.id for target in node.targets if isinstance(target, ast.Name) and target.id.isupper()]
             found += [f"{path.relative_to(ROOT)}:{node.lineno} {name}" for name in names if name in PRIVATE_NAMES]

@@ -21,7 +21,7 @@ STEPS = ("raw_file", "cleaned_parquet", "gcs_object", "bigquery_table")
 def test_every_dataset_has_its_chain_in_a_group_of_its_own(tmp_path: Path) -> None:
     graph = build_definitions(Settings.from_environment({})).resolve_asset_graph()
     for name in DATASETS:
-        keys = [dg.AssetKey([name, station]) for station in STEPS]
+        keys = [dg.AssetKey([name, step]) for step in STEPS]
         assert {graph.get(key).group_name for key in keys} == {name}
         for before, after in itertools.pairwise(keys):
             assert graph.get(after).parent_keys == {before}

@@ -83,18 +83,18 @@ def test_a_month_whose_upstream_asset_is_not_there_fails_alone(tmp_path: Path, i
     assert objects(settings) == ["yellow_tripdata_2021-01.parquet"]
 
 
-@pytest.mark.parametrize(("station", "unfinished"), [("raw_file", "work/tmp"), ("gcs_object", "lake/.incoming/tmp")])
+@pytest.mark.parametrize(("step", "unfinished"), [("raw_file", "work/tmp"), ("gcs_object", "lake/.incoming/tmp")])
 def test_a_disk_that_takes_no_file_fails_the_month_with_what_the_machine_says_and_leaves_nothing_half_done(
-    station: str, unfinished: str, tmp_path: Path, instance: dg.DagsterInstance
+    step: str, unfinished: str, tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     settings = settings_for(tmp_path)
-    if station == "gcs_object":
+    if step == "gcs_object":
         run(settings, instance, JANUARY, JANUARY, "raw_file", "cleaned_parquet")
     folder = settings.data_dir / unfinished
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.write_bytes(b"")  # where the folder of unfinished files should be; root obeys no permissions
 
-    (outcome,) = run(settings, instance, JANUARY, JANUARY, station).values()
+    (outcome,) = run(settings, instance, JANUARY, JANUARY, step).values()
 
     assert outcome.status == "failed"
     assert "the operating system refused" in outcome.error
@@ -102,7 +102,7 @@ def test_a_disk_that_takes_no_file_fails_the_month_with_what_the_machine_says_an
     assert "yellow 2021-01" in outcome.error
     assert objects(settings) == []
     folder.unlink()
-    assert run(settings, instance, JANUARY, JANUARY, station)["2021-01"].status == "landed"
+    assert run(settings, instance, JANUARY, JANUARY, step)["2021-01"].status == "landed"
 
 
 def test_a_month_is_handed_to_an_asset_or_a_notebook_in_the_form_it_asks_for(

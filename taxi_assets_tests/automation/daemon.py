@@ -18,7 +18,7 @@ from taxi_assets_tests.automation.world import ROOT
 from taxi_assets_tests.servers.graphql import STEPS, Dagster
 from taxi_assets_tests.servers.process import free_port
 
-PATIENCE_S = 240.0
+TIMEOUT_SECONDS = 240.0
 _COMMAND = ("taxi-assets", "dev")
 _BACKFILL = """
 mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
@@ -145,11 +145,11 @@ class Dev(Dagster):
         """Launch one backfill of datasets' whole chains, each with a range of its own; return its id."""
         wanted = [
             {
-                "assetKey": {"path": [name, station]},
+                "assetKey": {"path": [name, step]},
                 "partitions": {"range": {"start": f"{first}-01", "end": f"{last}-01"}},
             }
             for name, (first, last) in months.items()
-            for station in STEPS
+            for step in STEPS
         ]
         return _id_in(self.poll(_BACKFILL, params={"partitionsByAssets": wanted})["launchPartitionBackfill"])
 
@@ -186,13 +186,13 @@ def dev(folder: Path, settings: Mapping[str, str], command: Sequence[str] = _COM
 
 def wait_for(until: Callable[[], Any], what: str) -> Any:
     """Wait until something holds; return what it gave."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError):
             if found := until():
                 return found
         time.sleep(0.2)
-    raise TimeoutError(f"waited {PATIENCE_S:.0f} s in vain for {what}")
+    raise TimeoutError(f"waited {TIMEOUT_SECONDS:.0f} s in vain for {what}")
 
 
 def children_of(pid: int) -> list[int]:

@@ -33,7 +33,7 @@ def fetch(staging: StagingArea, folder: Path, rows: int = ROWS) -> RawFile:
 
 
 def clean(staging: StagingArea) -> CleanedFile:
-    """Clean the month on a machine that has been told of it by its papers only."""
+    """Clean the month on a machine that has its record only."""
     return clean_month(DATASETS["yellow"], staging.get(RawFile, "raw", "yellow", JANUARY), staging)[0]
 
 
@@ -55,7 +55,7 @@ def test_a_month_fetched_on_another_machine_explains_itself(tmp_path: Path) -> N
         clean(machine(tmp_path / "two"))
     assert "raw file of yellow 2021-01 is not there" in caught.value.message
     assert str(tmp_path / "two") in caught.value.location
-    assert "materialise yellow/raw_file for 2021-01 again" in caught.value.remedy
+    assert "fetch the month again" in caught.value.remedy
     assert "TAXI_WORK_URL" in caught.value.remedy
 
 

@@ -22,7 +22,7 @@ from taxi_assets_tests.servers.postgres import postgres_server
 
 RUNS = 8
 MOST_CONNECTIONS = 60
-SECONDS = 180.0
+SOAK_SECONDS = 180.0
 SLOW = 40.0
 """Seconds that each download takes. The pool `source` has one slot, so the last run waits for seven others."""
 
@@ -69,7 +69,7 @@ def test_webserver_daemon_and_eight_runs_at_once_hold_fewer_than_sixty_connectio
         with deployment(Path(sys.executable), folder, settings, text) as here:
             counter, launched, alive = _Counter(postgres.url), [], 0
             counter.start()
-            until = time.monotonic() + SECONDS
+            until = time.monotonic() + SOAK_SECONDS
             while not launched or time.monotonic() < until:
                 round_ = [here.launch("yellow", str(month)) for month in months]
                 launched += round_

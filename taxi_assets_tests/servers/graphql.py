@@ -66,7 +66,7 @@ class Dagster:
 
     def launch(self, dataset: str, month: str) -> str:
         """Launch a run of a month's whole chain as the UI would; return its id."""
-        assets = [{"path": [dataset, station]} for station in STEPS]
+        assets = [{"path": [dataset, step]} for step in STEPS]
         selector = {
             "repositoryLocationName": "taxi_assets",
             "repositoryName": "__repository__",
@@ -83,7 +83,7 @@ class Dagster:
 
     def backfill(self, dataset: str, months: Sequence[str]) -> str:
         """Launch a backfill of months' whole chains; return its id."""
-        assets = [{"path": [dataset, station]} for station in STEPS]
+        assets = [{"path": [dataset, step]} for step in STEPS]
         params = {"assetSelection": assets, "partitionNames": [f"{month}-01" for month in months]}
         answer = self.poll(_BACKFILL, params=params)["launchPartitionBackfill"]
         if answer["__typename"] != "LaunchBackfillSuccess":
@@ -98,8 +98,8 @@ class Dagster:
     def materialized(self, dataset: str) -> int:
         """Return how many months of a whole chain Dagster counts as materialized, none of them failed since."""
         found = []
-        for station in STEPS:
-            stats = self.poll(_MATERIALIZED, key={"path": [dataset, station]})["assetNodeOrError"]["partitionStats"]
+        for step in STEPS:
+            stats = self.poll(_MATERIALIZED, key={"path": [dataset, step]})["assetNodeOrError"]["partitionStats"]
             found.append(stats["numMaterialized"] - stats["numFailed"])
         return min(found)
 

@@ -27,7 +27,7 @@ STEPS = ("raw_file", "cleaned_parquet", "gcs_object", "bigquery_table")
 
 
 @dataclass(frozen=True)
-class Done:
+class Finished:
     """How a command went.
 
     Attributes:
@@ -103,7 +103,7 @@ class Bench:
         watched: Path | None = None,
         limit: float = LIMIT_S,
         **settings: str,
-    ) -> Done:
+    ) -> Finished:
         """Run a command.
 
         Args:
@@ -133,7 +133,7 @@ class Bench:
         print(json.dumps(order), file=self._process.stdin, flush=True)
         answer = json.loads(self._take())
         said = output.read_text("utf-8", "replace") + answer.get("error", "")
-        return Done(answer["status"], [(call, what) for call, what in answer["changes"]], said)
+        return Finished(answer["status"], [(call, what) for call, what in answer["changes"]], said)
 
     def _take(self) -> str:
         assert self._process.stdout
@@ -173,7 +173,7 @@ class State:
     """What lies in a data folder, as far as it must be the same however often a run was disturbed.
 
     Attributes:
-        files: SHA-256 of each file of a month or its papers, by path.
+        files: SHA-256 of each file of a month or its records, by path.
         stray: Other files: drafts, spilled pages.
         tables: Rows of each table of the warehouse.
         landed: Data version of each month that Dagster believes to be materialized, by asset and partition.

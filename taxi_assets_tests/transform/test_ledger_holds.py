@@ -16,8 +16,8 @@ from taxi_assets.contracts import DATASETS, Column
 from taxi_assets.errors import TaxiError
 from taxi_assets.source import streams
 from taxi_assets.transform import arrays, csv_batches, values
-from taxi_assets_tests.transform.eras import ERAS, Era, read_by_hand
 from taxi_assets_tests.transform.landing import Landed, land
+from taxi_assets_tests.transform.schema_versions import SCHEMA_VERSIONS, SchemaVersion, read_by_hand
 
 BITS = [
     b'"',
@@ -44,35 +44,35 @@ quick = settings(max_examples=120, derandomize=True, deadline=None)
 
 
 @st.composite
-def eras(draw: st.DrawFn) -> Era:
-    """An era with its rows in any number and order, quoted or not."""
-    era = draw(st.sampled_from(ERAS))
-    rows = draw(st.lists(st.sampled_from(era.rows), min_size=1, max_size=12))
+def schema_versions(draw: st.DrawFn) -> SchemaVersion:
+    """A schema version with its rows in any number and order, quoted or not."""
+    version = draw(st.sampled_from(SCHEMA_VERSIONS))
+    rows = draw(st.lists(st.sampled_from(version.rows), min_size=1, max_size=12))
     # so that most pick-ups are in the month, whatever the damage
-    rows += [row for row in era.rows if str(era.month) in row][:1] * (
-        5 + sum(str(era.month) not in row for row in rows)
+    rows += [row for row in version.rows if str(version.month) in row][:1] * (
+        5 + sum(str(version.month) not in row for row in rows)
     )
     if draw(st.booleans()):
         rows = [
             ",".join(f'"{text}"' if n % 3 and '"' not in text else text for n, text in enumerate(r.split(",")))
             for r in rows
         ]
-    return Era(era.dataset, era.month, era.ends, era.header, tuple(rows), era.columns)
+    return SchemaVersion(version.dataset, version.month, version.ends, version.header, tuple(rows), version.columns)
 
 
 @st.composite
-def files(draw: st.DrawFn, *, damages: int) -> tuple[Era, bytes]:
-    """A file of an era, with any line end, and damaged at up to `damages` places behind the header."""
-    era = draw(eras())
-    content = era.content
+def files(draw: st.DrawFn, *, damages: int) -> tuple[SchemaVersion, bytes]:
+    """A file of a schema version, with any line end, and damaged at up to `damages` places behind the header."""
+    version = draw(schema_versions())
+    content = version.content
     if draw(st.booleans()):
         content = content.replace(b"\r\n", draw(st.sampled_from([b"\n", b"\r"])))
-    start = len(era.header) + 1
+    start = len(version.header) + 1
     for _ in range(draw(st.integers(0, damages))):
         at = draw(st.integers(start, len(content)))
         removed = draw(st.sampled_from([0, 0, 1, 1, 2, 20]))
         content = content[:at] + draw(st.sampled_from([b"", *BITS])) + content[at + removed :]
-    return era, content
+    return version, content
 
 
 def lines_of(content: bytes) -> list[str]:
@@ -80,18 +80,18 @@ def lines_of(content: bytes) -> list[str]:
     return io.TextIOWrapper(io.BytesIO(content), "latin-1", newline=None).read().split("\n")
 
 
-def land_here(content: bytes, era: Era) -> Landed:
+def land_here(content: bytes, version: SchemaVersion) -> Landed:
     with tempfile.TemporaryDirectory() as folder:
-        return land(content, Path(folder), era.dataset, era.month)
+        return land(content, Path(folder), version.dataset, version.month)
 
 
 def refuse(*_: object) -> None:
     raise pa.ArrowInvalid
 
 
-def outcome(content: bytes, era: Era) -> Any:
+def outcome(content: bytes, version: SchemaVersion) -> Any:
     try:
-        landed = land_here(content, era)
+        landed = land_here(content, version)
     except TaxiError as error:
         return type(error), error.message
     # NaN never lands, so equality is enough
@@ -117,16 +117,19 @@ def assert_each_line_landed_or_was_rejected(landed: Landed, content: bytes) -> l
 
 @quick
 @given(files(damages=4))
-def test_each_line_lands_or_is_rejected_and_damage_costs_no_other_line_its_values(file: tuple[Era, bytes]) -> None:
-    era, content = file
-    landed = land_here(content, era)
+def test_each_line_lands_or_is_rejected_and_damage_costs_no_other_line_its_values(
+    file: tuple[SchemaVersion, bytes],
+) -> None:
+    version, content = file
+    landed = land_here(content, version)
 
     left = assert_each_line_landed_or_was_rejected(landed, content)
 
-    columns = dict.fromkeys(column.name for column in DATASETS[era.dataset].columns)
-    month = {"source_month": era.month.first_day}
+    columns = dict.fromkeys(column.name for column in DATASETS[version.dataset].columns)
+    month = {"source_month": version.month.first_day}
     whole = {
-        row: columns | values | month for row, values in zip(era.rows, read_by_hand(era.content, era), strict=True)
+        row: columns | values | month
+        for row, values in zip(version.rows, read_by_hand(version.content, version), strict=True)
     }
     for line, row in zip(left, landed.rows, strict=True):
         row.pop("source_row")
@@ -137,13 +140,13 @@ def test_each_line_lands_or_is_rejected_and_damage_costs_no_other_line_its_value
 @quick
 @given(st.data(), files(damages=0))
 def test_damage_anywhere_even_in_the_header_is_refused_by_name_or_obeys_the_ledger(
-    data: st.DataObject, file: tuple[Era, bytes]
+    data: st.DataObject, file: tuple[SchemaVersion, bytes]
 ) -> None:
-    era, content = file
-    at = data.draw(st.integers(0, len(era.header) + 2))
+    version, content = file
+    at = data.draw(st.integers(0, len(version.header) + 2))
     content = content[:at] + data.draw(st.sampled_from(BITS)) + content[at + data.draw(st.integers(0, 3)) :]
     try:
-        landed = land_here(content, era)
+        landed = land_here(content, version)
     except TaxiError as error:
         refused = error
     else:
@@ -154,22 +157,24 @@ def test_damage_anywhere_even_in_the_header_is_refused_by_name_or_obeys_the_ledg
 
 @quick
 @given(files(damages=3), st.integers(20, 400), st.integers(1, 5))
-def test_the_quick_ways_of_reading_give_what_the_slow_ways_give(file: tuple[Era, bytes], batch: int, few: int) -> None:
-    era, content = file
-    fast = outcome(content, era)
+def test_the_quick_ways_of_reading_give_what_the_slow_ways_give(
+    file: tuple[SchemaVersion, bytes], batch: int, few: int
+) -> None:
+    version, content = file
+    fast = outcome(content, version)
 
     with pytest.MonkeyPatch.context() as patch:  # batches of a few lines, that end anywhere
         patch.setattr(streams, "_BLOCK_BYTES", 7)
         patch.setattr(csv_batches, "_BATCH_BYTES", batch)
         patch.setattr(csv_batches, "_SMALL_BLOCK_LINES", few)
         patch.setattr(arrays, "_SMALL_ARRAY", few)
-        assert outcome(content, era) == fast
+        assert outcome(content, version) == fast
 
     with pytest.MonkeyPatch.context() as patch:  # line by line and value by value
         patch.setattr(csv_batches.CsvFile, "_parse", lambda *_: None)
         patch.setattr(csv_batches, "_SMALL_BLOCK_LINES", 10_000)
         patch.setattr(arrays, "_at_once", refuse)
-        assert outcome(content, era) == fast
+        assert outcome(content, version) == fast
 
 
 texts = st.one_of(

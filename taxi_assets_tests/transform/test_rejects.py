@@ -1,4 +1,4 @@
-"""A row that cannot be read is kept whole, with its line number, the column, and a reason; its neighbours land."""
+"""A row that cannot be read is kept whole, with its line number, the column, and a reason; its neighbors land."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ AFTER = trip(total_amount=99)
         ),
     ],
 )
-def test_a_bad_line_is_rejected_whole_and_its_neighbours_land(
+def test_a_bad_line_is_rejected_whole_and_its_neighbors_land(
     line: str, column: str | None, reason: str, tmp_path: Path
 ) -> None:
     landed = land(csv([TRIP, "", line, AFTER]), tmp_path)

@@ -1,4 +1,4 @@
-"""Every era lands its rows with the values that an independent reading finds."""
+"""Every schema version lands its rows with the values that an independent reading finds."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.months import Month
-from taxi_assets_tests.transform.eras import ERAS, Era, read_by_hand
 from taxi_assets_tests.transform.landing import Landed, land, land_file
+from taxi_assets_tests.transform.schema_versions import SCHEMA_VERSIONS, SchemaVersion, read_by_hand
 
 
 def expected_rows(rows: list[dict[str, Any]], dataset: str, month: Month) -> list[dict[str, Any]]:
-    """Give rows that were read by hand the columns that their era did not have."""
+    """Give rows that were read by hand the columns that their schema version did not have."""
     columns = [column.name for column in DATASETS[dataset].columns]
     assert all(name in columns for row in rows for name in row)
     return [
@@ -24,29 +24,29 @@ def expected_rows(rows: list[dict[str, Any]], dataset: str, month: Month) -> lis
     ]
 
 
-@pytest.mark.parametrize("era", ERAS, ids=str)
-def test_each_value_of_each_era_is_the_one_that_is_read_by_hand(era: Era, tmp_path: Path) -> None:
-    landed = land(era.content, tmp_path, era.dataset, era.month)
+@pytest.mark.parametrize("version", SCHEMA_VERSIONS, ids=str)
+def test_each_value_is_the_one_that_is_read_by_hand(version: SchemaVersion, tmp_path: Path) -> None:
+    landed = land(version.content, tmp_path, version.dataset, version.month)
 
-    assert landed.rows == expected_rows(read_by_hand(era.content, era), era.dataset, era.month)
+    assert landed.rows == expected_rows(read_by_hand(version.content, version), version.dataset, version.month)
     assert landed.rejects == []
     assert landed.cleaned.unknown_columns == {}
 
 
-@pytest.mark.parametrize("era", ERAS, ids=str)
-def test_a_header_is_mapped_in_any_order_and_case(era: Era, tmp_path: Path) -> None:
-    lines = [row.split(",") for row in (era.header, *era.rows)]
+@pytest.mark.parametrize("version", SCHEMA_VERSIONS, ids=str)
+def test_a_header_is_mapped_in_any_order_and_case(version: SchemaVersion, tmp_path: Path) -> None:
+    lines = [row.split(",") for row in (version.header, *version.rows)]
     width = len(lines[0])
     shuffled = "".join(
         ",".join((name.upper() if n == 0 else name) for name in reversed(line[:width])) + "\r\n"
         for n, line in enumerate(lines)
     )
 
-    content, shuffled = (text.replace(str(era.month), "2030-01") for text in (era.content.decode(), shuffled))
+    content, shuffled = (text.replace(str(version.month), "2030-01") for text in (version.content.decode(), shuffled))
 
-    landed = land(shuffled.encode(), tmp_path, era.dataset, Month(2030, 1))
+    landed = land(shuffled.encode(), tmp_path, version.dataset, Month(2030, 1))
 
-    assert landed.rows == expected_rows(read_by_hand(content.encode(), era), era.dataset, Month(2030, 1))
+    assert landed.rows == expected_rows(read_by_hand(content.encode(), version), version.dataset, Month(2030, 1))
 
 
 @pytest.fixture(scope="module")
@@ -79,18 +79,18 @@ def test_every_head_lands_its_complete_rows_and_a_cut_one_never_vanishes(
 def test_every_value_of_every_head_is_the_one_that_is_read_by_hand(
     heads: list[tuple[dict[str, str], Landed]], real_data: Path
 ) -> None:
-    eras = {(era.dataset, era.header): era for era in ERAS}
+    schema_versions = {(version.dataset, version.header): version for version in SCHEMA_VERSIONS}
     for line, landed in heads:
         content = (real_data / line["file"]).read_bytes()
         month = landed.cleaned.month
-        era = eras[landed.cleaned.dataset, content.splitlines()[0].decode()]
+        version = schema_versions[landed.cleaned.dataset, content.splitlines()[0].decode()]
         if int(line["cut_last_row"]):
             content = content[: content.rindex(b"\n") + 1]
-        whole = expected_rows(read_by_hand(content, era), era.dataset, month)
+        whole = expected_rows(read_by_hand(content, version), version.dataset, month)
         assert landed.rows[: len(whole)] == whole, line
 
 
-def test_all_eras_of_a_dataset_have_one_schema(heads: list[tuple[dict[str, str], Landed]]) -> None:
+def test_all_schema_versions_of_a_dataset_have_one_schema(heads: list[tuple[dict[str, str], Landed]]) -> None:
     for dataset in DATASETS:
         tables = [landed.table for _, landed in heads if landed.cleaned.dataset == dataset]
         assert len({str(table.schema.remove_metadata()) for table in tables}) == 1

@@ -1,4 +1,4 @@
-"""TLC's CSV schema versions ("eras"), typed by hand from their headers, with today's column for each field.
+"""TLC's CSV schema versions, typed by hand from their headers, with today's column for each field.
 
 Nothing here is taken from the contracts, so that a test which compares the two compares two readings.
 """
@@ -17,7 +17,7 @@ CRLF, BLANK_LINE_2 = "CRLF", "LF after the header, a blank line, CRLF after the 
 
 
 @dataclass(frozen=True)
-class Era:
+class SchemaVersion:
     """A schema version that TLC used, with made-up rows in its style.
 
     Attributes:
@@ -42,11 +42,11 @@ class Era:
         return f"{self.dataset} {self.month}"
 
 
-def read_by_hand(content: bytes, era: Era) -> list[dict[str, Any]]:
-    """Read a file with the csv module, and name and convert its values as the era has them."""
+def read_by_hand(content: bytes, version: SchemaVersion) -> list[dict[str, Any]]:
+    """Read a file with the csv module, and name and convert its values as the schema version has them."""
     lines = io.StringIO(content.decode(), newline=None).read().splitlines()
     rows = list(csv.reader(line for line in lines if line))[1:]
-    names = era.columns.split()
+    names = version.columns.split()
     found = []
     for row in rows:
         values: dict[str, Any] = {}
@@ -142,8 +142,8 @@ _GREEN_2017 = (
 )
 _FHV_COLUMNS = "dispatching_base_num pickup_datetime dropOff_datetime PUlocationID DOlocationID SR_Flag"
 
-ERAS = (
-    Era(
+SCHEMA_VERSIONS = (
+    SchemaVersion(
         "yellow",
         Month(2009, 1),
         BLANK_LINE_2,
@@ -160,7 +160,7 @@ ERAS = (
         ),
         _YELLOW_PLACES + "total_amount",
     ),
-    Era(
+    SchemaVersion(
         "yellow",
         Month(2012, 4),
         BLANK_LINE_2,
@@ -177,7 +177,7 @@ ERAS = (
         ),
         _YELLOW_PLACES + "total_amount",
     ),
-    Era(
+    SchemaVersion(
         "yellow",
         Month(2014, 1),
         BLANK_LINE_2,
@@ -190,7 +190,7 @@ ERAS = (
         ),
         _YELLOW_PLACES + "total_amount",
     ),
-    Era(
+    SchemaVersion(
         "yellow",
         Month(2015, 1),
         CRLF,
@@ -204,7 +204,7 @@ ERAS = (
         ),
         _YELLOW_PLACES + "improvement_surcharge total_amount",
     ),
-    Era(
+    SchemaVersion(
         "yellow",
         Month(2016, 6),
         CRLF,
@@ -212,7 +212,7 @@ ERAS = (
         ("1,2016-06-01 00:00:00,2016-06-01 00:15:26,1,3.50,-73.9,40.7,1,N,-73.9,40.7,2,14,0.5,0.5,0,0,0.3,15.3",),
         _YELLOW_PLACES + "improvement_surcharge total_amount",
     ),
-    Era(
+    SchemaVersion(
         "yellow",
         Month(2016, 7),
         CRLF,
@@ -223,7 +223,7 @@ ERAS = (
         ),
         _YELLOW_ZONES,
     ),
-    Era(
+    SchemaVersion(
         "yellow",
         Month(2017, 3),
         BLANK_LINE_2,
@@ -231,7 +231,7 @@ ERAS = (
         ("2,2017-03-09 21:30:11,2017-03-09 21:44:20,1,4.06,1,N,148,48,2,14,0.5,0.5,0,0,0.3,15.3",),
         _YELLOW_ZONES,
     ),
-    Era(
+    SchemaVersion(
         "yellow",
         Month(2019, 1),
         CRLF,
@@ -242,7 +242,7 @@ ERAS = (
         ),
         _YELLOW_ZONES + "congestion_surcharge",
     ),
-    Era(
+    SchemaVersion(
         "green",
         Month(2013, 8),
         BLANK_LINE_2,
@@ -253,7 +253,7 @@ ERAS = (
         ),
         _GREEN_PLACES + "total_amount payment_type trip_type",
     ),
-    Era(
+    SchemaVersion(
         "green",
         Month(2015, 1),
         CRLF,
@@ -261,7 +261,7 @@ ERAS = (
         ("2,2015-01-01 00:34:42,2015-01-01 00:38:34,N,1,-73.9,40.7,-73.9,40.7,1,.88,5,0.5,0.5,0,0,,0.3,6.3,2,1,,",),
         _GREEN_PLACES + "improvement_surcharge total_amount payment_type trip_type",
     ),
-    Era(
+    SchemaVersion(
         "green",
         Month(2015, 7),
         CRLF,
@@ -269,7 +269,7 @@ ERAS = (
         ("2,2015-07-01 00:01:10,2015-07-01 00:19:04,N,1,-73.9,40.7,-73.9,40.7,1,4.33,15.5,0.5,0.5,0,0,,0.3,16.8,2,2",),
         _GREEN_PLACES + "improvement_surcharge total_amount payment_type trip_type",
     ),
-    Era(
+    SchemaVersion(
         "green",
         Month(2016, 7),
         BLANK_LINE_2,
@@ -277,7 +277,7 @@ ERAS = (
         ("2,2016-07-01 00:01:22,2016-07-01 00:38:57,N,1,7,41,1,7.14,28,0,0.5,5.76,0,,0.3,34.56,1,1,,",),
         _GREEN_ZONES,
     ),
-    Era(
+    SchemaVersion(
         "green",
         Month(2017, 1),
         BLANK_LINE_2,
@@ -285,7 +285,7 @@ ERAS = (
         ("2,2017-01-01 00:01:15,2017-01-01 00:11:05,Y,5,42,166,1,1.71,9,0,0.5,0,0,1.95,0.3,9.8,2,2",),
         _GREEN_ZONES,
     ),
-    Era(
+    SchemaVersion(
         "green",
         Month(2019, 1),
         CRLF,
@@ -296,7 +296,7 @@ ERAS = (
         ),
         _GREEN_ZONES + "congestion_surcharge",
     ),
-    Era(
+    SchemaVersion(
         "fhv",
         Month(2015, 1),
         CRLF,
@@ -304,7 +304,7 @@ ERAS = (
         ("B00013,2015-01-01 00:30:00,", "B02512,2015-01-01 01:22:00,265"),
         "dispatching_base_num pickup_datetime PUlocationID",
     ),
-    Era(
+    SchemaVersion(
         "fhv",
         Month(2017, 1),
         CRLF,
@@ -312,7 +312,7 @@ ERAS = (
         ("B00001,2017-01-01 00:30:00,,,", "B00008,2017-01-01 00:50:00,2017-01-01 01:10:00,161,4"),
         "dispatching_base_num pickup_datetime dropOff_datetime PUlocationID DOlocationID",
     ),
-    Era(
+    SchemaVersion(
         "fhv",
         Month(2017, 7),
         CRLF,
@@ -323,7 +323,7 @@ ERAS = (
         ),
         _FHV_COLUMNS,
     ),
-    Era(
+    SchemaVersion(
         "fhv",
         Month(2018, 1),
         CRLF,
@@ -332,7 +332,7 @@ ERAS = (
         ('"2018-01-30 21:06:50","2018-01-30 21:15:34","56","129","","B02884",""',),
         "pickup_datetime dropOff_datetime PUlocationID DOlocationID SR_Flag dispatching_base_num dispatching_base_num",
     ),
-    Era(
+    SchemaVersion(
         "fhv",
         Month(2019, 1),
         CRLF,
@@ -340,7 +340,7 @@ ERAS = (
         ("B00001,2019-01-01 00:30:00,2019-01-01 02:51:55,,,", "B00001,2019-01-01 00:45:00,2019-01-01 00:54:49,7,8,1"),
         _FHV_COLUMNS,
     ),
-    Era(
+    SchemaVersion(
         "fhv",
         Month(2020, 2),
         CRLF,
@@ -348,7 +348,7 @@ ERAS = (
         ("B00001,2020-02-01 00:30:00,2020-02-01 02:51:55,1,2,,B00001",),
         _FHV_COLUMNS + " Affiliated_base_number",
     ),
-    Era(
+    SchemaVersion(
         "fhvhv",
         Month(2019, 2),
         CRLF,
