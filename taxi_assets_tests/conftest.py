@@ -23,6 +23,7 @@ def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
             monkeypatch.delenv(name)
     monkeypatch.setenv("TAXI_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("TAXI_FIRST_WAIT", "0")
+    monkeypatch.setenv("TAXI_ZONES_URL", (tmp_path / "zones-that-are-not-there.csv").as_uri())
     monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
     warnings.filterwarnings("ignore", message="Parameter .* is currently in beta")
 

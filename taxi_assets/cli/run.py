@@ -15,6 +15,7 @@ from taxi_assets import progress
 from taxi_assets.cli import FAILED, LANDED, NOT_PUBLISHED
 from taxi_assets.cli.common import dagster_instance, dataset_named, err, examples, load_settings, out, print_ledger
 from taxi_assets.cli.progress import show_progress
+from taxi_assets.cli.zones import ensure_zones
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.errors import TaxiError
 from taxi_assets.months import Month, parse_months
@@ -125,6 +126,8 @@ def land(
                 continue
             for _ in keys:
                 progress.notify(progress.Step(dataset.name, month, done=True))
+        if {"landed", "unchanged"} & {outcome.status for outcome in outcomes.values()}:
+            ensure_zones(settings, instance)
     found = Ledger(settings).rows(dataset, months)
     in_postgres = 0 if settings.postgres_url else None
     empty = LedgerRow(dataset.name, "", postgres_rows=in_postgres, postgres_dropped_rows=in_postgres)

@@ -9,8 +9,11 @@ import click
 from taxi_assets.cli import FAILED, LANDED
 from taxi_assets.cli.common import dagster_instance, err, examples, load_settings, out
 from taxi_assets.contracts.zones import ZONES_TABLE
+from taxi_assets.errors import TaxiError
 from taxi_assets.settings import Settings
-from taxi_assets.storage.factory import build_warehouse
+from taxi_assets.source.factory import build_source
+from taxi_assets.storage.factory import build_staging, build_warehouse
+from taxi_assets.transform.zones import fetch_zones
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -51,7 +54,12 @@ def ensure_zones(settings: Settings, instance: dg.DagsterInstance) -> bool:
         return True
     timeouts = {"connect_timeout": _TIMEOUT_SECONDS, "read_timeout": _TIMEOUT_SECONDS}
     quick = settings.model_copy(update={**timeouts, "attempts": 1})
-    if land_zones(quick, instance):
+    try:  # without a run, which would be there as a failed one
+        fetch_zones(build_source(quick), quick.zones_url, build_staging(quick))
+    except TaxiError:
+        available = False
+    else:
+        available = not land_zones(quick, instance)
+    if not available:
         err.print("the names of the taxi zones are not available now; land them later with: taxi-assets zones")
-        return False
-    return True
+    return available

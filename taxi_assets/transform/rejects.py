@@ -35,10 +35,12 @@ class RejectTally:
 
     def top_reasons(self) -> tuple[str, ...]:
         """Return the most frequent reasons, one sentence each: column, rows, and the first example with its line."""
-        return tuple(
-            f"{column or 'whole line'}: {reason} ({count:,} {'rows' if count > 1 else 'row'}, first {_example(self._examples[column, reason])})"
-            for (column, reason), count in self._counts.most_common(_SHOWN_REASONS)
-        )
+        return tuple(self._sentence(key, count) for key, count in self._counts.most_common(_SHOWN_REASONS))
+
+    def _sentence(self, key: tuple[str, str], count: int) -> str:
+        column, reason = key
+        rows = f"{count:,} rows" if count > 1 else "1 row"
+        return f"{column or 'whole line'}: {reason} ({rows}, first {_example(self._examples[key])})"
 
 
 def explain_rejects(cleaned: CleanedFile, rejects_at: str = "") -> str:
