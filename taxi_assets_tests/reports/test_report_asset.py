@@ -71,7 +71,7 @@ def test_landing_makes_no_report_and_the_command_makes_those_of_months_that_have
     """
     nameless = python("-c", code, **environment | {"TAXI_ZONES_URL": "file:///nowhere.csv"})
     assert nameless.returncode == 0, nameless.stderr
-    assert "the names of zones are not available" in nameless.stderr
+    assert "the names of the taxi zones are not available now" in nameless.stderr
     assert "Place 1" not in Path(nameless.stdout.splitlines()[-1]).read_text("utf-8")
 
     done = python("-m", "taxi_assets.cli.main", "report", "yellow", "2021-01..2021-03", **environment)
