@@ -21,7 +21,6 @@ BIN = Path(sys.executable).parent
 
 ELSEWHERE = {
     "demo": "make demo",  # in .ci/run
-    "zones": "def test_the_zones_land_by_a_command_of_their_own(",
     "init": "def test_init_writes_every_setting_with_its_default_for_this_user_only_and_once(",
     "dev": "def test_a_month_is_materialized_by_clicking_and_shows_its_chart_and_its_report(",
     "provision": "def test_provision_makes_what_is_missing_once_and_prints_the_roles_that_runs_need(",

@@ -1,4 +1,4 @@
-"""What the UI shows of a month: numbers that plot, links, tables, a preview."""
+"""Records as a person sees them in the UI: numbers that plot, links, tables, a preview."""
 
 from __future__ import annotations
 

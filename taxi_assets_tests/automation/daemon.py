@@ -18,7 +18,7 @@ from taxi_assets_tests.automation.world import ROOT
 from taxi_assets_tests.servers.graphql import STEPS, Dagster
 from taxi_assets_tests.servers.process import free_port
 
-TIMEOUT_S = 240.0
+TIMEOUT_SECONDS = 240.0
 _COMMAND = ("taxi-assets", "dev")
 _BACKFILL = """
 mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
@@ -186,13 +186,13 @@ def dev(folder: Path, settings: Mapping[str, str], command: Sequence[str] = _COM
 
 def wait_for(until: Callable[[], Any], what: str) -> Any:
     """Wait until something holds; return what it gave."""
-    deadline = time.monotonic() + TIMEOUT_S
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError):
             if found := until():
                 return found
         time.sleep(0.2)
-    raise TimeoutError(f"waited {TIMEOUT_S:.0f} s in vain for {what}")
+    raise TimeoutError(f"waited {TIMEOUT_SECONDS:.0f} s in vain for {what}")
 
 
 def children_of(pid: int) -> list[int]:

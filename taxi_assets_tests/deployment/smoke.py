@@ -22,7 +22,7 @@ from taxi_assets_tests.servers.process import free_port
 COMPOSE = Path(__file__).parents[2] / "deploy" / "compose"
 PROJECT = "taxi-smoke"
 ROWS = 20_000  # of each month; see deploy/compose/smoke.yaml
-TIMEOUT_S = 600.0
+TIMEOUT_SECONDS = 600.0
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 
 
@@ -75,7 +75,7 @@ class Smoke(Dagster):
         Raises:
             TimeoutError: It does not.
         """
-        deadline, trouble = time.monotonic() + TIMEOUT_S, ""
+        deadline, trouble = time.monotonic() + TIMEOUT_SECONDS, ""
         while time.monotonic() < deadline:
             try:
                 if found := until():
@@ -84,7 +84,7 @@ class Smoke(Dagster):
             except (OSError, RuntimeError, TypeError) as error:
                 trouble = str(error)
             time.sleep(0.5)
-        raise TimeoutError(f"waited {TIMEOUT_S:.0f} s in vain for {what}; last trouble: {trouble}\n{self._logs()}")
+        raise TimeoutError(f"waited {TIMEOUT_SECONDS:.0f} s for {what}; last trouble: {trouble}\n{self._logs()}")
 
     def _logs(self) -> str:
         return self.compose("logs", "--tail", "40") + json.dumps(self.runs(), indent=1)

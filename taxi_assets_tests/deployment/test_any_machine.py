@@ -33,7 +33,7 @@ def fetch(staging: StagingArea, folder: Path, rows: int = ROWS) -> RawFile:
 
 
 def clean(staging: StagingArea) -> CleanedFile:
-    """Clean the month on a machine that has been told about it by its record only."""
+    """Clean the month on a machine that has its record only."""
     return clean_month(DATASETS["yellow"], staging.get(RawFile, "raw", "yellow", JANUARY), staging)[0]
 
 

@@ -23,7 +23,7 @@ from taxi_assets_tests.servers.graphql import Dagster
 from taxi_assets_tests.servers.process import free_port
 
 PROJECT = Path(__file__).parents[2]
-TIMEOUT_S = 60.0
+TIMEOUT_SECONDS = 60.0
 NAMES = ("code", "webserver", "daemon")
 
 
@@ -109,7 +109,7 @@ class Deployment(Dagster):
         """Return the last of what a process said."""
         return (self.folder / f"{name}.log").read_text(errors="replace")[-4000:]
 
-    def wait(self, until: Callable[[], Any], what: str, seconds: float = TIMEOUT_S) -> Any:
+    def wait(self, until: Callable[[], Any], what: str, seconds: float = TIMEOUT_SECONDS) -> Any:
         """Wait until something holds; return what it gave.
 
         Raises:

@@ -1,4 +1,4 @@
-"""TLC's CSV schema versions ("schema_versions"), typed by hand from their headers, with today's column for each field.
+"""TLC's CSV schema versions, typed by hand from their headers, with today's column for each field.
 
 Nothing here is taken from the contracts, so that a test which compares the two compares two readings.
 """
@@ -42,11 +42,11 @@ class SchemaVersion:
         return f"{self.dataset} {self.month}"
 
 
-def read_by_hand(content: bytes, schema_version: SchemaVersion) -> list[dict[str, Any]]:
-    """Read a file with the csv module, and name and convert its values as the schema_version has them."""
+def read_by_hand(content: bytes, version: SchemaVersion) -> list[dict[str, Any]]:
+    """Read a file with the csv module, and name and convert its values as the schema version has them."""
     lines = io.StringIO(content.decode(), newline=None).read().splitlines()
     rows = list(csv.reader(line for line in lines if line))[1:]
-    names = schema_version.columns.split()
+    names = version.columns.split()
     found = []
     for row in rows:
         values: dict[str, Any] = {}

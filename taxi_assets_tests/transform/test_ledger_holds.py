@@ -45,7 +45,7 @@ quick = settings(max_examples=120, derandomize=True, deadline=None)
 
 @st.composite
 def schema_versions(draw: st.DrawFn) -> SchemaVersion:
-    """An version with its rows in any number and order, quoted or not."""
+    """A schema version with its rows in any number and order, quoted or not."""
     version = draw(st.sampled_from(SCHEMA_VERSIONS))
     rows = draw(st.lists(st.sampled_from(version.rows), min_size=1, max_size=12))
     # so that most pick-ups are in the month, whatever the damage
@@ -57,19 +57,12 @@ def schema_versions(draw: st.DrawFn) -> SchemaVersion:
             ",".join(f'"{text}"' if n % 3 and '"' not in text else text for n, text in enumerate(r.split(",")))
             for r in rows
         ]
-    return SchemaVersion(
-        version.dataset,
-        version.month,
-        version.ends,
-        version.header,
-        tuple(rows),
-        version.columns,
-    )
+    return SchemaVersion(version.dataset, version.month, version.ends, version.header, tuple(rows), version.columns)
 
 
 @st.composite
 def files(draw: st.DrawFn, *, damages: int) -> tuple[SchemaVersion, bytes]:
-    """A file of an version, with any line end, and damaged at up to `damages` places behind the header."""
+    """A file of a schema version, with any line end, and damaged at up to `damages` places behind the header."""
     version = draw(schema_versions())
     content = version.content
     if draw(st.booleans()):
