@@ -9,6 +9,7 @@ Annotations are evaluated (no `from __future__ import annotations`); see `taxi_a
 """
 
 import warnings
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import dagster as dg
@@ -21,8 +22,9 @@ from taxi_assets.names import BIGQUERY_TABLE, CLEANED_PARQUET, GCS_OBJECT, POSTG
 from taxi_assets.partitions import partitions_of
 from taxi_assets.records import CleanedFile, LakeObject, RawFile
 from taxi_assets.resources import LakeResource, PostgresResource, StagingResource, WarehouseResource
-from taxi_assets.storage.base import Staging
+from taxi_assets.storage.base import Lake, Staging
 from taxi_assets.transform import quality
+from taxi_assets.transform.quality import CheckResult
 
 LEDGER = "No row was lost: what came in is what went out, was dropped by a rule, or was rejected."
 MONTHS_COMPARED = 12
@@ -35,14 +37,18 @@ def checks_of(dataset: Dataset, retries: dg.RetryPolicy, *, postgres: bool = Fal
         warnings.simplefilter(
             "ignore", dg.PreviewWarning
         )  # partitioned checks are a preview in 1.13; pinned, and tested
-        checks = [*_checks_of_files(dataset, retries), *_checks_of_stores(dataset, retries)]
+        files = [*_checks_of_files(dataset, retries), *_warnings_of_files(dataset, retries)]
+        checks = [*files, *_checks_of_stores(dataset, retries)]
         return [*checks, _check_of_postgres(dataset, retries)] if postgres else checks
 
 
 def _checks_of_files(dataset: Dataset, retries: dg.RetryPolicy) -> list[dg.AssetChecksDefinition]:
     @dg.asset_check(**_common(dataset, RAW_FILE, retries, "The file has rows."))
     def not_empty(context: dg.AssetCheckExecutionContext, staging: StagingResource) -> dg.AssetCheckResult:
-        return _result(quality.check_not_empty(_raw(context, dataset, staging.create())))
+        def check(month: Month) -> CheckResult:
+            return quality.check_not_empty(staging.create().get(RawFile, "raw", dataset.name, month))
+
+        return _evaluate(context, dataset, RAW_FILE, check)
 
     @dg.asset_check(
         **_common(
@@ -55,11 +61,14 @@ def _checks_of_files(dataset: Dataset, retries: dg.RetryPolicy) -> list[dg.Asset
     def ledger(context: dg.AssetCheckExecutionContext, staging: StagingResource) -> dg.AssetCheckResult:
         import pyarrow.parquet as pq
 
-        area = staging.create()
-        cleaned = _cleaned(context, dataset, area)
-        rows = pq.read_metadata(area.path(cleaned.file)).num_rows
-        rejects_at = area.location(cleaned.rejects_file)
-        return _result(quality.check_ledger(cleaned, rows, staging.rejected_share_limit, rejects_at))
+        def check(month: Month) -> CheckResult:
+            area = staging.create()
+            cleaned = _cleaned(dataset, month, area)
+            rows = pq.read_metadata(area.path(cleaned.file)).num_rows
+            rejects_at = area.location(cleaned.rejects_file)
+            return quality.check_ledger(cleaned, rows, staging.rejected_share_limit, rejects_at)
+
+        return _evaluate(context, dataset, CLEANED_PARQUET, check)
 
     @dg.asset_check(
         **_common(
@@ -70,10 +79,17 @@ def _checks_of_files(dataset: Dataset, retries: dg.RetryPolicy) -> list[dg.Asset
         )
     )
     def schema(context: dg.AssetCheckExecutionContext, staging: StagingResource) -> dg.AssetCheckResult:
-        area = staging.create()
-        cleaned = _cleaned(context, dataset, area)
-        return _result(quality.check_schema(dataset, cleaned, area.path(cleaned.file)))
+        def check(month: Month) -> CheckResult:
+            area = staging.create()
+            cleaned = _cleaned(dataset, month, area)
+            return quality.check_schema(dataset, cleaned, area.path(cleaned.file))
 
+        return _evaluate(context, dataset, CLEANED_PARQUET, check)
+
+    return [not_empty, ledger, schema]
+
+
+def _warnings_of_files(dataset: Dataset, retries: dg.RetryPolicy) -> list[dg.AssetChecksDefinition]:
     @dg.asset_check(
         **_common(
             dataset,
@@ -84,9 +100,12 @@ def _checks_of_files(dataset: Dataset, retries: dg.RetryPolicy) -> list[dg.Asset
         )
     )
     def rejected(context: dg.AssetCheckExecutionContext, staging: StagingResource) -> dg.AssetCheckResult:
-        area = staging.create()
-        cleaned = _cleaned(context, dataset, area)
-        return _result(quality.check_rejected(cleaned, area.location(cleaned.rejects_file)))
+        def check(month: Month) -> CheckResult:
+            area = staging.create()
+            cleaned = _cleaned(dataset, month, area)
+            return quality.check_rejected(cleaned, area.location(cleaned.rejects_file))
+
+        return _evaluate(context, dataset, CLEANED_PARQUET, check)
 
     @dg.asset_check(
         **_common(
@@ -99,16 +118,15 @@ def _checks_of_files(dataset: Dataset, retries: dg.RetryPolicy) -> list[dg.Asset
         )
     )
     def anomalies(context: dg.AssetCheckExecutionContext, staging: StagingResource) -> dg.AssetCheckResult:
-        area = staging.create()
-        cleaned = _cleaned(context, dataset, area)
-        earlier = [
-            found
-            for back in range(1, MONTHS_COMPARED + 1)
-            if (found := area.find(CleanedFile, "cleaned", dataset.name, cleaned.month.plus(-back)))
-        ]
-        return _result(quality.check_anomalies(cleaned, earlier))
+        def check(month: Month) -> CheckResult:
+            area = staging.create()
+            months = [month.plus(-back) for back in range(1, MONTHS_COMPARED + 1)]
+            found = [area.find(CleanedFile, "cleaned", dataset.name, earlier) for earlier in months]
+            return quality.check_anomalies(_cleaned(dataset, month, area), [each for each in found if each])
 
-    return [not_empty, ledger, schema, rejected, anomalies]
+        return _evaluate(context, dataset, CLEANED_PARQUET, check)
+
+    return [rejected, anomalies]
 
 
 def _checks_of_stores(dataset: Dataset, retries: dg.RetryPolicy) -> list[dg.AssetChecksDefinition]:
@@ -116,17 +134,23 @@ def _checks_of_stores(dataset: Dataset, retries: dg.RetryPolicy) -> list[dg.Asse
     def object_ledger(
         context: dg.AssetCheckExecutionContext, staging: StagingResource, lake: LakeResource
     ) -> dg.AssetCheckResult:
-        cleaned, stored = _cleaned(context, dataset, staging.create()), _stored(context, dataset, lake)
-        return _result(quality.check_object(stored, cleaned))
+        def check(month: Month) -> CheckResult:
+            return quality.check_object(
+                _stored(dataset, month, lake.create()), _cleaned(dataset, month, staging.create())
+            )
+
+        return _evaluate(context, dataset, GCS_OBJECT, check)
 
     @dg.asset_check(name="ledger", **_common(dataset, BIGQUERY_TABLE, retries, LEDGER))
     def table_ledger(
         context: dg.AssetCheckExecutionContext, lake: LakeResource, warehouse: WarehouseResource
     ) -> dg.AssetCheckResult:
-        stored = _stored(context, dataset, lake)
-        with _failures(dataset, BIGQUERY_TABLE, stored.month):
-            loaded = warehouse.create().find_month(dataset.name, stored.month, stored)
-            return _result(quality.check_table(_present(loaded, dataset, stored.month, "warehouse"), stored))
+        def check(month: Month) -> CheckResult:
+            stored = _stored(dataset, month, lake.create())
+            loaded = warehouse.create().find_month(dataset.name, month, stored)
+            return quality.check_table(_present(loaded, dataset, month, "warehouse"), stored)
+
+        return _evaluate(context, dataset, BIGQUERY_TABLE, check)
 
     return [object_ledger, table_ledger]
 
@@ -136,10 +160,12 @@ def _check_of_postgres(dataset: Dataset, retries: dg.RetryPolicy) -> dg.AssetChe
     def postgres_ledger(
         context: dg.AssetCheckExecutionContext, staging: StagingResource, postgres: PostgresResource
     ) -> dg.AssetCheckResult:
-        cleaned = _cleaned(context, dataset, staging.create())
-        with _failures(dataset, POSTGRES_TABLE, cleaned.month):
-            loaded = postgres.create().find_month(dataset.name, cleaned.month)
-            return _result(quality.check_postgres(_present(loaded, dataset, cleaned.month, "Postgres"), cleaned))
+        def check(month: Month) -> CheckResult:
+            loaded = postgres.create().find_month(dataset.name, month)
+            cleaned = _cleaned(dataset, month, staging.create())
+            return quality.check_postgres(_present(loaded, dataset, month, "Postgres"), cleaned)
+
+        return _evaluate(context, dataset, POSTGRES_TABLE, check)
 
     return postgres_ledger
 
@@ -156,38 +182,30 @@ def _common(
     }
 
 
-def _raw(context: dg.AssetCheckExecutionContext, dataset: Dataset, staging: Staging) -> RawFile:
+def _evaluate(
+    context: dg.AssetCheckExecutionContext, dataset: Dataset, asset: str, check: Callable[[Month], CheckResult]
+) -> dg.AssetCheckResult:
+    """Check the month of the run; what keeps it from being checked fails as in an asset."""
     month = Month.parse(context.partition_key)
-    with _failures(dataset, RAW_FILE, month):
-        return staging.get(RawFile, "raw", dataset.name, month)
-
-
-def _cleaned(context: dg.AssetCheckExecutionContext, dataset: Dataset, staging: Staging) -> CleanedFile:
-    month = Month.parse(context.partition_key)
-    with _failures(dataset, CLEANED_PARQUET, month):
-        return staging.get(CleanedFile, "cleaned", dataset.name, month)
-
-
-def _stored(context: dg.AssetCheckExecutionContext, dataset: Dataset, lake: LakeResource) -> LakeObject:
-    month = Month.parse(context.partition_key)
-    with _failures(dataset, GCS_OBJECT, month):
-        return _present(lake.create().find(dataset.name, month), dataset, month, "lake")
-
-
-def _present(found: T | None, dataset: Dataset, month: Month, store: str) -> T:
-    if found is None:
-        raise PermanentError(f"{dataset.name} {month} is not in the {store}")
-    return found
-
-
-def _failures(dataset: Dataset, asset: str, month: Month) -> Any:
-    return reported_failures(asset_key(dataset.name, asset), month)
-
-
-def _result(result: quality.CheckResult) -> dg.AssetCheckResult:
+    with reported_failures(asset_key(dataset.name, asset), month):
+        result = check(month)
     return dg.AssetCheckResult(
         passed=result.passed,
         severity=dg.AssetCheckSeverity.ERROR if result.blocking else dg.AssetCheckSeverity.WARN,
         description=result.text if result.passed else f"{result.text}. What to do: {result.remedy}",
         metadata=dict(result.numbers),
     )
+
+
+def _cleaned(dataset: Dataset, month: Month, staging: Staging) -> CleanedFile:
+    return staging.get(CleanedFile, "cleaned", dataset.name, month)
+
+
+def _stored(dataset: Dataset, month: Month, lake: Lake) -> LakeObject:
+    return _present(lake.find(dataset.name, month), dataset, month, "lake")
+
+
+def _present(found: T | None, dataset: Dataset, month: Month, store: str) -> T:
+    if found is None:
+        raise PermanentError(f"{dataset.name} {month} is not in the {store}")
+    return found

@@ -7,11 +7,11 @@ A `PermanentError` fails the step at once, a `TransientError` leaves it to the a
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator
 
 import dagster as dg
 
-from taxi_assets import progress
 from taxi_assets.errors import NotPublishedError, PermanentError, TaxiError, TransientError
 from taxi_assets.months import Month
 
@@ -35,7 +35,7 @@ def retry_policy(attempts: int, first_wait: float) -> dg.RetryPolicy:
 def reported_failures(
     key: dg.AssetKey, month: Month | None, *, retries: dg.RetryPolicy | None = None, retry_number: int = 0
 ) -> Iterator[None]:
-    """Raise the errors of a step as Dagster's, and tell the progress listeners when the step is done.
+    """Raise the errors of a step as Dagster's.
 
     Args:
         key: The asset.
@@ -56,17 +56,16 @@ def reported_failures(
         subject = f"{key.path[0]} {month}" if month else key.to_user_string()
         raise _failure(_machine_failure(error, subject), key, month) from error
     except TransientError as error:
-        wait = min(error.wait_before(retry_number + 1), MAX_RETRY_AFTER_SECONDS)
-        if wait and retries and retry_number < retries.max_retries:
+        asked = error.wait_before(retry_number + 1)
+        if asked and retries and retry_number < retries.max_retries and asked <= MAX_RETRY_AFTER_SECONDS:
+            wait = max(asked, retries.calculate_delay(retry_number + 1))
             raise dg.RetryRequested(max_retries=retries.max_retries, seconds_to_wait=wait) from error
-        raise _failure(error, key, month) from error
+        raise _failure(error, key, month, retry=asked <= MAX_RETRY_AFTER_SECONDS) from error
     except TaxiError as error:
-        raise _failure(error, key, month) from error
-    if month:
-        progress.notify(progress.Step(key.path[0], month, done=True))
+        raise _failure(error, key, month, retry=False) from error
 
 
-def _failure(error: TaxiError, key: dg.AssetKey, month: Month | None) -> dg.Failure:
+def _failure(error: TaxiError, key: dg.AssetKey, month: Month | None, *, retry: bool = True) -> dg.Failure:
     subject = f"{key.to_user_string()} for {month}" if month else key.to_user_string()
     return dg.Failure(
         str(error),
@@ -77,12 +76,14 @@ def _failure(error: TaxiError, key: dg.AssetKey, month: Month | None) -> dg.Fail
             "remedy": error.remedy,
             "then": f"materialize {subject} again",
         },
-        allow_retries=not isinstance(error, PermanentError),
+        allow_retries=retry and not isinstance(error, PermanentError),
     )
 
 
-def _machine_failure(error: OSError, subject: str) -> TransientError:
-    return TransientError(
+def _machine_failure(error: OSError, subject: str) -> TaxiError:
+    """Return the failure of a disk; one that is full may have room again, a right that is missing stays missing."""
+    lasting = isinstance(error, PermissionError) or error.errno == errno.EROFS
+    return (PermanentError if lasting else TransientError)(
         f"the operating system refused: {error}",
         location=subject,
         remedy="make sure that the disk has room and that this user may read and write in TAXI_DATA_DIR",

@@ -16,7 +16,7 @@ class Step:
     Attributes:
         dataset: Name of the dataset.
         month: The month.
-        done: Whether an asset has computed the month, or stored it; each notifies twice.
+        done: Whether an asset is done with the month; each notifies once.
         bytes: Bytes received so far in the download.
         size: Bytes expected, 0 if unknown.
     """

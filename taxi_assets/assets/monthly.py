@@ -75,7 +75,7 @@ def _raw_file(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules) -
     def raw_file(
         context: dg.AssetExecutionContext, source: SourceResource, staging: StagingResource
     ) -> Iterator[dg.MaterializeResult[RawFile]]:
-        month, area = _begin(context, dataset), staging.create()
+        month, area = begin(context, dataset), staging.create()
 
         def downloaded(received: int, size: int) -> None:
             progress.notify(progress.Step(dataset.name, month, bytes=received, size=size))
@@ -91,6 +91,7 @@ def _raw_file(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules) -
         if changed and raw.previous_rows is not None:
             did += f"; the file that TLC published before had {raw.previous_rows:,} rows"
         context.log.info(f"{dataset.name} {month}: {raw.source_rows:,} rows, {raw.bytes / 1e6:,.1f} MB {did}")
+        progress.notify(progress.Step(dataset.name, month, done=True))
         yield dg.MaterializeResult(
             value=raw,
             data_version=dg.DataVersion(raw.sha256),
@@ -116,19 +117,21 @@ def _cleaned_parquet(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningR
         staging: StagingResource,
         record: RawFile,
     ) -> dg.MaterializeResult[CleanedFile]:
-        month, area = _begin(context, dataset), staging.create()
+        month, area = begin(context, dataset), staging.create()
         with reported_failures(key, month):
             chosen = CleaningRules(**config.model_dump())  # type: ignore[attr-defined]
             cleaned, changed = clean_month(dataset, record, area, rules=chosen, accepted_drift=staging.drift())
+            shown = metadata.of_cleaned(cleaned, area, changed=changed)
         did = "cleaned" if changed else "cleaned before"
         context.log.info(
             f"{dataset.name} {month}: {cleaned.cleaned_rows:,} rows {did}, {cleaned.dropped_rows:,} dropped, "
             f"{cleaned.rejected_rows:,} rejected, {cleaned.bytes / 1e6:,.1f} MB"
         )
+        progress.notify(progress.Step(dataset.name, month, done=True))
         return dg.MaterializeResult(
             value=cleaned,
             data_version=dg.DataVersion(cleaned.sha256),
-            metadata=metadata.of_cleaned(cleaned, area, changed=changed),
+            metadata=shown,
         )
 
     return cleaned_parquet
@@ -143,7 +146,7 @@ def _gcs_object(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules)
         pool="lake",
     )
     def gcs_object(context: dg.AssetExecutionContext, record: CleanedFile) -> dg.MaterializeResult[CleanedFile]:
-        _begin(context, dataset)
+        begin(context, dataset)
         return dg.MaterializeResult(value=record, data_version=dg.DataVersion(record.sha256))
 
     return gcs_object
@@ -159,7 +162,7 @@ def _bigquery_table(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRu
         automation_condition=follows_its_upstream(),
     )
     def bigquery_table(context: dg.AssetExecutionContext, record: LakeObject) -> dg.MaterializeResult[LakeObject]:
-        _begin(context, dataset)
+        begin(context, dataset)
         return dg.MaterializeResult(value=record, data_version=dg.DataVersion(record.sha256))
 
     return bigquery_table
@@ -181,7 +184,7 @@ def _postgres_table(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRu
         automation_condition=follows_its_upstream(),
     )
     def postgres_table(context: dg.AssetExecutionContext, record: CleanedFile) -> dg.MaterializeResult[CleanedFile]:
-        _begin(context, dataset)
+        begin(context, dataset)
         return dg.MaterializeResult(value=record, data_version=dg.DataVersion(record.sha256))
 
     return postgres_table
@@ -211,13 +214,10 @@ def _common(
     return common
 
 
-def _begin(context: dg.AssetExecutionContext, dataset: Dataset) -> Month:
+def begin(context: dg.AssetExecutionContext, dataset: Dataset) -> Month:
     """Return the month of a run, and tag the run with it: a backfill tags its runs with their partition keys only."""
     month = Month.parse(context.partition_key)
-    upstream_did = context.asset_key != asset_key(dataset.name, RAW_FILE) and RAW_FILE in {
-        key.path[-1] for key in context.run.asset_selection or ()
-    }
-    if "month" not in context.run.tags and not upstream_did:
+    if "month" not in context.run.tags:
         context.instance.add_run_tags(context.run.run_id, run_tags(dataset.name, month))
     return month
 

@@ -8,12 +8,11 @@ Annotations are evaluated (no `from __future__ import annotations`); see `taxi_a
 
 import dagster as dg
 
-from taxi_assets.assets.monthly import OWNERS
+from taxi_assets.assets.monthly import OWNERS, begin
 from taxi_assets.automation import follows_its_upstream
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.failures import reported_failures
 from taxi_assets.io_managers import metadata
-from taxi_assets.months import Month
 from taxi_assets.names import BIGQUERY_TABLE, MONTHLY_REPORT, TAXI_ZONES, asset_key
 from taxi_assets.partitions import partitions_of
 from taxi_assets.records import TableMonth
@@ -49,7 +48,7 @@ def report_asset(dataset: Dataset, retries: dg.RetryPolicy) -> dg.AssetsDefiniti
     ) -> dg.MaterializeResult:
         from taxi_assets.reports.report import make_report
 
-        month = Month.parse(context.partition_key)
+        month = begin(context, dataset)
         with reported_failures(key, month):
             report = make_report(dataset, record.month, warehouse.create(), lake.create(), staging.create())
         return dg.MaterializeResult(data_version=dg.DataVersion(report.sha256), metadata=metadata.of_report(report))

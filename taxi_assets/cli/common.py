@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
+from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -13,9 +16,11 @@ from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.instance.environment import load_env_file
 from taxi_assets.instance.home import dagster_instance, migrate, use_dagster_home
-from taxi_assets.settings import SettingError, Settings, setting_variables
+from taxi_assets.settings import SettingError, Settings, dagster_postgres_url, setting_variables
 
 if TYPE_CHECKING:
+    import dagster as dg
+
     from taxi_assets.reconciliation import LedgerRow
 
 __all__ = [
@@ -23,6 +28,7 @@ __all__ = [
     "dataset_named",
     "err",
     "examples",
+    "instance_for_runs",
     "load_environment",
     "load_settings",
     "migrate",
@@ -61,6 +67,23 @@ def load_environment() -> None:
         near = name not in known and name.upper().startswith("TAXI_") and get_close_matches(name.upper(), known, 1)
         if near:
             err.print(f"taxi-assets: {name} is not a setting; {near[0]} is one", markup=False)
+
+
+@contextlib.contextmanager
+def instance_for_runs(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """Open Dagster's history for runs in this process, after ending those that a killed command left behind.
+
+    Otherwise runs would wait forever for a killed run's slots. In Postgres, other machines' runs are recorded too.
+    """
+    import dagster as dg
+
+    from taxi_assets.instance.recovery import end_dead_runs
+    from taxi_assets.instance.runs import HOST_TAG
+
+    ours = {HOST_TAG: socket.gethostname()} if dagster_postgres_url() else None
+    with dagster_instance(settings) as instance:
+        end_dead_runs(instance, [dg.DagsterRunStatus.STARTED], ours)
+        yield instance
 
 
 def dataset_named(name: str) -> Dataset:

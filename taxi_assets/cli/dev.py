@@ -107,5 +107,5 @@ def _end_dead_runs() -> str | None:
     with dg.DagsterInstance.get() as instance:
         for run in end_dead_runs(instance):
             then = "the daemon runs it again" if run.again else "run it again: `taxi-assets run`, or from the UI"
-            err.print(f"run {run.run_id} ({run.describe_run}) was dead and has been ended; {then}")
+            err.print(f"run {run.run_id} ({run.subject}) was dead and has been ended; {then}")
         return max(instance.get_materialized_partitions(asset_key("yellow", BIGQUERY_TABLE)), default=None)

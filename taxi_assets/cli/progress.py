@@ -26,17 +26,16 @@ def show_progress(console: Console, dataset: str, months: Sequence[Month], steps
         months: Its months.
         steps: How many assets a month passes; each tells when it is done.
     """
-    each = steps
     if console.is_terminal:
-        with _bar(console, dataset, months, each):
+        with _bar(console, dataset, months, steps):
             yield
         return
     done: dict[Month, int] = {}
 
     def line(step: progress.Step) -> None:
         done[step.month] = done.get(step.month, 0) + step.done
-        if step.done and done[step.month] == each:
-            console.print(f"{dataset} {step.month} is through")
+        if step.done and done[step.month] == steps:
+            console.print(f"{dataset} {step.month} is done")
 
     with progress.listening(line):
         yield

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 import click
 
 from taxi_assets.cli import FAILED, LANDED
-from taxi_assets.cli.common import dagster_instance, dataset_named, err, examples, load_settings, out
+from taxi_assets.cli.common import dataset_named, err, examples, instance_for_runs, load_settings, out
 from taxi_assets.cli.run import months_named
 from taxi_assets.cli.zones import ensure_zones
 from taxi_assets.contracts.model import Dataset
@@ -35,7 +35,7 @@ def command(name: str, months: str) -> int:
     landed = warehouse.count_months(dataset.table, wanted).keys()
     failed = False
     if landed:
-        with dagster_instance(settings) as instance:
+        with instance_for_runs(settings) as instance:
             ensure_zones(settings, instance)
             for month in sorted(landed):
                 made, error = make_report(settings, instance, dataset, month)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import socket
 import time
 from datetime import date
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ import click
 
 from taxi_assets import progress
 from taxi_assets.cli import FAILED, LANDED, NOT_PUBLISHED
-from taxi_assets.cli.common import dagster_instance, dataset_named, err, examples, load_settings, out, print_ledger
+from taxi_assets.cli.common import dataset_named, err, examples, instance_for_runs, load_settings, out, print_ledger
 from taxi_assets.cli.progress import show_progress
 from taxi_assets.cli.zones import ensure_zones
 from taxi_assets.contracts.model import Dataset
@@ -21,7 +20,7 @@ from taxi_assets.errors import TaxiError
 from taxi_assets.months import Month, parse_months
 from taxi_assets.reconciliation import Ledger, LedgerRow
 from taxi_assets.records import CleanedFile, RawFile
-from taxi_assets.settings import SettingError, Settings, dagster_postgres_url
+from taxi_assets.settings import SettingError, Settings
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -92,50 +91,56 @@ def land(
     Returns:
         A row for each month, in order.
     """
-    import dagster as dg
-
     from taxi_assets.definitions import build_definitions
-    from taxi_assets.instance.recovery import end_dead_runs
-    from taxi_assets.instance.runs import HOST_TAG, Outcome, run_month
+    from taxi_assets.instance.runs import Outcome, run_month
     from taxi_assets.jobs import EVERYTHING
     from taxi_assets.names import chain_of
     from taxi_assets.partitions import last_month
 
     definitions = build_definitions(settings, reload=reload)
     keys = chain_of(dataset.name, postgres=bool(settings.postgres_url))
-    last, host = last_month(dataset), {HOST_TAG: socket.gethostname()}
+    last = last_month(dataset)
     outcomes: dict[Month, Outcome] = {}
-    with dagster_instance(settings) as instance, show_progress(err, dataset.name, months, len(keys)):
-        # a killed run's slots would be waited for for ever; in Postgres, other machines' runs are recorded too
-        end_dead_runs(instance, [dg.DagsterRunStatus.STARTED], host if dagster_postgres_url() else None)
+    with instance_for_runs(settings) as instance, show_progress(err, dataset.name, months, len(keys)):
         known = _Landed(settings, dataset, instance, keys)
         for month in months:
             start = time.monotonic()
             if month > last:
-                text = (
-                    f"{dataset.name} {month} is not published: TLC's files come two months late, the last now is {last}"
-                )
+                due = f"TLC publishes about two months late; the latest month is {last}"
+                text = f"{dataset.name} {month} is not published: {due}"
                 outcomes[month] = Outcome("not_published", text)
             elif not reload and known.unchanged(month):
                 outcomes[month] = Outcome("unchanged", "", time.monotonic() - start)
             else:
                 job = f"{dataset.name}_{EVERYTHING}"
-                outcomes[month], _ = run_month(
-                    definitions, instance, job, dataset.name, month, tags=host, quiet=not verbose
-                )
-                continue
+                outcomes[month], _ = run_month(definitions, instance, job, dataset.name, month, quiet=not verbose)
+                if outcomes[month].status != "failed":
+                    continue
             for _ in keys:
                 progress.notify(progress.Step(dataset.name, month, done=True))
         if {"landed", "unchanged"} & {outcome.status for outcome in outcomes.values()}:
             ensure_zones(settings, instance)
-    found = Ledger(settings).rows(dataset, months)
+    return _rows(settings, dataset, outcomes)
+
+
+def _rows(settings: Settings, dataset: Dataset, outcomes: dict[Month, Outcome]) -> list[LedgerRow]:
+    """Return what became of each month, as the runs and the stores say; what the stores contradict has failed."""
+    unread = ""
+    try:
+        found = Ledger(settings).rows(dataset, list(outcomes))
+    except TaxiError as unreadable:
+        found, unread = {}, str(unreadable)
     in_postgres = 0 if settings.postgres_url else None
     empty = LedgerRow(dataset.name, "", postgres_rows=in_postgres, postgres_dropped_rows=in_postgres)
     rows = []
     for month, outcome in outcomes.items():
-        row = found.get(month) if outcome.status != "not_published" else None
+        status, error = outcome.status, outcome.error
+        row = found.get(month) if status != "not_published" else None
+        if status in ("landed", "unchanged") and not unread and (row is None or row.error):
+            status, error = "failed", row.error if row else f"{dataset.name} {month} is in no store"
         row = row or dataclasses.replace(empty, month=str(month))
-        rows.append(dataclasses.replace(row, status=outcome.status, error=outcome.error, seconds=outcome.seconds))
+        error = error or (f"the ledger cannot be read: {unread}" if unread else "")
+        rows.append(dataclasses.replace(row, status=status, error=error, seconds=outcome.seconds))
     return rows
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from taxi_assets.cli import FAILED, LANDED
-from taxi_assets.cli.common import dagster_instance, err, examples, load_settings, out
+from taxi_assets.cli.common import err, examples, instance_for_runs, load_settings, out
 from taxi_assets.contracts.zones import ZONES_TABLE
 from taxi_assets.errors import TaxiError
 from taxi_assets.settings import Settings
@@ -26,7 +26,7 @@ _TIMEOUT_SECONDS = 5.0
 def command() -> int:
     """Land the lookup of taxi zones; `taxi-assets run` does it too where there is none."""
     settings = load_settings()
-    with dagster_instance(settings) as instance:
+    with instance_for_runs(settings) as instance:
         if error := land_zones(settings, instance):
             err.print(f"taxi-assets: {error}", markup=False)
             return FAILED
@@ -44,22 +44,18 @@ def land_zones(settings: Settings, instance: dg.DagsterInstance) -> str:
     return "" if result.success else next(iter(reasons), "the log of the run in the UI says why")
 
 
-def ensure_zones(settings: Settings, instance: dg.DagsterInstance) -> bool:
-    """Land the zones where there are none, unless that takes long; say so if they are not available.
-
-    Returns:
-        Whether they are there.
-    """
-    if build_warehouse(settings).has_table(ZONES_TABLE):
-        return True
+def ensure_zones(settings: Settings, instance: dg.DagsterInstance) -> None:
+    """Land the zones where there are none, unless that takes long; print why they are not available."""
     timeouts = {"connect_timeout": _TIMEOUT_SECONDS, "read_timeout": _TIMEOUT_SECONDS}
     quick = settings.model_copy(update={**timeouts, "attempts": 1})
-    try:  # without a run, which would be there as a failed one
+    try:
+        if build_warehouse(settings).has_table(ZONES_TABLE):
+            return
+        # first without a run: it would stay in Dagster's history as failed
         fetch_zones(build_source(quick), quick.zones_url, build_staging(quick))
-    except TaxiError:
-        available = False
-    else:
-        available = not land_zones(quick, instance)
-    if not available:
+        reason = land_zones(quick, instance)
+    except (TaxiError, OSError) as error:
+        reason = getattr(error, "message", str(error))
+    if reason:
         err.print("the names of the taxi zones are not available now; land them later with: taxi-assets zones")
-    return available
+        err.print(reason.splitlines()[0], markup=False)

@@ -28,13 +28,13 @@ class Recovered:
 
     Attributes:
         run_id: The run.
-        describe_run: Its months, or its job.
+        subject: Its months, or its job.
         again: Whether the daemon retries it: not if it was being canceled, has no retries left, or was started by
             `taxi-assets run` or `dg launch`, whose runs do not record where their code is.
     """
 
     run_id: str
-    describe_run: str
+    subject: str
     again: bool
 
 
@@ -91,5 +91,7 @@ def _is_alive(pid: int) -> bool:
         process = psutil.Process(pid)
         words = " ".join(process.cmdline())
         return process.status() != psutil.STATUS_ZOMBIE and any(word in words for word in _WORKERS)
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return False  # gone, or another user's
+    except psutil.AccessDenied:
+        return True  # another user's, of which the system says no more
+    except psutil.NoSuchProcess:
+        return False

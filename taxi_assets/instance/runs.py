@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
 import time
 import uuid
@@ -27,7 +28,7 @@ HOST_TAG = "taxi_assets/host"
 """Tag of a run in this process: the machine on which its process can be looked for."""
 
 _STOP_SECONDS = 1.0
-"""Seconds that recording a stopped run may take: a stop is at once."""
+"""Seconds that recording a stopped run may take: stopping must be immediate."""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -54,7 +55,6 @@ def run_month(
     month: Month,
     *,
     selection: Sequence[dg.AssetKey] | None = None,
-    tags: dict[str, str] | None = None,
     quiet: bool = True,
 ) -> tuple[Outcome, dg.ExecuteInProcessResult]:
     """Run a job for one month.
@@ -66,34 +66,44 @@ def run_month(
         dataset: Name of the dataset.
         month: The month.
         selection: Only these of the job's assets.
-        tags: Further tags of the run.
         quiet: Leave Dagster's log out of the terminal; the UI has it all the same.
     """
-    start, run_id = time.monotonic(), str(uuid.uuid4())
+    start, key, tags = time.monotonic(), partition_key(month), run_tags(dataset, month)
+    result = _execute(definitions, instance, job, selection, key, tags, quiet=quiet)
+    return _outcome(result, time.monotonic() - start), result
+
+
+def run_zones(definitions: dg.Definitions, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    """Materialize the taxi zones."""
+    return _execute(definitions, instance, ASSET_JOB, [dg.AssetKey(TAXI_ZONES)], None, {}, quiet=True)
+
+
+def _execute(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    job: str,
+    selection: Sequence[dg.AssetKey] | None,
+    key: str | None,
+    tags: dict[str, str],
+    *,
+    quiet: bool,
+) -> dg.ExecuteInProcessResult:
+    run_id = str(uuid.uuid4())
     resolved = definitions.resolve_job_def(job)
 
     def execute() -> dg.ExecuteInProcessResult:
         return resolved.execute_in_process(
             instance=instance,
             run_id=run_id,
-            partition_key=partition_key(month),
+            partition_key=key,
             asset_selection=selection,
-            tags={**run_tags(dataset, month), **(tags or {})},
+            tags={**tags, HOST_TAG: socket.gethostname()},
             run_config=_QUIET if quiet else None,
             raise_on_error=False,
         )
 
-    result = _interruptible(execute, lambda: _cancel(instance, run_id))
-    return _outcome(result, time.monotonic() - start), result
-
-
-def run_zones(definitions: dg.Definitions, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
-    """Materialize the taxi zones."""
-    resolved = definitions.resolve_job_def(ASSET_JOB)
-    zones = [dg.AssetKey(TAXI_ZONES)]
-    return resolved.execute_in_process(
-        instance=instance, asset_selection=zones, run_config=_QUIET, raise_on_error=False
-    )
+    result: dg.ExecuteInProcessResult = _interruptible(execute, lambda: _cancel(instance, run_id))
+    return result
 
 
 def _interruptible(work: Callable[[], Any], cancel: Callable[[], None]) -> Any:
@@ -125,7 +135,8 @@ def _interruptible(work: Callable[[], Any], cancel: Callable[[], None]) -> Any:
 
 
 def _cancel(instance: dg.DagsterInstance, run_id: str) -> None:
-    if run := instance.get_run_by_id(run_id):
+    run = instance.get_run_by_id(run_id)
+    if run and not run.is_finished:
         instance.report_run_canceled(run, "The command was stopped.")
         instance.event_log_storage.free_concurrency_slots_for_run(run_id)
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from taxi_assets import progress
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
+from taxi_assets.errors import PermanentError
 from taxi_assets.failures import reported_failures
 from taxi_assets.months import Month
 from taxi_assets.records import LakeObject, MonthRecord, TableMonth
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class MonthReader(dg.ConfigurableIOManager):
-    """Reads a month back as its record, a `pyarrow.Table` or a `pandas.DataFrame`; its asset has stored it itself."""
+    """Reads back a month that its asset has stored: as its record, a `pyarrow.Table` or a `pandas.DataFrame`."""
 
     @abstractmethod
     def find(self, dataset: str, month: Month) -> MonthRecord | None:
@@ -51,11 +53,10 @@ class MonthReader(dg.ConfigurableIOManager):
     def _get(self, key: dg.AssetKey, month: Month) -> MonthRecord:
         with reported_failures(key, month):
             record = self.find(key.path[0], month)
-        if record is None:
-            raise dg.Failure(
-                f"{key.path[0]} {month} is not there\nwhat to do: materialize {key.to_user_string()} for {month}",
-                allow_retries=False,
-            )
+            if record is None:
+                raise PermanentError(
+                    f"{key.path[0]} {month} is not there", remedy=f"materialize {key.to_user_string()}"
+                )
         return record
 
 
@@ -74,6 +75,7 @@ class MonthIOManager(MonthReader):
         """Store the month."""
         with reported_failures(context.asset_key, obj.month):
             stored = self.store(DATASETS[obj.dataset], obj)
+        progress.notify(progress.Step(obj.dataset, obj.month, done=True))
         context.add_output_metadata(self.describe(stored))
         if isinstance(stored, TableMonth) and stored.unknown_columns:
             names = ", ".join(stored.unknown_columns)

@@ -187,7 +187,7 @@ def preview(batches: Any) -> str:
 
 
 def _shown(value: Any) -> Any:
-    return "" if value is None else value
+    return "" if value is None else str(value).replace("|", "\\|").replace("\n", " ")
 
 
 def _two_columns(head: tuple[str, str], counts: dict[str, int]) -> str:

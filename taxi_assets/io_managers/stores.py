@@ -26,7 +26,7 @@ class LakeIOManager(MonthIOManager):
     staging: StagingResource
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Look at the lake before any asset works: a missing bucket is better told now than after the download."""
+        """Check the lake before any step runs: report a missing bucket before the download, not after."""
         self.lake.create().check()
 
     def store(self, dataset: Dataset, record: CleanedFile) -> LakeObject:
@@ -54,7 +54,7 @@ class WarehouseIOManager(MonthIOManager):
     reload: bool = Field(False, description="Load a month again even if the table has it.")
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Look at the warehouse before any asset works, and whether it can load from the lake."""
+        """Check the warehouse before any step runs, and whether it can load from the lake."""
         self.warehouse.create().check(self.lake.create())
 
     def store(self, dataset: Dataset, record: LakeObject) -> TableMonth:

@@ -114,20 +114,20 @@ def _read_body(raw: Any) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def _map_connection_errors() -> Iterator[None]:
+    # `from None` throughout: the causes quote the address, secrets and all, and Dagster keeps causes in its events
     remedy = f"check the network and the address; {_LATER}"
     try:
         yield
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
-        # without the cause, which quotes the address, secrets and all
         raise PermanentError(
             "not an address that can be fetched", remedy="correct TAXI_CSV_URL, TAXI_PARQUET_URL or TAXI_ZONES_URL"
         ) from None
-    except requests.exceptions.TooManyRedirects as error:
-        raise PermanentError("the source redirects in a circle", remedy="check the address in a browser") from error
-    except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
-        raise TransientError("the source did not answer in time", remedy=remedy) from error
+    except requests.exceptions.TooManyRedirects:
+        raise PermanentError("the source redirects in a circle", remedy="check the address in a browser") from None
+    except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
+        raise TransientError("the source did not answer in time", remedy=remedy) from None
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, ConnectionError) as error:
-        raise TransientError(f"the connection to the source broke: {_reason(error)}", remedy=remedy) from error
+        raise TransientError(f"the connection to the source broke: {_reason(error)}", remedy=remedy) from None
 
 
 def _reason(error: BaseException) -> str:

@@ -88,13 +88,13 @@ def check_schema(dataset: Dataset, cleaned: CleanedFile, path: Path) -> CheckRes
     want = arrow_schema(dataset.table_columns)
     wrong = [f"{w.name} is {f.type}, not {w.type}" for f, w in zip(found, want, strict=False) if f.type != w.type]
     wrong += [] if found.names == want.names else [f"columns are {found.names}"]
-    notes = [*_drift(cleaned), *(f"expected column {name} is absent" for name in cleaned.absent_columns)]
+    notes = [*_drift(cleaned), *_absent(cleaned)]
     said = "; ".join(wrong + notes) or f"{len(want)} columns, as in the contract; the source had no others"
     return CheckResult(
         not wrong and not notes,
         "; ".join((said, *_accepted(cleaned), *cleaned.read_as)),
         {"unknown_columns": len(cleaned.unknown_columns), "absent_columns": len(cleaned.absent_columns)},
-        f"add the column to taxi_assets/contracts/{dataset.name}.py",
+        "add the column to the dataset in taxi_assets/contracts",
         blocking=bool(wrong),
     )
 
@@ -105,7 +105,13 @@ def drift_notes(cleaned: CleanedFile) -> list[str]:
 
 
 def _drift(cleaned: CleanedFile) -> list[str]:
-    return [f"unknown column {name} with {n:,} values was left out" for name, n in cleaned.unknown_columns.items()]
+    unknown = {n: count for n, count in cleaned.unknown_columns.items() if count and n not in cleaned.accepted_drift}
+    return [f"unknown column {name} with {count:,} values was left out" for name, count in unknown.items()]
+
+
+def _absent(cleaned: CleanedFile) -> list[str]:
+    absent = [name for name in cleaned.absent_columns if name not in cleaned.accepted_drift]
+    return [f"expected column {name} is absent" for name in absent]
 
 
 def _accepted(cleaned: CleanedFile) -> list[str]:
@@ -119,7 +125,7 @@ def check_rejected(cleaned: CleanedFile, rejects_at: str = "") -> CheckResult:
         f"{cleaned.rejected_rows:,} of {cleaned.source_rows:,} rows could not be read"
         + explain_rejects(cleaned, rejects_at),
         {"rejected_rows": cleaned.rejected_rows, "rejected_share": cleaned.rejected_share},
-        "look at the reasons; if TLC writes a value in another way, teach it to taxi_assets/transform/values.py",
+        "look at the reasons; if TLC writes a value in another way, add the format to taxi_assets/transform/values.py",
         blocking=False,
     )
 
@@ -147,13 +153,15 @@ def check_anomalies(cleaned: CleanedFile, earlier: Sequence[CleanedFile]) -> Che
 
 
 def check_object(stored: LakeObject, cleaned: CleanedFile) -> CheckResult:
-    """Check that an object has the cleaned file's rows."""
-    return _same_rows("object", stored.rows, "cleaned", cleaned.cleaned_rows)
+    """Check that an object has the cleaned file's rows, and its bytes where both checksums are known."""
+    same = stored.sha256 == cleaned.sha256 or stored.sha256.startswith("crc32c-")
+    return _same_rows("object", stored.rows, "cleaned", cleaned.cleaned_rows, same_bytes=same)
 
 
 def check_table(loaded: TableMonth, stored: LakeObject) -> CheckResult:
-    """Check that a table has the object's rows."""
-    return _same_rows("table", loaded.rows, "object", stored.rows)
+    """Check that a table has the object's rows, and was loaded from it where that is recorded."""
+    same = not loaded.sha256 or loaded.sha256 == stored.sha256
+    return _same_rows("table", loaded.rows, "object", stored.rows, same_bytes=same)
 
 
 def check_postgres(loaded: TableMonth, cleaned: CleanedFile) -> CheckResult:
@@ -168,10 +176,11 @@ def check_postgres(loaded: TableMonth, cleaned: CleanedFile) -> CheckResult:
     )
 
 
-def _same_rows(here: str, rows: int, upstream: str, upstream_rows: int) -> CheckResult:
+def _same_rows(here: str, rows: int, upstream: str, upstream_rows: int, *, same_bytes: bool) -> CheckResult:
+    text = f"{rows:,} {here} rows {'=' if rows == upstream_rows else 'are not'} {upstream_rows:,} {upstream} rows"
     return CheckResult(
-        rows == upstream_rows,
-        f"{rows:,} {here} rows {'=' if rows == upstream_rows else 'are not'} {upstream_rows:,} {upstream} rows",
+        rows == upstream_rows and same_bytes,
+        text if same_bytes else f"{text}, but the {here} was made from other bytes",
         {f"{here}_rows": rows, f"{upstream}_rows": upstream_rows},
         "load the month again",
     )

@@ -87,19 +87,39 @@ def test_a_server_that_says_how_long_to_wait_is_obeyed_within_reason(make_world:
     assert 2 <= time.monotonic() - start < 20
 
 
-def test_a_retry_after_beyond_reason_is_cut() -> None:
-    error = TransientError("busy")
-    error.retry_after = 86_400
-    policy = retry_policy(3, 1.0)
-    with pytest.raises(dg.RetryRequested) as raised, reported_failures(dg.AssetKey("a"), None, retries=policy):
-        raise error
-    assert (raised.value.seconds_to_wait, raised.value.max_retries) == (300, 2)
+def failure_of(error: TransientError, retry_number: int = 0) -> Exception:
+    policy = retry_policy(5, 1.0)
     with (
-        pytest.raises(dg.Failure) as failed,
-        reported_failures(dg.AssetKey("a"), None, retries=policy, retry_number=2),
+        pytest.raises((dg.Failure, dg.RetryRequested)) as raised,
+        reported_failures(dg.AssetKey("a"), None, retries=policy, retry_number=retry_number),
     ):
         raise error
-    assert failed.value.allow_retries  # the policy has none left
+    return raised.value
+
+
+def test_a_server_that_asks_for_more_patience_than_a_run_has_is_left_to_the_next_run() -> None:
+    error = TransientError("busy")
+    error.retry_after = 86_400
+    failure = failure_of(error)
+    assert isinstance(failure, dg.Failure)
+    assert not failure.allow_retries
+    assert failure.metadata["kind"].value == "transient"
+
+
+def test_a_server_that_asks_for_little_does_not_shorten_the_wait() -> None:
+    error = TransientError("busy")
+    error.retry_after = 0.001
+    waits = [failure_of(error, 3) for _ in range(20)]
+    assert all(isinstance(wait, dg.RetryRequested) and wait.max_retries == 4 for wait in waits)
+    assert max(wait.seconds_to_wait or 0 for wait in waits if isinstance(wait, dg.RetryRequested)) > 4
+
+
+def test_after_the_last_retry_the_step_fails_with_the_reason() -> None:
+    error = TransientError("busy")
+    error.retry_after = 1
+    failure = failure_of(error, 4)
+    assert isinstance(failure, dg.Failure)
+    assert failure.description == "busy"
 
 
 def test_waits_double_with_jitter() -> None:

@@ -1,8 +1,4 @@
-<<<<<<<< HEAD:taxi_assets_tests/transform/test_every_schema_version.py
-"""Every version lands its rows with the values that an independent reading finds."""
-========
 """Every schema version lands its rows with the values that an independent reading finds."""
->>>>>>>> h-H:taxi_assets_tests/transform/test_schema_versions.py
 
 from __future__ import annotations
 
@@ -19,11 +15,7 @@ from taxi_assets_tests.transform.schema_versions import SCHEMA_VERSIONS, SchemaV
 
 
 def expected_rows(rows: list[dict[str, Any]], dataset: str, month: Month) -> list[dict[str, Any]]:
-<<<<<<<< HEAD:taxi_assets_tests/transform/test_every_schema_version.py
-    """Give rows that were read by hand the columns that their version did not have."""
-========
     """Give rows that were read by hand the columns that their schema version did not have."""
->>>>>>>> h-H:taxi_assets_tests/transform/test_schema_versions.py
     columns = [column.name for column in DATASETS[dataset].columns]
     assert all(name in columns for row in rows for name in row)
     return [
@@ -33,13 +25,7 @@ def expected_rows(rows: list[dict[str, Any]], dataset: str, month: Month) -> lis
 
 
 @pytest.mark.parametrize("version", SCHEMA_VERSIONS, ids=str)
-<<<<<<<< HEAD:taxi_assets_tests/transform/test_every_schema_version.py
-def test_each_value_of_each_schema_version_is_the_one_that_is_read_by_hand(
-    version: SchemaVersion, tmp_path: Path
-) -> None:
-========
 def test_each_value_is_the_one_that_is_read_by_hand(version: SchemaVersion, tmp_path: Path) -> None:
->>>>>>>> h-H:taxi_assets_tests/transform/test_schema_versions.py
     landed = land(version.content, tmp_path, version.dataset, version.month)
 
     assert landed.rows == expected_rows(read_by_hand(version.content, version), version.dataset, version.month)
