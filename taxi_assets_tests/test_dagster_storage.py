@@ -242,7 +242,7 @@ def test_a_history_with_two_schema_versions_is_refused_with_how_to_mend_it(
         pass
     assert caught.value.location == str(path)
     with pytest.raises(PermanentError, match="schema versions"):
-        doctor._dagster()
+        doctor._check_dagster()
     assert f"every row but {newest}" in caught.value.remedy
     with sqlite3.connect(path) as database:
         database.execute("DELETE FROM alembic_version WHERE version_num <> ?", (newest,))

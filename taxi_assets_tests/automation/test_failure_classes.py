@@ -97,7 +97,7 @@ def failure_of(error: TransientError, retry_number: int = 0) -> Exception:
     return raised.value
 
 
-def test_a_server_that_asks_for_more_patience_than_a_run_has_is_left_to_the_next_run() -> None:
+def test_a_server_that_asks_for_a_longer_wait_than_a_run_has_is_left_to_the_next_run() -> None:
     error = TransientError("busy")
     error.retry_after = 86_400
     failure = failure_of(error)

@@ -176,8 +176,9 @@ def test_a_source_on_the_internet_may_lead_elsewhere_on_it(
 def test_what_looks_like_sql_in_a_file_lands_as_text_and_does_nothing(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    header = f'pickup_datetime,dropOff_datetime,"{BOBBY.replace(chr(34), chr(34) * 2)}",dispatching_base_num'
-    line = f'2021-01-05 08:00:00,2021-01-05 08:10:00,x,"{BOBBY.replace(chr(34), chr(34) * 2)}"'
+    bobby = f'"{BOBBY.replace(chr(34), chr(34) * 2)}"'
+    header = f"pickup_datetime,dropOff_datetime,PUlocationID,DOlocationID,SR_Flag,{bobby},dispatching_base_num"
+    line = f"2021-01-05 08:00:00,2021-01-05 08:10:00,1,2,,x,{bobby}"
     (tmp_path / "fhv_2021-01.csv").write_bytes(csv([line], header=header))
     chosen = {
         "TAXI_CSV_URL": f"{tmp_path.as_uri()}/{{dataset}}_{{year}}-{{month:02}}.csv",

@@ -49,7 +49,7 @@ def main(more: list[str]) -> None:
             watched = watch(lambda order=order: _command(order), Path(order["folder"]), _fate(order), order["limit"])
             answer: dict[str, Any] = {
                 "status": watched.status,
-                "changes": [(change.call, change.message) for change in watched.changes],
+                "changes": [(change.call, change.what) for change in watched.changes],
             }
         except TimeoutError as error:
             answer = {"status": None, "changes": [], "error": str(error)}
@@ -65,7 +65,7 @@ def _fate(order: dict[str, Any]) -> Any:
             return PASS
         if not error:
             return KILL
-        return error if change.call in _WRITES and change.message != "a socket" else PASS
+        return error if change.call in _WRITES and change.what != "a socket" else PASS
 
     return decide
 
