@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import dagster as dg
 
 from taxi_assets.errors import NotPublishedError, PermanentError, TaxiError, TransientError
 from taxi_assets.months import Month
+from taxi_assets.partitions import partition_key
 
 MAX_RETRY_AFTER_SECONDS = 300.0
 """A server's `Retry-After` is obeyed up to this; a month that must wait longer is left to the next run."""
@@ -33,7 +34,12 @@ def retry_policy(attempts: int, first_wait: float) -> dg.RetryPolicy:
 
 @contextlib.contextmanager
 def reported_failures(
-    key: dg.AssetKey, month: Month | None, *, retries: dg.RetryPolicy | None = None, retry_number: int = 0
+    key: dg.AssetKey,
+    month: Month | None,
+    *,
+    retries: dg.RetryPolicy | None = None,
+    retry_number: int = 0,
+    observe: Callable[[dg.AssetObservation], None] | None = None,
 ) -> Iterator[None]:
     """Raise the errors of a step as Dagster's.
 
@@ -42,6 +48,7 @@ def reported_failures(
         month: The month; None for assets without partitions.
         retries: The asset's policy, for errors that name their own wait.
         retry_number: How often the step has been retried.
+        observe: Takes a note on a month that failed for good, so that the asset's page in the UI says why.
 
     Raises:
         dagster.Failure: The step failed.
@@ -49,7 +56,9 @@ def reported_failures(
         NotPublishedError: As it is; it is no failure.
     """
     try:
-        yield
+        is_last = retries is not None and retry_number >= retries.max_retries
+        with _noted(key, month, is_last=is_last, observe=observe):
+            yield
     except NotPublishedError:
         raise
     except OSError as error:
@@ -63,6 +72,21 @@ def reported_failures(
         raise _failure(error, key, month, retry=asked <= MAX_RETRY_AFTER_SECONDS) from error
     except TaxiError as error:
         raise _failure(error, key, month, retry=False) from error
+
+
+@contextlib.contextmanager
+def _noted(
+    key: dg.AssetKey, month: Month | None, *, is_last: bool, observe: Callable[[dg.AssetObservation], None] | None
+) -> Iterator[None]:
+    try:
+        yield
+    except TaxiError as error:
+        if observe and month and (isinstance(error, PermanentError) or (is_last and error.kind == "transient")):
+            metadata = {"status": "failed", "kind": error.kind, "error": str(error)}
+            observe(
+                dg.AssetObservation(key, partition=partition_key(month), description=error.message, metadata=metadata)
+            )
+        raise
 
 
 def _failure(error: TaxiError, key: dg.AssetKey, month: Month | None, *, retry: bool = True) -> dg.Failure:

@@ -81,7 +81,9 @@ def _raw_file(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules) -
             progress.notify(progress.Step(dataset.name, month, bytes=received, size=size))
 
         try:
-            with reported_failures(key, month, retries=retries, retry_number=context.retry_number):
+            with reported_failures(
+                key, month, retries=retries, retry_number=context.retry_number, observe=context.log_event
+            ):
                 raw, changed = source.create().fetch(dataset.name, month, area, progress=downloaded)
         except NotPublishedError as error:
             context.log.warning(f"{dataset.name} {month} is skipped. {error}")
@@ -118,7 +120,7 @@ def _cleaned_parquet(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningR
         record: RawFile,
     ) -> dg.MaterializeResult[CleanedFile]:
         month, area = begin(context, dataset), staging.create()
-        with reported_failures(key, month):
+        with reported_failures(key, month, observe=context.log_event):
             chosen = CleaningRules(**config.model_dump())  # type: ignore[attr-defined]
             cleaned, changed = clean_month(dataset, record, area, rules=chosen, accepted_drift=staging.drift())
             shown = metadata.of_cleaned(cleaned, area, changed=changed)

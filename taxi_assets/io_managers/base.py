@@ -73,7 +73,7 @@ class MonthIOManager(MonthReader):
 
     def handle_output(self, context: dg.OutputContext, obj: MonthRecord) -> None:
         """Store the month."""
-        with reported_failures(context.asset_key, obj.month):
+        with reported_failures(context.asset_key, obj.month, observe=context.log_event):
             stored = self.store(DATASETS[obj.dataset], obj)
         progress.notify(progress.Step(obj.dataset, obj.month, done=True))
         context.add_output_metadata(self.describe(stored))
