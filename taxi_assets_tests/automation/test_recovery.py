@@ -61,7 +61,7 @@ def test_a_run_whose_process_is_gone_is_ended_its_slots_freed_and_its_months_req
     working.kill()
     working.wait()
     (recovered,) = end_dead_runs(world.instance)
-    assert (recovered.run_id, recovered.describe_run, recovered.again) == (run.run_id, "yellow 2023-01", False)
+    assert (recovered.run_id, recovered.subject, recovered.again) == (run.run_id, "yellow 2023-01", False)
     ended = world.instance.get_run_by_id(run.run_id)
     assert ended
     assert ended.status == dg.DagsterRunStatus.FAILURE

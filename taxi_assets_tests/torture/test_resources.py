@@ -90,6 +90,7 @@ def test_a_run_that_may_no_longer_write_from_some_moment_on_says_so_and_the_next
 def test_a_disk_that_is_too_small_keeps_nothing_from_landing_once_it_is_larger(
     trials: Bench, undisturbed: tuple[State, list[tuple[str, str]]], small_disk: Path, tally: Tally
 ) -> None:
+    remount(small_disk, "size=1m")
     data = small_disk / "data"
     data.mkdir()
     full = trials.run(data, *RUN)
@@ -112,7 +113,7 @@ def test_a_full_disk_of_months_fails_the_month_and_says_which(trials: Bench, sma
     (row,) = full.rows()
     assert "No space left on device" in row["error"]
     assert "yellow 2021-01" in row["error"]
-    assert "see that the disk has room" in row["error"]
+    assert "make sure that the disk has room" in row["error"]
     (small_disk / "taken").unlink()
     again = trials.run(data, *RUN, TAXI_WORK_URL=str(work))
     assert again.status == 0, again.said
