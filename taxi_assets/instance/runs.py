@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import socket
 import threading
@@ -90,6 +91,8 @@ def _execute(
 ) -> dg.ExecuteInProcessResult:
     run_id = str(uuid.uuid4())
     resolved = definitions.resolve_job_def(job)
+    if quiet:  # or a month that is not published warns of each check that had nothing to check
+        logging.getLogger("dagster").setLevel(logging.ERROR)
 
     def execute() -> dg.ExecuteInProcessResult:
         return resolved.execute_in_process(
