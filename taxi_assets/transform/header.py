@@ -114,7 +114,7 @@ def check_drift(
         raise UnknownHeaderError(
             f"a column may have been renamed: expected {', '.join(lost)} and found unknown {', '.join(new)}",
             location=location,
-            remedy=f"if it is the same column, add the name to its aliases of the dataset in taxi_assets/contracts; "
+            remedy=f"if it is the same column, add the name to the aliases of the column in taxi_assets/contracts; "
             f"if not, add it to TAXI_ACCEPTED_DRIFT: {names}",
         )
     return tuple(name for name in (*absent, *suspects) if fold(name) in pardoned)

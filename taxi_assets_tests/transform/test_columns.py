@@ -169,7 +169,7 @@ def test_a_renamed_column_fails_the_month_and_names_both(tmp_path: Path) -> None
     with pytest.raises(UnknownHeaderError) as caught:
         land(csv([TRIP] * 3, header=RENAMED), tmp_path)
     assert "expected congestion_surcharge and found unknown cong_fee (3 values)" in caught.value.message
-    assert "TAXI_ACCEPTED_DRIFT=cong_fee" in caught.value.remedy
+    assert "TAXI_ACCEPTED_DRIFT: cong_fee" in caught.value.remedy
 
 
 @pytest.mark.parametrize("accepted", ["cong_fee", "yellow.Cong_Fee", "congestion_surcharge"])
