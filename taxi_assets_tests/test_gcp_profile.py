@@ -21,6 +21,7 @@ from taxi_assets.errors import TransientError
 from taxi_assets.io_managers import metadata
 from taxi_assets.months import Month, parse_months
 from taxi_assets.reconciliation import Ledger, LedgerRow
+from taxi_assets.resources.gcp import BigQueryWarehouseResource, GcsLakeResource, GcsStagingResource
 from taxi_assets.settings import Settings
 from taxi_assets.storage.factory import build_lake, build_warehouse
 from taxi_assets_tests.automation.world import World, make_instance
@@ -92,6 +93,14 @@ def test_sample_months_land_as_in_the_local_profile_column_by_column(made: Setti
         assert there.schema.names == expected.schema.names
         assert there.schema.types == expected.schema.types
         assert sorted_rows(there) == sorted_rows(expected)
+
+
+def test_a_run_connects_once_for_each_store(made: Settings) -> None:
+    in_bucket = made.model_copy(update={"work_url": f"gs://{made.gcs_bucket}/work"})
+    for kind in (GcsStagingResource, GcsLakeResource, BigQueryWarehouseResource):
+        resource = kind.from_settings(in_bucket)
+        assert resource.create() is resource.create()
+        assert resource.get_object_to_set_on_execution_context() is resource
 
 
 @pytest.mark.slow

@@ -253,16 +253,11 @@ class _GoogleStores:
         self.found: BucketInfo | Any = None
 
     def bucket(self) -> str:
-        from taxi_assets.storage.google.buckets import report_bucket
-
-        self.found = self.lake.describe_bucket()
-        return report_bucket(self.found, self.settings.gcs_bucket, "TAXI_GCS_BUCKET")
+        self.found = self.lake.check_permissions()
+        return self.found.report()
 
     def work_bucket(self) -> str:
-        from taxi_assets.storage.google.buckets import report_bucket
-
-        staging = build_gcs_staging(self.settings)
-        return report_bucket(staging.describe_bucket(), staging.bucket, "TAXI_WORK_URL")
+        return build_gcs_staging(self.settings).check_permissions().report()
 
     def dataset(self) -> str:
         self.warehouse.check_access()

@@ -14,9 +14,7 @@ from taxi_assets.storage.factory import build_bigquery, build_gcs_lake, build_gc
 from taxi_assets.storage.warehouse.bigquery_tables import check_expiration
 
 if TYPE_CHECKING:
-    from taxi_assets.storage.google.buckets import BucketInfo
-    from taxi_assets.storage.lake.gcs import GcsLake
-    from taxi_assets.storage.staging.gcs import GcsStagingArea
+    from taxi_assets.storage.google.buckets import BucketFolder, BucketInfo
 
 ROLES = (
     ("roles/storage.objectUser", "bucket", "puts, replaces and reads months"),
@@ -64,7 +62,7 @@ def command() -> int:
     return LANDED
 
 
-def _provision_bucket(place: GcsLake | GcsStagingArea, settings: Settings, name: str) -> BucketInfo:
+def _provision_bucket(place: BucketFolder, settings: Settings, name: str) -> BucketInfo:
     created = place.create_bucket(settings.bq_location)
     info = place.describe_bucket()
     _print(name, f"gs://{place.bucket} in {info.location or 'a location that this account may not see'}", created)

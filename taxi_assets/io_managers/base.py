@@ -39,24 +39,25 @@ class MonthReader(dg.ConfigurableIOManager):
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Return what the parameter's annotation asks for: the record, or the rows of all months of the run."""
-        asked = context.dagster_type.typing_type
-        found = [self._get(context.asset_key, Month.parse(key)) for key in context.asset_partition_keys]
-        module = getattr(asked, "__module__", "").partition(".")[0]
-        if module not in ("pandas", "pyarrow"):
+        module = getattr(context.dagster_type.typing_type, "__module__", "").partition(".")[0]
+        asks_for_rows, found = module in ("pandas", "pyarrow"), []
+        for key in context.asset_partition_keys:
+            month = Month.parse(key)
+            with reported_failures(context.asset_key, month):
+                record = self._get(context.asset_key, month)
+                found.append(self.rows(record) if asks_for_rows else record)
+        if not asks_for_rows:
             (record,) = found
             return record
         import pyarrow as pa
 
-        table = pa.concat_tables([self.rows(record) for record in found])
+        table = pa.concat_tables(found)
         return table.to_pandas() if module == "pandas" else table
 
     def _get(self, key: dg.AssetKey, month: Month) -> MonthRecord:
-        with reported_failures(key, month):
-            record = self.find(key.path[0], month)
-            if record is None:
-                raise PermanentError(
-                    f"{key.path[0]} {month} is not there", remedy=f"materialize {key.to_user_string()}"
-                )
+        record = self.find(key.path[0], month)
+        if record is None:
+            raise PermanentError(f"{key.path[0]} {month} is not there", remedy=f"materialize {key.to_user_string()}")
         return record
 
 

@@ -16,7 +16,6 @@ from pydantic import Field, PrivateAttr
 
 from taxi_assets.resources import LakeResource, SettingsResource, StagingResource, WarehouseResource
 from taxi_assets.settings import Settings
-from taxi_assets.storage.base import Lake, Warehouse
 from taxi_assets.storage.factory import google_access
 
 _CREDENTIALS = "A service account's JSON key, or the path of its file; none: Application Default Credentials."
@@ -29,46 +28,45 @@ class _Google(SettingsResource):
     read_timeout: float
     attempts: int
     first_wait: float
+    _store: Any = PrivateAttr(default=None)
 
-
-class GcsStagingResource(StagingResource, _Google):
-    """Raw and cleaned files in a bucket, with copies on this machine."""
-
-    gcs_bucket: str
-
-
-class GcsLakeResource(LakeResource, _Google, GCSResource):
-    """The lake in Cloud Storage."""
-
-    gcs_bucket: str
-    gcs_prefix: str
-    _lake: Lake | None = PrivateAttr(default=None)
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Any:
-        """See `SettingsResource.from_settings`."""
-        return super().from_settings(settings).model_copy(update={"project": settings.gcp_project})
-
-    def create(self) -> Lake:
-        """Return the lake, the same one for the whole run: it keeps its connection and its token."""
-        self._lake = self._lake or super().create()
-        return self._lake
-
-    def get_client(self) -> storage.Client:
-        """Return a client."""
-        return google_access(self.settings()).storage()
+    def create(self) -> Any:
+        """Return the store, the same one for the whole run: it keeps its connection and its token."""
+        self._store = self._store or super().create()  # type: ignore[misc]
+        return self._store
 
     def get_object_to_set_on_execution_context(self) -> Any:
         """Give sensors and steps this resource; dagster-gcp's would give them a client."""
         return self
 
 
-class BigQueryWarehouseResource(WarehouseResource, _Google, BigQueryResource):
+class GcsStagingResource(_Google, StagingResource):
+    """Raw and cleaned files in a bucket, with copies on this machine."""
+
+    gcs_bucket: str
+
+
+class GcsLakeResource(_Google, LakeResource, GCSResource):
+    """The lake in Cloud Storage."""
+
+    gcs_bucket: str
+    gcs_prefix: str
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Any:
+        """See `SettingsResource.from_settings`."""
+        return super().from_settings(settings).model_copy(update={"project": settings.gcp_project})
+
+    def get_client(self) -> storage.Client:
+        """Return a client."""
+        return google_access(self.settings()).storage()
+
+
+class BigQueryWarehouseResource(_Google, WarehouseResource, BigQueryResource):
     """The warehouse in BigQuery."""
 
     bq_location: str
     gcs_bucket: str
-    _warehouse: Warehouse | None = PrivateAttr(default=None)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Any:
@@ -76,16 +74,7 @@ class BigQueryWarehouseResource(WarehouseResource, _Google, BigQueryResource):
         names = {"project": settings.gcp_project, "location": settings.bq_location}
         return super().from_settings(settings).model_copy(update=names)
 
-    def create(self) -> Warehouse:
-        """Return the warehouse, the same one for the whole run."""
-        self._warehouse = self._warehouse or super().create()
-        return self._warehouse
-
     @contextlib.contextmanager
     def get_client(self) -> Iterator[bigquery.Client]:
         """Give a client."""
         yield google_access(self.settings()).bigquery()
-
-    def get_object_to_set_on_execution_context(self) -> Any:
-        """See `GcsLakeResource.get_object_to_set_on_execution_context`."""
-        return self

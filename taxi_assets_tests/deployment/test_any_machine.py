@@ -127,7 +127,7 @@ def test_two_machines_that_put_a_month_at_once_do_not_mix_it(
         fetch(two, tmp_path, ROWS + 2)
 
     assert one.get(RawFile, "raw", "yellow", JANUARY) == last
-    assert sha256_of(GcsStagingArea(tmp_path / "three", one.access, one.url).path(last.file)) == last.sha256
+    assert sha256_of(GcsStagingArea(tmp_path / "three", one.access, f"gs://{bucket}").path(last.file)) == last.sha256
 
 
 @pytest.mark.parametrize("text", ["work", "s3://bucket/x", "gs://", "http://host/x"])

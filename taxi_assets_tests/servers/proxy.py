@@ -63,6 +63,7 @@ class FaultyProxy:
         self._answer: _Answer | None = None
         self._lost, self._lost_skip = b"", 0
         self._damage_at: int | None = None
+        self._damage_direction: Direction = "up"
         self.heal()
 
     @property
@@ -94,9 +95,9 @@ class FaultyProxy:
         """
         self._lost, self._lost_skip = when.encode(), skip
 
-    def damage(self, after: int) -> None:
-        """Changes, once, a byte that a client sends, ``after`` bytes from now."""
-        self._damage_at = self.passed["up"] + after
+    def damage(self, after: int, direction: Direction = "up") -> None:
+        """Changes, once, a byte that passes in a direction, ``after`` bytes from now."""
+        self._damage_at, self._damage_direction = self.passed[direction] + after, direction
 
     def stall(self) -> None:
         """Keeps connections open and passes nothing until `heal`."""
@@ -249,9 +250,11 @@ class _Link:
     def _damaged(self, data: bytes, direction: Direction) -> bytes:
         """Returns the bytes, one of them changed if it is its turn."""
         at = self.proxy._damage_at
-        if direction == "down" or at is None or not 0 <= at - self.proxy.passed["up"] < len(data):
+        if at is None or direction != self.proxy._damage_direction:
             return data
-        place = at - self.proxy.passed["up"]
+        place = at - self.proxy.passed[direction]
+        if not 0 <= place < len(data):
+            return data
         self.proxy._damage_at = None
         return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.contracts.schemas import arrow_schema
 from taxi_assets.months import Month
-from taxi_assets.records import CleanedFile
+from taxi_assets.records import CleanedFile, LakeObject
 from taxi_assets.storage.files import sha256_of
 from taxi_assets.storage.google.access import GoogleAccess
 
 PROJECT = "throw-away"
 YELLOW = DATASETS["yellow"]
-JANUARY = Month(2021, 1)
+JANUARY, FEBRUARY = Month(2021, 1), Month(2021, 2)
+Put = Callable[..., LakeObject]
+"""Puts a month into the lake; takes the arguments of `cleaned_month` after the folder."""
 
 
 def access(**more: Any) -> GoogleAccess:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,16 +16,7 @@ from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
 from taxi_assets_tests.servers.bigquery import BigQueryServer
 from taxi_assets_tests.servers.gcs import GcsServer
 from taxi_assets_tests.servers.proxy import faulty_proxy
-from taxi_assets_tests.storage.months import JANUARY, PROJECT, YELLOW, cleaned_month
-
-FEBRUARY = Month(2021, 2)
-Put = Callable[..., LakeObject]
-
-
-@pytest.fixture
-def put(lake: GcsLake, tmp_path: Path) -> Put:
-    """Puts a month into the lake."""
-    return lambda *args, **more: lake.put(*cleaned_month(tmp_path, *args, **more))
+from taxi_assets_tests.storage.months import FEBRUARY, JANUARY, PROJECT, YELLOW, Put, cleaned_month
 
 
 @pytest.fixture
@@ -42,11 +32,6 @@ def put_from_elsewhere(gcs: GcsServer, lake: GcsLake, tmp_path: Path) -> Put:
         return found
 
     return put
-
-
-@pytest.fixture
-def client(bigquery: BigQueryServer) -> bq.Client:
-    return bigquery.client(PROJECT)
 
 
 def load_jobs(bigquery: BigQueryServer, schema: str) -> list[str]:

@@ -91,6 +91,12 @@ def test_a_required_column_that_the_contract_does_not_know_is_refused(
     assert "mine is INTEGER, not in the contract, and NOT NULL" in caught.value.message
 
 
+def test_a_table_that_the_project_has_not_loaded_has_no_months_on_record(warehouse: DuckDBWarehouse) -> None:
+    change(warehouse, "CREATE SCHEMA nyc_tlc; CREATE TABLE nyc_tlc.yellow_trips (source_month DATE)")
+    assert warehouse.find_month("yellow", JANUARY) is None
+    assert warehouse.loaded_checksums("yellow_trips") == {}
+
+
 # --- verification and damage
 
 
@@ -261,6 +267,15 @@ def test_a_refused_query_names_the_tables_that_exist(warehouse: DuckDBWarehouse,
     with pytest.raises(QueryError, match="Table with name trips does not exist") as caught:
         warehouse.query("SELECT * FROM trips")
     assert "the tables are nyc_tlc.taxi_zones, nyc_tlc.yellow_trips;" in caught.value.remedy
+
+
+@pytest.mark.parametrize("sql", ["SELECT checksum FROM nyc_tlc.yellow_trips", "SELECT 'Corrupt'::INTEGER"])
+def test_a_refused_query_does_not_make_the_file_a_damaged_one(
+    sql: str, warehouse: DuckDBWarehouse, tmp_path: Path
+) -> None:
+    warehouse.replace_month(YELLOW, put(tmp_path))
+    with pytest.raises(QueryError, match="the query cannot be answered"):
+        warehouse.query(sql)
 
 
 def _one_column(folder: Path) -> Path:

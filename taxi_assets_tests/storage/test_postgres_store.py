@@ -123,6 +123,20 @@ def test_a_table_of_the_tutorials_making_is_not_touched(
     assert admin.execute('SELECT index, "VendorID" FROM public.yellow_trips').fetchall() == [(0, 2)]
 
 
+def test_a_table_that_somebody_dropped_holds_no_month_and_is_loaded_anew(
+    store: PostgresStore, tmp_path: Path, admin: psycopg.Connection[Any]
+) -> None:
+    record = make_month(tmp_path / "m", 3)
+    store.replace_month(YELLOW, record, tmp_path / "m")
+    assert store.holds(record, drop_zero_passengers=False)
+    assert not store.holds(record, drop_zero_passengers=True)
+    admin.execute("DROP TABLE nyc_tlc.yellow_trips")
+    assert not store.holds(record, drop_zero_passengers=False)
+    assert store.find_month("yellow", JANUARY) is None
+    assert store.verify_month(YELLOW, record, tmp_path / "m") != []
+    assert store.replace_month(YELLOW, record, tmp_path / "m").changed
+
+
 def test_zones_are_replaced_whole(store: PostgresStore, tmp_path: Path) -> None:
     columns = [Column("LocationID", "int64", "Number.", nullable=False), Column("Zone", "string", "Name.")]
     for names in (["Newark", "Jamaica Bay", None], ["Newark Airport"]):

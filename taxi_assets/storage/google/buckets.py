@@ -1,16 +1,19 @@
-"""A bucket as a place: what it is like, whether the account may use it, and how to create one.
+"""A bucket as a place: its objects by name, what it is like, whether the account may use it, and how to create one.
 
 `deploy/terraform` creates the same bucket, and a test compares the two.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 from taxi_assets.errors import PermanentError
-from taxi_assets.storage.google.access import LABELS
+from taxi_assets.storage.google.access import LABELS, GoogleAccess
 from taxi_assets.storage.google.errors import mapped_errors, message_of, permission_error, role_of
+from taxi_assets.storage.google.upload import crc32c_of
 
 PERMISSIONS = tuple(f"storage.objects.{verb}" for verb in ("create", "delete", "get", "list", "update"))
 """What landing months needs; replacing an object counts as deleting it, and the lake sensor lists them."""
@@ -29,64 +32,159 @@ class BucketInfo:
     """A bucket's own description.
 
     Attributes:
+        name: The bucket.
         location: As `EU` or `EUROPE-WEST1`; empty if the account may not know (storage.buckets.get).
         is_region: Whether the location is a single region.
         missing_permissions: Permissions that landing needs and the account does not have.
         warnings: What is dangerous about it, a sentence each: public, without uniform access, under retention.
     """
 
+    name: str
     location: str
     is_region: bool
     missing_permissions: tuple[str, ...]
     warnings: tuple[str, ...] = ()
 
+    def report(self) -> str:
+        """Return the description for people, with what is dangerous about the bucket."""
+        where = self.location or "a location that this account may not see"
+        return "\n".join([f"gs://{self.name} in {where}, all permissions", *(f"warning: {w}" for w in self.warnings)])
 
-def describe_bucket(client: Any, name: str, setting: str, request_options: dict[str, Any]) -> BucketInfo:
-    """Return a bucket's description, without touching an object.
+
+class BucketFolder:
+    """A folder of a bucket, in which objects have names of their own; base of lake and staging area.
 
     Args:
-        client: The client of Cloud Storage.
-        name: The bucket.
-        setting: The setting that names it, for errors.
-        request_options: `timeout` and `retry` of each request.
-
-    Raises:
-        PermanentError: There is no such bucket, it is a requester-pays bucket, or the credentials cannot be used.
+        access: The account, and how long and how often it tries.
+        bucket: The bucket's name.
+        prefix: Folder in the bucket, empty for none.
     """
-    from google.api_core import exceptions as api
 
-    location = f"bucket {name} ({setting})"
-    with mapped_errors(location):
-        held = client.bucket(name).test_iam_permissions(list(PERMISSIONS), **request_options)
-        missing = tuple(permission for permission in PERMISSIONS if permission not in held)
-        try:
-            bucket = client.get_bucket(name, **request_options)
-        except api.Forbidden:  # the location is good to know; landing does not need it
-            return BucketInfo("", is_region=False, missing_permissions=missing)
-    if bucket.requester_pays:
-        raise PermanentError(
-            "the bucket is a requester-pays bucket, from which BigQuery does not load",
-            location=location,
-            remedy=f"turn it off: gcloud storage buckets update gs://{name} --no-requester-pays",
+    setting: ClassVar[str]
+    """The setting that names the bucket, for errors."""
+
+    def __init__(self, access: GoogleAccess, bucket: str, prefix: str) -> None:
+        self.access, self.bucket, self.prefix = access, bucket, prefix
+
+    def describe_bucket(self) -> BucketInfo:
+        """Return the bucket's description, without touching an object.
+
+        Raises:
+            PermanentError: There is no such bucket, it is a requester-pays bucket, or the credentials cannot be used.
+        """
+        from google.api_core import exceptions as api
+
+        options = self.access.request_options
+        with mapped_errors(self._place):
+            held = self._client.bucket(self.bucket).test_iam_permissions(list(PERMISSIONS), **options)
+            missing = tuple(permission for permission in PERMISSIONS if permission not in held)
+            try:
+                bucket = self._client.get_bucket(self.bucket, **options)
+            except api.Forbidden:  # the location is good to know; landing does not need it
+                return BucketInfo(self.bucket, "", is_region=False, missing_permissions=missing)
+        if bucket.requester_pays:
+            raise PermanentError(
+                "the bucket is a requester-pays bucket, from which BigQuery does not load",
+                location=self._place,
+                remedy=f"turn it off: gcloud storage buckets update gs://{self.bucket} --no-requester-pays",
+            )
+        return BucketInfo(
+            name=self.bucket,
+            location=str(bucket.location),
+            is_region=bucket.location_type == "region",
+            missing_permissions=missing,
+            warnings=tuple(_warnings(bucket, options)),
         )
-    return BucketInfo(
-        location=str(bucket.location),
-        is_region=bucket.location_type == "region",
-        missing_permissions=missing,
-        warnings=tuple(_warnings(bucket, request_options)),
-    )
 
+    def check_permissions(self) -> BucketInfo:
+        """Return the bucket's description if the account may land months in it.
 
-def report_bucket(info: BucketInfo, name: str, setting: str) -> str:
-    """Return a description for people, with what is dangerous about the bucket.
+        Raises:
+            PermanentError: See `describe_bucket`; or the account lacks a permission.
+        """
+        info = self.describe_bucket()
+        if info.missing_permissions:
+            raise permission_error(info.missing_permissions, self._place)
+        return info
 
-    Raises:
-        PermanentError: The account lacks a permission that landing needs.
-    """
-    if info.missing_permissions:
-        raise permission_error(info.missing_permissions, f"bucket {name} ({setting})")
-    where = info.location or "a location that this account may not see"
-    return "\n".join([f"gs://{name} in {where}, all permissions", *(f"warning: {each}" for each in info.warnings)])
+    def create_bucket(self, location: str) -> bool:
+        """Create the bucket if there is none; return whether it was created.
+
+        None of its objects can be made public, and permissions hold for the bucket as a whole, not object by object.
+
+        Args:
+            location: As `EU`.
+
+        Raises:
+            PermanentError: The account may not create it, or it belongs to someone else.
+        """
+        from google.api_core import exceptions as api
+
+        options = self.access.request_options
+        with mapped_errors(self._place):
+            bucket = self._client.bucket(self.bucket)
+            bucket.iam_configuration.uniform_bucket_level_access_enabled = True
+            bucket.iam_configuration.public_access_prevention = "enforced"
+            bucket.labels = LABELS
+            bucket.lifecycle_rules = LIFECYCLE
+            try:
+                if self._client.lookup_bucket(self.bucket, **options):
+                    return False
+                try:
+                    self._client.create_bucket(bucket, location=location, **options)
+                except api.Conflict:
+                    # created meanwhile, or by our own first request whose answer was lost; or taken, as this one tells
+                    self._client.get_bucket(self.bucket, **options)
+            except api.Forbidden as error:
+                if "storage.buckets.get" not in message_of(error):
+                    raise
+                raise PermanentError(
+                    f"the bucket exists, and this account may not see it: {message_of(error)}",
+                    location=self._place,
+                    remedy="all of Google's customers share bucket names: choose another one; or, if the bucket is "
+                    f"yours, grant the account {role_of('storage.buckets.get')}",
+                ) from None
+        return True
+
+    @functools.cached_property
+    def _client(self) -> Any:
+        return self.access.storage()
+
+    @property
+    def _place(self) -> str:
+        return f"bucket {self.bucket} ({self.setting})"
+
+    def _uri(self, name: str) -> str:
+        return f"gs://{self.bucket}/{self._full_name(name)}"
+
+    def _full_name(self, name: str) -> str:
+        return f"{self.prefix}/{name}" if self.prefix else name
+
+    def _short_name(self, full_name: str) -> str:
+        return full_name.removeprefix(self._full_name(""))
+
+    def _blob(self, name: str, generation: int | None = None) -> Any:
+        return self._client.bucket(self.bucket).blob(self._full_name(name), generation=generation)
+
+    def _get(self, name: str) -> Any:
+        """Return an object with its properties; None if there is none."""
+        return self._client.bucket(self.bucket).get_blob(self._full_name(name), **self.access.request_options)
+
+    def _list(self, start: str, **options: Any) -> Any:
+        prefix = self._full_name(start)
+        return self._client.list_blobs(self.bucket, prefix=prefix, **options, **self.access.request_options)
+
+    def _download(self, blob: Any, path: Path) -> None:
+        """Download an object and verify its checksum; the library verifies no download that it had to continue.
+
+        Raises:
+            google.cloud.storage.exceptions.DataCorruption: The bytes changed on their way.
+        """
+        from google.cloud.storage.exceptions import DataCorruption
+
+        blob.download_to_filename(path, checksum=None, **self.access.request_options)
+        if blob.crc32c and crc32c_of(path) != blob.crc32c:
+            raise DataCorruption(None, "the bytes do not have the object's checksum")
 
 
 def _warnings(bucket: Any, request_options: dict[str, Any]) -> list[str]:
@@ -119,46 +217,3 @@ def _is_public(bucket: Any, request_options: dict[str, Any]) -> bool:
     except api.GoogleAPICallError:
         return False
     return any(_EVERYBODY & set(binding["members"]) for binding in policy.bindings)
-
-
-def create_bucket(client: Any, name: str, setting: str, location: str, request_options: dict[str, Any]) -> bool:
-    """Create the bucket if there is none; return whether it was created.
-
-    None of its objects can be made public, and permissions hold for the bucket as a whole, not object by object.
-
-    Args:
-        client: The client of Cloud Storage.
-        name: The bucket.
-        setting: The setting that names it, for errors.
-        location: As `EU`.
-        request_options: `timeout` and `retry` of each request.
-
-    Raises:
-        PermanentError: The account may not create it, or it belongs to someone else.
-    """
-    from google.api_core import exceptions as api
-
-    bucket = client.bucket(name)
-    bucket.iam_configuration.uniform_bucket_level_access_enabled = True
-    bucket.iam_configuration.public_access_prevention = "enforced"
-    bucket.labels = LABELS
-    bucket.lifecycle_rules = LIFECYCLE
-    with mapped_errors(f"bucket {name} ({setting})"):
-        try:
-            if client.lookup_bucket(name, **request_options):
-                return False
-            try:
-                client.create_bucket(bucket, location=location, **request_options)
-            except api.Conflict:
-                # created meanwhile, or by our own first request whose answer was lost; or taken, which this one tells
-                client.get_bucket(name, **request_options)
-        except api.Forbidden as error:
-            if "storage.buckets.get" not in message_of(error):
-                raise
-            raise PermanentError(
-                f"the bucket exists, and this account may not see it: {message_of(error)}",
-                location=f"bucket {name} ({setting})",
-                remedy="all of Google's customers share bucket names: choose another one; or, if the bucket is yours, "
-                f"grant the account {role_of('storage.buckets.get')}",
-            ) from None
-    return True

@@ -26,7 +26,6 @@ def is_busy(error: BaseException) -> bool:
     import urllib3
     from google.api_core import exceptions as api
     from google.auth import exceptions as auth
-    from google.cloud.storage import exceptions as storage_errors
 
     if isinstance(error, (api.RetryError, auth.TransportError)):
         cause = error.cause if isinstance(error, api.RetryError) else next(iter(error.args), None)
@@ -41,8 +40,6 @@ def is_busy(error: BaseException) -> bool:
         return True  # an answer cut short, or a proxy's own page
     if isinstance(error, requests.RequestException):
         return not isinstance(error, ValueError)  # a malformed URL
-    if isinstance(error, storage_errors.DataCorruption):
-        return True
     response = getattr(error, "response", None)
     code = getattr(error, "code", None) or getattr(response, "status_code", None)
     return code in _BUSY_STATUS or reason_of(error) in _BUSY_REASONS

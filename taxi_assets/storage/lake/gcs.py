@@ -6,7 +6,6 @@ An object's metadata carry its ledger, so that the bucket's contents are known w
 from __future__ import annotations
 
 import base64
-import functools
 import hashlib
 import mimetypes
 import tempfile
@@ -18,8 +17,8 @@ from taxi_assets.errors import PermanentError, TransientError
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, LakeObject
 from taxi_assets.storage.google.access import GoogleAccess
-from taxi_assets.storage.google.buckets import BucketInfo, create_bucket, describe_bucket
-from taxi_assets.storage.google.errors import mapped_errors, permission_error
+from taxi_assets.storage.google.buckets import BucketFolder
+from taxi_assets.storage.google.errors import mapped_errors
 from taxi_assets.storage.google.upload import upload
 from taxi_assets.storage.lake.objects import footer, object_name, parse_object_name
 
@@ -31,7 +30,7 @@ FOOTER_CHUNK = 1 << 20
 """Bytes read at a time to find an object's footer; the footers of TLC's months are smaller."""
 
 
-class GcsLake:
+class GcsLake(BucketFolder):
     """Objects in a bucket, each uploaded once; see `taxi_assets.storage.base.Lake`.
 
     Args:
@@ -40,13 +39,14 @@ class GcsLake:
         prefix: Folder in the bucket, empty for none.
     """
 
+    setting = "TAXI_GCS_BUCKET"
+
     def __init__(self, access: GoogleAccess, bucket: str, prefix: str = "") -> None:
-        self.access, self.bucket, self.prefix = access, bucket, prefix
+        super().__init__(access, bucket, prefix)
 
     def check(self) -> None:
         """See `Lake.check`: the bucket exists, and the account has the permissions that landing needs."""
-        if missing := self.describe_bucket().missing_permissions:
-            raise permission_error(missing, f"bucket {self.bucket} (TAXI_GCS_BUCKET)")
+        self.check_permissions()
 
     def put(self, cleaned: CleanedFile, path: Path) -> LakeObject:
         """See `Lake.put`.
@@ -75,8 +75,8 @@ class GcsLake:
             "recipe": cleaned.transform_version,
             "crc32c": crc32c,
         }
-        name = self._full_name(object_name(cleaned.dataset, cleaned.month))
-        with mapped_errors(f"{cleaned.dataset} {cleaned.month}, gs://{self.bucket}/{name}"):
+        name = object_name(cleaned.dataset, cleaned.month)
+        with mapped_errors(f"{cleaned.dataset} {cleaned.month}, {self._uri(name)}"):
             blob, changed = self._put(name, path, crc32c, ledger, PARQUET)
         return self._record(cleaned.dataset, cleaned.month, blob, changed=changed)
 
@@ -85,22 +85,20 @@ class GcsLake:
         crc32c, sha256 = _checksums(path)
         guessed = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         content_type = PARQUET if path.suffix == ".parquet" else guessed
-        uri = f"gs://{self.bucket}/{self._full_name(name)}"
+        uri = self._uri(name)
         with mapped_errors(uri):
-            self._put(self._full_name(name), path, crc32c, {"sha256": sha256}, content_type)
+            self._put(name, path, crc32c, {"sha256": sha256}, content_type)
         return uri
 
     def read_file(self, name: str) -> bytes:
         """See `Lake.read_file`."""
-        with mapped_errors(f"gs://{self.bucket}/{self._full_name(name)}"):
-            return bytes(self._bucket.blob(self._full_name(name)).download_as_bytes(**self.access.request_options))
+        with mapped_errors(self._uri(name)):
+            return bytes(self._blob(name).download_as_bytes(**self.access.request_options))
 
     def list_files(self, folder: str) -> list[str]:
         """See `Lake.list_files`."""
-        prefix = self._full_name(f"{folder}/")
-        with mapped_errors(f"gs://{self.bucket}/{prefix}"):
-            blobs = self._client.list_blobs(self.bucket, prefix=prefix, **self.access.request_options)
-            return sorted(blob.name.removeprefix(self._full_name("")) for blob in blobs)
+        with mapped_errors(self._uri(folder)):
+            return sorted(self._short_name(blob.name) for blob in self._list(f"{folder}/"))
 
     def find(self, dataset: str, month: Month) -> LakeObject | None:
         """See `Lake.find`; reads the object's metadata.
@@ -111,8 +109,8 @@ class GcsLake:
         Raises:
             PermanentError: An object from elsewhere is no Parquet file, or its rows are of another month.
         """
-        name = self._full_name(object_name(dataset, month))
-        location = f"{dataset} {month}, gs://{self.bucket}/{name}"
+        name = object_name(dataset, month)
+        location = f"{dataset} {month}, {self._uri(name)}"
         with mapped_errors(location):
             blob = self._get(name)
             if blob is None:
@@ -124,14 +122,10 @@ class GcsLake:
     def versions(self, dataset: str) -> dict[Month, str]:
         """See `Lake.versions`: generations."""
         found = {}
-        folder = self._full_name(object_name(dataset, Month(2009, 1)).rpartition("/")[0])
-        with mapped_errors(f"gs://{self.bucket}/{folder}"):
-            fields = "items(name,generation),nextPageToken"
-            for blob in self._client.list_blobs(
-                self.bucket, prefix=f"{folder}/", fields=fields, **self.access.request_options
-            ):
-                parsed = parse_object_name(blob.name.removeprefix(self._full_name("")))
-                if parsed:
+        folder = object_name(dataset, Month(2009, 1)).rpartition("/")[0]
+        with mapped_errors(self._uri(folder)):
+            for blob in self._list(f"{folder}/", fields="items(name,generation),nextPageToken"):
+                if parsed := parse_object_name(self._short_name(blob.name)):
                     found[parsed[1]] = str(blob.generation)
         return found
 
@@ -139,42 +133,12 @@ class GcsLake:
         """See `Lake.read`; downloads to a temporary file and verifies the checksum."""
         import pyarrow.parquet as pq
 
-        name = self._full_name(object_name(stored.dataset, stored.month))
-        with tempfile.TemporaryFile() as file, mapped_errors(f"{stored.dataset} {stored.month}, {stored.file}"):
-            blob = self._bucket.blob(name, generation=int(stored.generation) if stored.generation else None)
-            blob.download_to_file(file, checksum="crc32c", **self.access.request_options)
-            file.seek(0)
-            return pq.read_table(file)
-
-    def describe_bucket(self) -> BucketInfo:
-        """Return the bucket's description, without touching an object.
-
-        Raises:
-            PermanentError: There is no such bucket, or the credentials cannot be used.
-        """
-        return describe_bucket(self._client, self.bucket, "TAXI_GCS_BUCKET", self.access.request_options)
-
-    def create_bucket(self, location: str) -> bool:
-        """Create the bucket if there is none; return whether it was created.
-
-        Raises:
-            PermanentError: The account may not create it, or it belongs to someone else.
-        """
-        return create_bucket(self._client, self.bucket, "TAXI_GCS_BUCKET", location, self.access.request_options)
-
-    @functools.cached_property
-    def _client(self) -> Any:
-        return self.access.storage()
-
-    @property
-    def _bucket(self) -> Any:
-        return self._client.bucket(self.bucket)
-
-    def _full_name(self, name: str) -> str:
-        return f"{self.prefix}/{name}" if self.prefix else name
-
-    def _get(self, name: str) -> Any:
-        return self._bucket.get_blob(name, **self.access.request_options)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "object.parquet"
+            with mapped_errors(f"{stored.dataset} {stored.month}, {stored.file}"):
+                generation = int(stored.generation) if stored.generation else None
+                self._download(self._blob(object_name(stored.dataset, stored.month), generation), path)
+            return pq.read_table(path, partitioning=None)
 
     @staticmethod
     def _is_ours(blob: Any) -> bool:
@@ -216,7 +180,7 @@ class GcsLake:
     ) -> tuple[Any, bool]:
         from google.api_core import exceptions as api
 
-        blob = self._bucket.blob(name)
+        blob = self._blob(name)
         blob.metadata = ledger
         blob.crc32c = crc32c
         try:
@@ -227,7 +191,7 @@ class GcsLake:
                 return existing, False
             raise TransientError(
                 "another run replaced the object meanwhile, by other bytes",
-                location=f"gs://{self.bucket}/{name}",
+                location=self._uri(name),
                 remedy="run the month again when the other run has ended",
             ) from None
         return blob, True

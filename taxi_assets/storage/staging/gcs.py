@@ -6,21 +6,19 @@ names: a name contains a checksum, so a copy is never stale, and the folder may 
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
-from typing import Any
 
 from taxi_assets.errors import PermanentError, TransientError
 from taxi_assets.records import R
 from taxi_assets.storage.files import sha256_of
 from taxi_assets.storage.google.access import GoogleAccess
-from taxi_assets.storage.google.buckets import BucketInfo, create_bucket, describe_bucket
+from taxi_assets.storage.google.buckets import BucketFolder
 from taxi_assets.storage.google.errors import mapped_errors
-from taxi_assets.storage.google.upload import CHUNK, upload
+from taxi_assets.storage.google.upload import upload
 from taxi_assets.storage.staging.local import StagingArea
 
 
-class GcsStagingArea(StagingArea):
+class GcsStagingArea(BucketFolder, StagingArea):
     """Raw and cleaned months below a prefix of a bucket; see `StagingArea`.
 
     Args:
@@ -29,13 +27,16 @@ class GcsStagingArea(StagingArea):
         url: As `gs://bucket/folder`.
     """
 
+    setting = "TAXI_WORK_URL"
+
     def __init__(self, root: Path, access: GoogleAccess, url: str) -> None:
-        super().__init__(root)
-        self.access, self.url = access, url
+        StagingArea.__init__(self, root)
+        bucket, _, prefix = url.removeprefix("gs://").partition("/")
+        BucketFolder.__init__(self, access, bucket, prefix)
 
     def location(self, file: str) -> str:
         """See `StagingArea.location`."""
-        return f"{self.url}/{file}"
+        return self._uri(file)
 
     def path(self, file: str) -> Path:
         """See `StagingArea.path`; downloads what is not there yet.
@@ -50,7 +51,7 @@ class GcsStagingArea(StagingArea):
             return copy
         with self.temporary(copy.name) as draft, mapped_errors(self.location(file)):
             try:
-                self._blob(file).download_to_filename(draft, checksum="crc32c", **self.access.request_options)
+                self._download(self._blob(file), draft)
             except api.NotFound:
                 raise PermanentError(
                     "the file that a month's record names is not there",
@@ -96,27 +97,6 @@ class GcsStagingArea(StagingArea):
             self._sweep(stem, {*files, f"{stem}.json"})
         super().commit(stage, record, files)
 
-    def describe_bucket(self) -> BucketInfo:
-        """Return the bucket's description, without touching an object.
-
-        Raises:
-            PermanentError: There is no such bucket, or the credentials cannot be used.
-        """
-        return describe_bucket(self._client, self.bucket, "TAXI_WORK_URL", self.access.request_options)
-
-    def create_bucket(self, location: str) -> bool:
-        """Create the bucket if there is none; return whether it was created.
-
-        Raises:
-            PermanentError: The account may not create it, or it belongs to someone else.
-        """
-        return create_bucket(self._client, self.bucket, "TAXI_WORK_URL", location, self.access.request_options)
-
-    @property
-    def bucket(self) -> str:
-        """The bucket's name."""
-        return self._bucket_and_prefix[0]
-
     def _sweep(self, stem: str, kept: set[str]) -> None:
         """Remove what earlier records named. A run that wrote it meanwhile finds the record changed, and stops."""
         from google.api_core import exceptions as api
@@ -148,30 +128,6 @@ class GcsStagingArea(StagingArea):
         with mapped_errors(self.location(folder)):
             return [blob.name.rpartition("/")[2] for blob in self._list(f"{folder}/")]
 
-    @functools.cached_property
-    def _client(self) -> Any:
-        return self.access.storage()
-
-    @property
-    def _bucket_and_prefix(self) -> tuple[str, str]:
-        bucket, _, prefix = self.url.removeprefix("gs://").partition("/")
-        return bucket, f"{prefix}/" if prefix else ""
-
-    def _blob(self, name: str) -> Any:
-        bucket, prefix = self._bucket_and_prefix
-        return self._client.bucket(bucket).blob(f"{prefix}{name}", chunk_size=CHUNK)
-
     def _upload(self, name: str, source: Path, replaces: int | None = None) -> None:
         content_type = "application/json" if name.endswith(".json") else "application/octet-stream"
         upload(self._blob(name), source, self.access, content_type=content_type, if_generation_match=replaces)
-
-    def _get(self, name: str) -> Any:
-        bucket, prefix = self._bucket_and_prefix
-        return self._client.bucket(bucket).get_blob(f"{prefix}{name}", **self.access.request_options)
-
-    def _list(self, start: str) -> Any:
-        bucket, prefix = self._bucket_and_prefix
-        return self._client.list_blobs(bucket, prefix=f"{prefix}{start}", **self.access.request_options)
-
-    def _short_name(self, name: str) -> str:
-        return name.removeprefix(self._bucket_and_prefix[1])

@@ -139,7 +139,7 @@ class DuckDBWarehouse:
     def find_month(self, dataset: str, month: Month, stored: LakeObject | None = None) -> TableMonth | None:
         """Return what the warehouse holds of a month; None if nothing was loaded."""
         table = table_of(dataset)
-        with self._read(table) as connection:
+        with self._read(table, LOADS) as connection:
             known = connection and find_load(connection, self.schema, table, month)
             if connection is None or not known:
                 return None
@@ -156,7 +156,7 @@ class DuckDBWarehouse:
 
     def loaded_checksums(self, table: str) -> dict[Month, str]:
         """See `Warehouse.loaded_checksums`."""
-        with self._read(table) as connection:
+        with self._read(LOADS) as connection:
             if connection is None:
                 return {}
             sql = f"SELECT source_month, object_sha256 FROM {self._full(LOADS)} WHERE table_name = ?"
@@ -169,7 +169,7 @@ class DuckDBWarehouse:
             What does not hold, a sentence each; nothing if all is well.
         """
         source = _rows(stored)
-        with self._read(dataset.table) as connection:
+        with self._read(dataset.table, LOADS) as connection:
             known = connection and find_load(connection, self.schema, dataset.table, stored.month)
             if connection is None or not known:
                 return ["the table has no record of loading the month"]
@@ -214,7 +214,7 @@ class DuckDBWarehouse:
             )
         with connect(self.path, self.limits, self.wait_seconds, read_only=True, sealed=True) as connection:
             try:
-                statements = duckdb.extract_statements(sql)
+                statements = connection.extract_statements(sql)
                 if [statement.type in _QUERIES for statement in statements] != [True]:
                     raise self._unanswered(connection, "give one SELECT; the warehouse is read-only here")
                 relation = connection.sql(sql, params=list(parameters))
@@ -257,13 +257,13 @@ class DuckDBWarehouse:
         record_load(connection, self.schema, table, stored)
 
     @contextlib.contextmanager
-    def _read(self, table: str) -> Iterator[duckdb.DuckDBPyConnection | None]:
-        """Open the file for reading; None if it, or the table, does not exist."""
+    def _read(self, *tables: str) -> Iterator[duckdb.DuckDBPyConnection | None]:
+        """Open the file for reading; None if it, or one of the tables, does not exist."""
         if not self.path.exists():
             yield None
             return
         with connect(self.path, self.limits, self.wait_seconds, read_only=True) as connection:
-            yield connection if exists(connection, self.schema, table) else None
+            yield connection if exists(connection, self.schema, *tables) else None
 
 
 def _rows(stored: LakeObject) -> str:

@@ -26,6 +26,8 @@ RELOAD = "move it away and run the months again: they reload from the lake"
 _SEALED = ("enable_external_access = false", "python_enable_replacements = false", "lock_configuration = true")
 """No file, network or Python variable can be reached, whatever the SQL says; DuckDB itself may still spill."""
 
+_OF_THE_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.DataError)
+"""Errors that quote the query, and say nothing about the file: a column may be named `checksum`."""
 _DAMAGED = ("Corrupt", "checksum", "not a valid DuckDB database", "invalidated because of a previous fatal error")
 
 
@@ -81,6 +83,8 @@ def map_error(error: duckdb.Error, path: Path, what: str = "") -> TaxiError | No
         what: What was being done.
     """
     text, location = str(error).splitlines()[0], ", ".join(filter(None, [what, str(path)]))
+    if isinstance(error, _OF_THE_SQL):
+        return None
     if _is_in_use(error):
         return TransientError(
             f"the warehouse is in use by another process: {text}",

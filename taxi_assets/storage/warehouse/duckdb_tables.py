@@ -30,10 +30,10 @@ def full_name(schema: str, table: str) -> str:
     return f"{quote(schema)}.{quote(table)}"
 
 
-def exists(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
-    """Return whether there is a table of this name."""
-    sql = "SELECT count(*) FROM information_schema.tables WHERE table_schema = ? AND table_name = ?"
-    return one(connection, sql, [schema, table]) > 0
+def exists(connection: duckdb.DuckDBPyConnection, schema: str, *tables: str) -> bool:
+    """Return whether there are tables of all these names."""
+    sql = "SELECT count(*) FROM information_schema.tables WHERE table_schema = ? AND list_contains(?, table_name)"
+    return one(connection, sql, [schema, tables]) == len(tables)
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, schema: str, dataset: Dataset) -> tuple[str, ...]:

@@ -103,10 +103,9 @@ class PostgresStore:
             extra = prepare(connection, table)
             with connection.transaction():
                 lock(connection, f"{self.schema}.{partition.name}", self.wait_seconds)
-                load = find_load(connection, table, month)
-                same = load is not None and (load.sha256, load.rule) == (cleaned.sha256, passengers is not None)
-                if load is not None and same and not reload and load.rows == count_rows(connection, table, month):
-                    return self._loaded(dataset.name, month, load, cleaned.bytes, changed=False, unknown=extra)
+                same = None if reload else _find_same(connection, table, cleaned, rule=passengers is not None)
+                if same:
+                    return self._loaded(dataset.name, month, same, cleaned.bytes, changed=False, unknown=extra)
                 there = has_partition(connection, table, month)
                 if there:
                     connection.execute(f"DELETE FROM {partition.full}")
@@ -167,8 +166,6 @@ class PostgresStore:
         """Return what the table holds of a month, with its rows counted; None if nothing was loaded."""
         table = Table(self.schema, table_of(dataset), ())
         with self._session(f"{dataset} {month}") as connection:
-            if not exists(connection, self.schema, LOADS):
-                return None
             load = find_load(connection, table, month)
             if load is None:
                 return None
@@ -178,11 +175,9 @@ class PostgresStore:
     def holds(self, cleaned: CleanedFile, *, drop_zero_passengers: bool) -> bool:
         """Whether the table has a cleaned month, loaded by the same rule."""
         table = Table(self.schema, table_of(cleaned.dataset), ())
+        rule = drop_zero_passengers and DATASETS[cleaned.dataset].one("passengers") is not None
         with self._session(f"{cleaned.dataset} {cleaned.month}") as connection:
-            load = find_load(connection, table, cleaned.month) if exists(connection, self.schema, LOADS) else None
-            rule = drop_zero_passengers and DATASETS[cleaned.dataset].one("passengers") is not None
-            same = load is not None and (load.sha256, load.rule) == (cleaned.sha256, rule)
-            return load is not None and same and load.rows == count_rows(connection, table, cleaned.month)
+            return _find_same(connection, table, cleaned, rule=rule) is not None
 
     def read_month(self, dataset: Dataset, month: Month) -> pa.Table:
         """Return a month's rows; the columns have the contract's types and, as in the table, names in lower case."""
@@ -208,9 +203,9 @@ class PostgresStore:
         """
         import duckdb
 
+        table = self._table(dataset)
         with self._session(f"{dataset.name} {cleaned.month}") as connection:
-            table = self._table(dataset)
-            load = find_load(connection, table, cleaned.month) if exists(connection, self.schema, LOADS) else None
+            load = find_load(connection, table, cleaned.month)
         if load is None or load.sha256 != cleaned.sha256:
             return ["Postgres was loaded from other bytes than the cleaned file has"]
         passengers = dataset.one("passengers") if load.rule else None
@@ -257,6 +252,14 @@ class PostgresStore:
                 yield connection
             except psycopg.Error as error:
                 raise map_error(error, location) from error
+
+
+def _find_same(connection: psycopg.Connection[Any], table: Table, cleaned: CleanedFile, *, rule: bool) -> Load | None:
+    """Return the load on record if it was of this file, by this rule, and the table still has as many rows."""
+    load = find_load(connection, table, cleaned.month)
+    if load is None or (load.sha256, load.rule) != (cleaned.sha256, rule):
+        return None
+    return load if load.rows == count_rows(connection, table, cleaned.month) else None
 
 
 def _copy(

@@ -159,7 +159,9 @@ def count_rows(connection: psycopg.Connection[Any], table: Table, month: Month |
 
 
 def find_load(connection: psycopg.Connection[Any], table: Table, month: Month) -> Load | None:
-    """Return the load on record for a month."""
+    """Return the load on record for a month; None if there is none, or no table any more."""
+    if not (exists(connection, table.schema, LOADS) and exists(connection, table.schema, table.name)):
+        return None
     sql = (
         "SELECT file_sha256, zero_passengers_dropped, rows, dropped_rows "
         f"FROM {quote(table.schema)}.{LOADS} WHERE table_name = %s AND source_month = %s"
