@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -19,7 +20,7 @@ _STORED_NAMES = {"transform_version": "recipe", "anomalies": "oddities"}
 
 
 @dataclass(frozen=True)
-class FileRecord:
+class FileRecord(ABC):
     """A data file.
 
     Attributes:
@@ -33,9 +34,9 @@ class FileRecord:
     sha256: str
 
     @property
+    @abstractmethod
     def stem(self) -> str:
         """Path of the record within a stage of the staging area, without its extension."""
-        raise NotImplementedError
 
     def to_json(self) -> str:
         """Return the record as a JSON object, one field a line."""

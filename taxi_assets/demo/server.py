@@ -91,19 +91,18 @@ def start_source(folder: Path) -> str:
     """Serve made-up months from a process of its own, for as long as this process lives; return its address."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         number = listening.fileno()
-        words = [sys.executable, "-m", "taxi_assets.demo.server", str(folder), str(number)]
+        words = [sys.executable, "-m", "taxi_assets.demo.server", str(folder), str(number), str(os.getpid())]
         subprocess.Popen(words, pass_fds=[number], start_new_session=True)  # noqa: S603 - fixed words
         return f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
-def _serve(folder: str, number: str) -> None:
+def _serve(folder: str, number: str, parent: str) -> None:
     """Serve on a socket that the parent process opened, until the parent is gone."""
-    parent = os.getppid()
     handler = functools.partial(_MadeUp, directory=folder)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler, bind_and_activate=False)
     server.socket = socket.socket(fileno=int(number))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    while os.getppid() == parent:
+    while os.getppid() == int(parent):
         time.sleep(0.5)
 
 

@@ -102,7 +102,7 @@ def is_unusual(share: float, earlier_shares: Sequence[float], rows: int) -> bool
     return share > max(UNUSUAL_SHARE, UNUSUAL_FACTOR * statistics.median(earlier_shares))
 
 
-def _any(columns: list[Column] | tuple[Column, ...], odd: Callable[[pa.Array], pa.Array]) -> Condition:
+def _any(columns: Sequence[Column], odd: Callable[[pa.Array], pa.Array]) -> Condition:
     return lambda rows: reduce(pc.or_kleene, (odd(rows[column.name]) for column in columns))
 
 

@@ -183,7 +183,7 @@ def _parse_floats(raw: pa.Array) -> pa.Array:
     elif not (pa.types.is_integer(raw.type) or pa.types.is_floating(raw.type)):
         raise pa.ArrowInvalid
     numbers = raw.cast(pa.float64())  # refuses whole numbers that a double cannot hold
-    if not _all(pc.is_finite(numbers)):
+    if not all_true(pc.is_finite(numbers)):
         numbers = pc.if_else(pc.is_nan(numbers), null(numbers.type), numbers)
         _require(pc.is_finite(numbers))
     return numbers
@@ -205,7 +205,7 @@ def _to_microseconds(raw: pa.Array) -> pa.Array:
     """Return wall times in microseconds; null where they are finer, outside the years 1 to 9999, or of another zone."""
     zone = (raw.type.tz or "").lower()
     inside = within(raw)
-    if not _all(inside):
+    if not all_true(inside):
         raw = pc.if_else(inside, raw, null(raw.type))
     if zone in _UTC:
         raw = raw.cast(pa.timestamp(raw.type.unit))  # writers that mark times as UTC mean wall time
@@ -219,6 +219,11 @@ def _to_microseconds(raw: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(held.cast(raw.type), raw), held, null(MICROSECONDS))
 
 
+def all_true(mask: pa.Array) -> bool:
+    """Whether no value is false. Of a column that has no values, none is; Arrow's own default says null."""
+    return bool(pc.all(mask, min_count=0).as_py())
+
+
 def within(times: pa.Array) -> pa.Array:
     """Return a mask of the timestamps in the years 1 to 9999, which every store can hold."""
     if times.type.unit == "ns":  # its range is 1677 to 2262
@@ -228,11 +233,7 @@ def within(times: pa.Array) -> pa.Array:
     return pc.and_(pc.greater_equal(times, first), pc.less(times, after))
 
 
-def _all(mask: pa.Array) -> bool:
-    return bool(pc.all(mask).as_py())
-
-
 def _require(condition: pa.Array) -> None:
     """Raise ArrowInvalid unless every value meets the condition."""
-    if not _all(condition):
+    if not all_true(condition):
         raise pa.ArrowInvalid

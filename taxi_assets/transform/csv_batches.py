@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from taxi_assets.source.streams import BOM, LineCounter, text_blocks
-from taxi_assets.transform.arrays import constants, is_present, row_numbers, within, without_missing
+from taxi_assets.transform.arrays import all_true, constants, is_present, row_numbers, within, without_missing
 from taxi_assets.transform.batches import Reject, RowBatch
 from taxi_assets.transform.values import MISSING_WORDS
 
@@ -217,8 +217,8 @@ def _fits(column: pa.Array, kind: pa.DataType) -> bool:
 def _is_plain(column: pa.Array) -> bool:
     """Whether a parsed column is free of what only Arrow reads: the numbers nan and inf, times of the year 0."""
     if pa.types.is_floating(column.type):
-        return bool(pc.all(pc.is_finite(column)).as_py())
-    return not pa.types.is_timestamp(column.type) or bool(pc.all(within(column)).as_py())
+        return all_true(pc.is_finite(column))
+    return not pa.types.is_timestamp(column.type) or all_true(within(column))
 
 
 def _quotes_are_plain(text: bytes) -> bool:

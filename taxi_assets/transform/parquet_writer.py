@@ -37,13 +37,9 @@ class ParquetWriter:
         path: Where to write.
         schema: Of the batches.
         metadata: Key-value metadata of the file.
-
-    Attributes:
-        rows: Rows added so far.
     """
 
     def __init__(self, path: Path, schema: pa.Schema, metadata: Mapping[str, str]) -> None:
-        self.rows = 0
         self._schema = schema
         self._held: list[pa.RecordBatch] = []
         self._size = 0
@@ -66,7 +62,6 @@ class ParquetWriter:
         """Add rows."""
         self._held.append(batch)
         self._size += batch.num_rows
-        self.rows += batch.num_rows
         if self._size >= ROW_GROUP:
             table = pa.Table.from_batches(self._held, self._schema)
             whole = self._size - self._size % ROW_GROUP

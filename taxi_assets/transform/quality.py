@@ -14,7 +14,7 @@ from taxi_assets.contracts.model import Dataset
 from taxi_assets.contracts.schemas import arrow_schema
 from taxi_assets.errors import PermanentError
 from taxi_assets.records import CleanedFile, LakeObject, RawFile, TableMonth
-from taxi_assets.transform.anomalies import is_unusual
+from taxi_assets.transform.anomalies import anomaly_shares, is_unusual
 from taxi_assets.transform.rejects import explain_rejects
 
 
@@ -138,9 +138,9 @@ def check_anomalies(cleaned: CleanedFile, earlier: Sequence[CleanedFile]) -> Che
         earlier: The months before it, up to a year, as many as there are.
     """
     unusual = []
-    for name, count in cleaned.anomalies.items():
-        share = count / max(cleaned.cleaned_rows, 1)
-        shares = [other.anomalies[name] / max(other.cleaned_rows, 1) for other in earlier if name in other.anomalies]
+    for name in cleaned.anomalies:
+        (share,) = anomaly_shares(name, [cleaned])
+        shares = anomaly_shares(name, earlier)
         if is_unusual(share, shares, cleaned.cleaned_rows):
             unusual.append(f"{name}: {share:.2%} of the rows, usually {statistics.median(shares):.2%}")
     return CheckResult(

@@ -15,6 +15,7 @@ from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.schemas import arrow_schema
 from taxi_assets.errors import PermanentError
 from taxi_assets.months import Month
+from taxi_assets.transform import arrays
 from taxi_assets.transform.header import UnknownHeaderError
 from taxi_assets_tests.transform.landing import Landed, land
 
@@ -190,3 +191,17 @@ def test_a_parquet_file_whose_data_are_damaged_fails_as_damaged(tmp_path: Path) 
 
     with pytest.raises(PermanentError, match="the raw file cannot be read"):
         land(bytes(content), tmp_path, month=JANUARY)
+
+
+@pytest.mark.parametrize("kind", [pa.float64(), pa.float32(), pa.string(), pa.decimal128(9, 2)], ids=str)
+def test_columns_without_any_value_are_not_read_value_by_value(
+    kind: pa.DataType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = ["passenger_count", "RatecodeID", "congestion_surcharge"]
+    monkeypatch.setattr(arrays, "parse_value", lambda column, value: pytest.fail(f"{column.name}: {value}"))
+
+    landed = land_today(
+        published(1000, store_and_fwd_flag=pa.nulls(1000), **{n: pa.nulls(1000, kind) for n in empty}), tmp_path
+    )
+
+    assert all(landed.column(name) == [None] * 1000 for name in empty)

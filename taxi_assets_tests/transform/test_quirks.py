@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -160,3 +162,27 @@ def test_the_tutorials_rules_fill_and_drop_and_are_counted_apart(
     assert landed.column("passenger_count") == passengers
     assert (landed.cleaned.dropped_rows, landed.cleaned.filled_passengers) == (dropped, filled)
     assert landed.cleaned.rejected_rows == 1
+
+
+def test_a_month_with_an_empty_column_is_cleaned_without_importing_pandas(
+    tmp_path: Path,
+) -> None:
+    published = tmp_path / "month.csv"
+    published.write_bytes(csv([trip(congestion_surcharge="", tpep_dropoff_datetime="")] * 3))
+    assert subprocess.check_output([sys.executable, "-c", CLEAN, published, tmp_path]).split() == [b"3", b"False"]
+
+
+CLEAN = """
+import sys
+from pathlib import Path
+from taxi_assets.contracts import DATASETS
+from taxi_assets.months import Month
+from taxi_assets.source.client import Source
+from taxi_assets.storage.staging.local import StagingArea
+from taxi_assets.transform.clean import clean_month
+published, folder = map(Path, sys.argv[1:])
+staging = StagingArea(folder / "work")
+raw, _ = Source(published.as_uri(), "", "csv").fetch("yellow", Month(2021, 1), staging)
+cleaned, _ = clean_month(DATASETS["yellow"], raw, staging)
+print(cleaned.cleaned_rows, "pandas" in sys.modules)
+"""
