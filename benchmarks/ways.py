@@ -135,10 +135,10 @@ def run_chain(source: Path, folder: Path, profile: dict[str, str]) -> dict[str, 
     """
     import dagster as dg
 
-    from taxi_assets.cli.common import use_dagster_home
     from taxi_assets.definitions import build_definitions
     from taxi_assets.demo.sample import write_month
     from taxi_assets.demo.server import serving
+    from taxi_assets.instance.home import use_dagster_home
     from taxi_assets.months import Month
     from taxi_assets.settings import Settings
 

@@ -7,7 +7,7 @@ import string
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ValidationError
 
@@ -45,6 +45,14 @@ def parsed(parse: Callable[[str], Any]) -> BeforeValidator:
     return BeforeValidator(lambda value: parse(value) if isinstance(value, str) else value)
 
 
+def web_url(text: str) -> str:
+    """Accept text that is empty, or an address of the web or of a file."""
+    _split(text)
+    if text and not re.match(r"(?i:https?|file):", text):
+        raise ValueError("it must begin with https://, http:// or file://")
+    return text
+
+
 def month_url(text: str) -> str:
     """Accept the address of a month, with fields for dataset, year and month."""
     try:
@@ -59,7 +67,7 @@ def month_url(text: str) -> str:
 
 def work_url(text: str) -> str:
     """Return an absolute folder or `gs://bucket/folder`."""
-    url = urlsplit(text)
+    url = _split(text)
     if not text or (url.scheme == "gs" and re.fullmatch(BUCKET, url.netloc)):
         bucket, _, prefix = text.removeprefix("gs://").partition("/")
         return text and f"gs://{bucket}/{object_prefix(prefix)}".rstrip("/")
@@ -67,6 +75,13 @@ def work_url(text: str) -> str:
     if not Path(path).is_absolute():
         raise ValueError("it must be an absolute folder, as /mnt/work or file:///mnt/work, or gs://bucket/folder")
     return path
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:  # it quotes the address, which may hold a secret
+        raise ValueError("it must be a well-formed address") from None
 
 
 def object_prefix(text: str) -> str:
@@ -133,7 +148,7 @@ def reason(error: ValidationError) -> str:
 
 
 BUCKET = r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"
-URL = matching(r"(?i:https?|file):.*", "it must begin with https://, http:// or file://")
+URL = AfterValidator(web_url)
 SMTP = matching(r"(?i:smtps?)://(.*@)?[^@/:?#]+.*", "it must begin with smtp:// or smtps:// and name a host")
 POSTGRES = matching(
     r"(?i:postgresql|postgres):.*", "it must be written as postgresql://user:password@host:5432/database"

@@ -134,7 +134,7 @@ class Settings(BaseSettings):
             SettingError: A value cannot be used; names the variable.
         """
         variables = os.environ if environment is None else environment
-        texts = {name: text.strip() for name, text in variables.items() if name in setting_variables()}
+        texts = {name: variables[name].strip() for name in setting_variables() if name in variables}
         source = EnvSettingsSource(cls)
         source.env_vars = {name.lower(): text for name, text in texts.items() if text}
         try:
@@ -228,15 +228,11 @@ def description(name: str) -> str:
     return " ".join((Settings.model_fields[name].description or "").split())
 
 
-def is_secret(name: str) -> bool:
-    """Return whether a setting is a secret as a whole; any address may hold one too."""
-    return not Settings.model_fields[name].repr
-
-
 def shown(name: str, text: str) -> str:
-    """Return a setting's text without secrets; nothing if it is one."""
-    address = "://" in text or name.endswith("_url")
-    return "" if is_secret(name) else types.without_secrets(text) if address else text
+    """Return a setting's text without the secrets that any address may hold; nothing if the whole is one."""
+    if not Settings.model_fields[name].repr:
+        return ""
+    return types.without_secrets(text) if "://" in text or name.endswith("_url") else text
 
 
 def dagster_home(settings: Settings | None = None) -> Path:

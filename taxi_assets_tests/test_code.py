@@ -54,7 +54,7 @@ PRIVATE_NAMES = {
 
 STORED = {
     r"[\"'`]ERA[\"'`]": "a rule of ruff",
-    r"[\"'`](oddities|oddities\.(light|dark)\.png)[\"'`]": "a field of the records on disk, a chart's file name",
+    r"\"oddities\": \{|\"anomalies\": \"oddities\"": "a field of the records on disk",
     r"[\"'`]recipe[\"'`]|\brecipe (text|VARCHAR)\b|, recipe, loaded_at": "a field on disk, a column of month_loads",
 }
 """Words that may stand because something outside the code carries them."""

@@ -20,12 +20,11 @@ import pytest
 from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
 
 from taxi_assets.cli import doctor
-from taxi_assets.cli.common import migrate
 from taxi_assets.cli.main import main
 from taxi_assets.definitions import build_definitions
 from taxi_assets.demo.sample import write_month
 from taxi_assets.errors import PermanentError, TaxiError, TransientError
-from taxi_assets.instance.home import _names_postgres, check_history
+from taxi_assets.instance.home import _names_postgres, check_history, migrate
 from taxi_assets.instance.postgres import POOLS
 from taxi_assets.months import Month
 from taxi_assets.settings import SettingError, Settings

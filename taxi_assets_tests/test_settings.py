@@ -46,12 +46,12 @@ def test_an_empty_variable_takes_the_default() -> None:
         "reader:planted@host",
         "https://reader:{planted}@host/{dataset}/{year}/{month:0x}",
         "gopher://[planted@host",
+        "https://[planted@host/{dataset}/{year}-{month:02}",
+        "https://reader:planted\u2100@host/{dataset}/{year}-{month:02}",
     ],
 )
 def test_an_address_that_cannot_be_used_is_told_without_what_may_be_secret_in_it(name: str, address: str) -> None:
-    if name in ("TAXI_ZONES_URL", "TAXI_UI_URL") and address.startswith("https"):
-        pytest.skip("it can be used")
-    if name == "TAXI_ALERT_WEBHOOK" and address.startswith("https"):
+    if name in ("TAXI_ZONES_URL", "TAXI_UI_URL", "TAXI_ALERT_WEBHOOK") and address.startswith("https://reader:{"):
         pytest.skip("it can be used")
     text = refusal(**{name: address})
     assert f"{name} cannot be used: " in text

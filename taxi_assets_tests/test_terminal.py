@@ -61,6 +61,15 @@ def test_a_query_that_is_no_sql_is_told_as_such(
     assert len(said.splitlines()) == 3
 
 
+def test_brackets_and_colons_in_a_path_are_printed_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "[red]of :taxi: months[/]"
+    monkeypatch.setenv("TAXI_DATA_DIR", str(folder))
+    assert cli.main(["migrate"]) == 0
+    assert f"home {folder}/dagster\n" in capsys.readouterr().out
+
+
 # The terminal
 
 

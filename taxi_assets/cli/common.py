@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket
 from collections.abc import Iterator
@@ -11,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.instance.environment import load_env_file
-from taxi_assets.instance.home import dagster_instance, migrate, use_dagster_home
+from taxi_assets.instance.home import dagster_instance
 from taxi_assets.settings import SettingError, Settings, dagster_postgres_url, setting_variables
 
 if TYPE_CHECKING:
@@ -23,22 +25,11 @@ if TYPE_CHECKING:
 
     from taxi_assets.reconciliation import LedgerRow
 
-__all__ = [
-    "dagster_instance",
-    "dataset_named",
-    "err",
-    "examples",
-    "instance_for_runs",
-    "load_environment",
-    "load_settings",
-    "migrate",
-    "out",
-    "print_ledger",
-    "use_dagster_home",
-]
+_console = functools.partial(Console, highlight=False, soft_wrap=True, markup=False, emoji=False)
+"""Most of what is printed is a path, an error or a name, in which brackets and colons are no markup of Rich's."""
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = _console()
+err = _console(stderr=True)
 """Both obey NO_COLOR, and write plainly where no terminal is attached."""
 
 _WIDE = 200
@@ -66,7 +57,7 @@ def load_environment() -> None:
     for name in os.environ:
         near = name not in known and name.upper().startswith("TAXI_") and get_close_matches(name.upper(), known, 1)
         if near:
-            err.print(f"taxi-assets: {name} is not a setting; {near[0]} is one", markup=False)
+            err.print(f"taxi-assets: {name} is not a setting; {near[0]} is one")
 
 
 @contextlib.contextmanager
@@ -97,10 +88,6 @@ def dataset_named(name: str) -> Dataset:
     return DATASETS[name]
 
 
-def _wide() -> Console:
-    return Console(highlight=False, soft_wrap=True, width=_WIDE)
-
-
 def print_ledger(rows: list[LedgerRow]) -> None:
     """Print rows as a table with their totals, and what went wrong below it."""
     table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
@@ -110,14 +97,14 @@ def print_ledger(rows: list[LedgerRow]) -> None:
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     for row, cells in zip(rows, zip(*columns.values(), strict=True), strict=True):
-        table.add_row(row.dataset, row.month, f"[{_COLORS[row.status]}]{row.status}[/]", *map(_cell, cells))
+        table.add_row(row.dataset, row.month, Text(row.status, _COLORS[row.status]), *map(_cell, cells))
     if len(rows) > 1:
         totals = (_cell(sum(column)) for column in columns.values())
         table.add_row("total", f"{len(rows)} months", "", *totals, style="bold")
-    _wide().print(table)  # on a narrow terminal lines break; a count that is cut says nothing
+    _console(width=_WIDE).print(table)  # on a narrow terminal lines break; a count that is cut says nothing
     for row in rows:
         if row.notes and not row.error:
-            out.print(f"{row.dataset} {row.month}: {row.notes}", markup=False)
+            out.print(f"{row.dataset} {row.month}: {row.notes}")
     _print_errors(rows)
 
 
@@ -146,5 +133,8 @@ def _print_errors(rows: list[LedgerRow]) -> None:
         if row.error not in printed:
             printed.add(row.error)
             month = f"{row.dataset} {row.month}"
-            out.print("\n" if row.error.startswith(month) else f"\n[bold]{month}[/] {row.status}: ", end="")
-            out.print(row.error, markup=False)
+            out.print()
+            if not row.error.startswith(month):
+                out.print(month, style="bold", end="")
+                out.print(f" {row.status}: ", end="")
+            out.print(row.error)

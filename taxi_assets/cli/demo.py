@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from taxi_assets.cli import FAILED, LANDED
-from taxi_assets.cli.common import dagster_instance, examples, load_environment, out, print_ledger
+from taxi_assets.cli.common import examples, load_environment, out, print_ledger
 from taxi_assets.cli.query import print_rows
 from taxi_assets.cli.report import make_report
 from taxi_assets.cli.run import land
@@ -15,6 +15,7 @@ from taxi_assets.cli.zones import land_zones
 from taxi_assets.contracts import DATASETS
 from taxi_assets.demo.place import demo_folder, enter, source_folder
 from taxi_assets.demo.server import serving
+from taxi_assets.instance.home import dagster_instance
 from taxi_assets.months import Month
 from taxi_assets.storage.factory import build_warehouse
 
@@ -38,25 +39,27 @@ def command() -> int:
     """
     load_environment()
     folder = demo_folder()
-    out.print("[bold]1. A source of made-up yellow and green trips, in the formats that TLC publishes[/]")
+    out.print("1. A source of made-up yellow and green trips, in the formats that TLC publishes", style="bold")
     with serving(source_folder(folder), made_up=True) as address:
         settings = enter(folder, address)
-        out.print(f"[bold]2. Landing three months from {address}: raw file, cleaned Parquet, lake, warehouse[/]")
+        out.print(f"2. Landing three months from {address}: raw file, cleaned Parquet, lake, warehouse", style="bold")
         landed = [row for name in SHOWN for row in land(settings, DATASETS[name], list(MONTHS))]
         with dagster_instance(settings) as instance:
             land_zones(settings, instance)
             report, error = make_report(settings, instance, DATASETS["yellow"], MONTHS[-1])
-    out.print("\n[bold]3. The ledger: no row is lost[/]")
+    out.print("\n3. The ledger: no row is lost", style="bold")
     print_ledger(landed)
     if error or any(row.status == "failed" for row in landed):
-        out.print(error, markup=False)
+        out.print(error)
         return FAILED
     sql = _QUERY.format(schema=settings.warehouse_schema)
-    out.print(f"\n[bold]4. A first query, of made-up data[/]\n{sql}\n")
+    out.print("\n4. A first query, of made-up data", style="bold")
+    out.print(f"{sql}\n")
     print_rows(build_warehouse(settings).query(sql))
+    out.print("\n5. A report, of made-up data", style="bold")
+    out.print(f"  {Path(report).as_uri()}")
+    out.print("\nWhat next", style="bold")
     out.print(
-        f"\n[bold]5. A report, of made-up data[/]\n  {Path(report).as_uri()}\n"
-        "\n[bold]What next[/]\n"
         "  make dev                                    these months in Dagster's UI, http://127.0.0.1:3000\n"
         f"  TAXI_DATA_DIR={folder} .venv/bin/taxi-assets query 'SELECT count(*) FROM nyc_tlc.green_trips'\n"
         "  .venv/bin/taxi-assets run yellow 2021-01    the real month, from the internet\n"

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import click
 
-from taxi_assets.cli.common import err, examples, load_environment, migrate
+from taxi_assets.cli.common import err, examples, load_environment
 from taxi_assets.demo.place import demo_folder, enter, source_folder
 from taxi_assets.demo.server import start_source
 from taxi_assets.instance.environment import keep_environment
+from taxi_assets.instance.home import migrate
 from taxi_assets.names import BIGQUERY_TABLE, asset_key
 from taxi_assets.settings import SettingError, Settings
 
@@ -52,7 +53,8 @@ def command(host: str, port: int, *, demo: bool | None) -> int:
     home = migrate(settings)
     latest = _end_dead_runs()
     if host not in (LOCALHOST, "localhost", "::1"):
-        err.print(f"[bold]warning:[/] the UI has no login: whoever reaches {host} can start runs and read the settings")
+        err.print("warning:", style="bold", end=" ")
+        err.print(f"the UI has no login: whoever reaches {host} can start runs and read the settings")
     err.print(f"Dagster's UI: {url} (history in {home}; Ctrl-C stops it)")
     err.print(f"  yellow trips: {url}/locations/taxi_assets/asset-groups/yellow")
     if latest:

@@ -76,7 +76,7 @@ def command() -> int:
         if check.name in failed:
             continue
         if failed.intersection(check.after):
-            out.print(f"[yellow]left[/]  {check.name:14}not tried: see above")
+            _print_result("left", "yellow", check.name, "not tried: see above")
             failed.add(check.name)
             continue
         try:
@@ -85,8 +85,7 @@ def command() -> int:
             _print_error(check.name, error)
             failed.add(check.name)
         else:
-            out.print(f"[green]ok[/]    {check.name:14}", end="")
-            out.print(found, markup=False)
+            _print_result("ok", "green", check.name, found)
     if failed:
         out.print("\nput right what is above, and run it again")
         return FAILED
@@ -274,6 +273,9 @@ class _GoogleStores:
 
 
 def _print_error(name: str, error: TaxiError) -> None:
-    first, *rest = str(error).splitlines()
-    out.print(f"[red]WRONG[/] {name:14}", end="")
-    out.print("\n".join([first, *(INDENT + line for line in rest)]), markup=False)
+    _print_result("WRONG", "red", name, str(error).replace("\n", f"\n{INDENT}"))
+
+
+def _print_result(result: str, color: str, name: str, text: str) -> None:
+    out.print(f"{result:6}", style=color, end="")
+    out.print(f"{name:14}{text}")

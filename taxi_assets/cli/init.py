@@ -37,7 +37,7 @@ def command() -> int:
     with os.fdopen(number, "w", encoding="utf-8") as file:
         os.fchmod(number, 0o600)  # whatever the umask
         file.write(template())
-    out.print(f"{path}: every setting is there with its default, and nothing is set; edit what differs", markup=False)
+    out.print(f"{path}: every setting is there with its default, and nothing is set; edit what differs")
     return LANDED
 
 

@@ -46,7 +46,7 @@ def command(name: str | None, *, verified: bool, as_json: bool) -> int:
         out.print_json(json.dumps([row.to_dict() for row in rows]))
     elif rows:
         print_ledger(rows)
-        out.print(*("", *_places(settings)), sep="\n", markup=False)
+        out.print(*("", *_places(settings)), sep="\n")
         if verified and not any(row.error for row in rows):
             out.print(f"\nverified: {len(rows)} months, every file read, every store counted and compared")
     else:

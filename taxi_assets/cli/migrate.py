@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from taxi_assets.cli import LANDED
-from taxi_assets.cli.common import examples, load_settings, migrate, out
+from taxi_assets.cli.common import examples, load_settings, out
+from taxi_assets.instance.home import migrate
 from taxi_assets.settings import dagster_postgres_url
 
 

@@ -57,7 +57,7 @@ def command() -> int:
         out.print(f"  {role:34}on the {on:12}{why}")
     out.print("\nGrant them with:")
     for line in grants(settings):
-        out.print(f"  {line}", markup=False)
+        out.print(f"  {line}")
     out.print("\nNext: taxi-assets doctor")
     return LANDED
 
@@ -67,7 +67,7 @@ def _provision_bucket(place: BucketFolder, settings: Settings, name: str) -> Buc
     info = place.describe_bucket()
     _print(name, f"gs://{place.bucket} in {info.location or 'a location that this account may not see'}", created)
     for warning in info.warnings:
-        out.print(f"  warning: {warning}", markup=False)
+        out.print(f"  warning: {warning}")
     return info
 
 
@@ -102,4 +102,4 @@ def grants(settings: Settings) -> list[str]:
 
 
 def _print(what: str, which: str, created: bool) -> None:
-    out.print(f"{what:12}{which}: {'created' if created else 'was there'}", markup=False)
+    out.print(f"{what:12}{which}: {'created' if created else 'was there'}")

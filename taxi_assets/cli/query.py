@@ -85,7 +85,7 @@ def print_rows(rows: pa.Table) -> None:
 def _print_records(rows: pa.Table) -> None:
     width = max(map(len, rows.column_names))
     for number, cells in enumerate(_cells(rows), 1):
-        out.print(f"[bold]row {number}[/]")
+        out.print(f"row {number}", style="bold")
         for name, cell in zip(rows.column_names, cells, strict=True):
             out.print(Text(f"{name:<{width}}  {cell}"))
 

@@ -40,7 +40,10 @@ def command(name: str, months: str) -> int:
             for month in sorted(landed):
                 made, error = make_report(settings, instance, dataset, month)
                 failed |= bool(error)
-                out.print(made) if made else err.print(f"taxi-assets: {error}")
+                if error:
+                    err.print(f"taxi-assets: {error}")
+                else:
+                    out.print(made)
     for month in wanted:
         if month not in landed:
             failed = True

@@ -28,7 +28,7 @@ def command() -> int:
     settings = load_settings()
     with instance_for_runs(settings) as instance:
         if error := land_zones(settings, instance):
-            err.print(f"taxi-assets: {error}", markup=False)
+            err.print(f"taxi-assets: {error}")
             return FAILED
     out.print(f"the taxi zones are in {settings.warehouse_schema}.{ZONES_TABLE}")
     return LANDED
@@ -58,4 +58,4 @@ def ensure_zones(settings: Settings, instance: dg.DagsterInstance) -> None:
         reason = getattr(error, "message", str(error))
     if reason:
         err.print("the names of the taxi zones are not available now; land them later with: taxi-assets zones")
-        err.print(reason.splitlines()[0], markup=False)
+        err.print(reason.splitlines()[0])

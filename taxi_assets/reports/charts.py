@@ -145,7 +145,7 @@ def charts_of(dataset: Dataset, metrics: Metrics) -> Iterator[Chart]:
         )
     if anomalies := [each for each in metrics.anomalies if each.rows or any(each.earlier_shares)]:
         yield Chart(
-            "oddities",
+            "anomalies",
             f"{subject}: anomalies, this month and earlier months",
             lambda axes, theme: _draw_anomalies(axes, theme, anomalies),
             len(anomalies) + 1,

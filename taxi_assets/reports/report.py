@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, MonthRecord
-from taxi_assets.reports.charts import charts_of, write_pngs
+from taxi_assets.reports.charts import THEMES, Chart, charts_of, write_pngs
 from taxi_assets.reports.html import INDEX, PAGE, render_index, render_nav, render_page
 from taxi_assets.reports.metrics import Metrics, collect_metrics
 
@@ -68,9 +68,7 @@ def make_report(dataset: Dataset, month: Month, warehouse: Warehouse, lake: Lake
     metrics = collect_metrics(dataset, month, warehouse, record(month), earlier)
     charts = list(charts_of(dataset, metrics))
     folder = report_folder(dataset.name, month)
-    with tempfile.TemporaryDirectory() as drafts:
-        for image in write_pngs(dataset, metrics, charts, Path(drafts)):
-            lake.put_file(f"{folder}/{image.name}", image)
+    _put_images(lake, folder, dataset, metrics, charts)
     nav = render_nav(month, _reports(lake, dataset))
     page = render_page(dataset, metrics, charts, nav).encode()
     uri = _put(lake, f"{folder}/{PAGE}", page)
@@ -86,6 +84,17 @@ def make_report(dataset: Dataset, month: Month, warehouse: Warehouse, lake: Lake
         before=tuple(metrics.year_before.get(day) for day in metrics.days),
         numbers=_plotted(metrics),
     )
+
+
+def _put_images(lake: Lake, folder: str, dataset: Dataset, metrics: Metrics, charts: list[Chart]) -> None:
+    """Put the charts; remove those that only an earlier report of the month has."""
+    with tempfile.TemporaryDirectory() as drafts:
+        images = {f"{folder}/{path.name}": path for path in write_pngs(dataset, metrics, charts, Path(drafts))}
+        for name, path in images.items():
+            lake.put_file(name, path)
+    for name in lake.list_files(folder):
+        if name.endswith(tuple(f".{theme}.png" for theme in THEMES)) and name not in images:
+            lake.remove_file(name)
 
 
 def _reports(lake: Lake, dataset: Dataset) -> set[Month]:

@@ -168,4 +168,4 @@ def _parse_retry_after(text: str) -> float:
 
 
 def _parse_whole(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() else 0
+    return int(text) if re.fullmatch("[0-9]{1,15}", text) else 0

@@ -82,6 +82,10 @@ class Lake(Protocol):
         """Return the content of a file that `put_file` put."""
         ...
 
+    def remove_file(self, name: str) -> None:
+        """Remove a file that `put_file` put, if it is there."""
+        ...
+
     def list_files(self, folder: str) -> list[str]:
         """Return the names of the files below a folder, in order."""
         ...

@@ -200,13 +200,23 @@ def test_a_month_of_one_trip_has_a_report(tmp_path: Path) -> None:
 def test_each_chart_is_an_image_for_a_light_and_for_a_dark_background(place: Place, report: ReportFile) -> None:
     folder = path_of(report).parent
     assert folder.relative_to(place.folder) == Path("lake/reports/yellow/2021-01")
-    charts = ("trips_per_day", "trips_per_hour", "payments", "distances", "pickup_zones", "oddities")
+    charts = ("trips_per_day", "trips_per_hour", "payments", "distances", "pickup_zones", "anomalies")
     assert {path.name for path in folder.glob("*.png")} == {f"{c}.{t}.png" for c in charts for t in ("light", "dark")}
     for path in folder.glob("*.png"):
         with Image.open(path) as image:
             assert image.width >= 900
             red, green, blue = image.convert("RGB").getpixel((1, 1))  # type: ignore[misc]
             assert (min(red, green, blue) > 250) if ".light." in path.name else (max(red, green, blue) < 40)
+
+
+def test_an_image_that_only_an_earlier_report_of_the_month_has_is_removed(place: Place) -> None:
+    folder = path_of(place.report("green", "2021-01")).parent
+    charts = {path.name for path in folder.iterdir()}
+    earlier, other = folder / "chart_of_an_earlier_release.dark.png", folder / "somebody_elses.png"
+    for path in (earlier, other):
+        path.write_bytes(b"an image")
+    place.report("green", "2021-01")
+    assert {path.name for path in folder.iterdir()} == {*charts, other.name}
 
 
 def test_the_same_month_gives_the_same_bytes(place: Place, report: ReportFile) -> None:

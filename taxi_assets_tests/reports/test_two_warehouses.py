@@ -50,10 +50,13 @@ def test_bigquery_and_duckdb_give_the_same_report_and_the_bucket_serves_it_as_a_
     warehouse.replace_table(ZONES_TABLE, ZONE_COLUMNS, uri)
     assert place.metrics("yellow", "2021-01", warehouse) == place.metrics("yellow", "2021-01")
 
+    earlier = "reports/yellow/2021-01/chart_of_an_earlier_release.dark.png"
+    lake.put_file(earlier, tmp_path / "zones.parquet")
     report = make_report(DATASETS["yellow"], Month(2021, 1), warehouse, lake, place.staging)
     assert report.file == f"gs://{name}/lake/reports/yellow/2021-01/report.html"
     blob = gcs.client().bucket(name).get_blob("lake/reports/yellow/2021-01/report.html")
     assert blob.content_type == "text/html"
+    assert earlier not in lake.list_files("reports")
     assert report.sha256 == place.report("yellow", "2021-01").sha256
 
 

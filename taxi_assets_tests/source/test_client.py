@@ -252,7 +252,7 @@ def test_a_busy_source_or_broken_connection_is_asked_once_and_the_next_fetch_get
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("7", 7), ("in an hour", 3600), ("soon", 0), ("", 0)],
+    [("7", 7), ("in an hour", 3600), ("soon", 0), ("", 0), ("9" * 5000, 0)],
 )
 def test_retry_after_in_seconds_or_as_a_date_reaches_whoever_retries(
     header: str, seconds: float, site: HttpSource, staging: StagingArea

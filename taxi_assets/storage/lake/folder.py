@@ -59,6 +59,10 @@ class FolderLake:
         """See `Lake.read_file`."""
         return (self.root / name).read_bytes()
 
+    def remove_file(self, name: str) -> None:
+        """See `Lake.remove_file`."""
+        (self.root / name).unlink(missing_ok=True)
+
     def list_files(self, folder: str) -> list[str]:
         """See `Lake.list_files`."""
         paths = (self.root / folder).rglob("*")

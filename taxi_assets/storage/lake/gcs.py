@@ -6,6 +6,7 @@ An object's metadata carry its ledger, so that the bucket's contents are known w
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import mimetypes
 import tempfile
@@ -94,6 +95,13 @@ class GcsLake(BucketFolder):
         """See `Lake.read_file`."""
         with mapped_errors(self._uri(name)):
             return bytes(self._blob(name).download_as_bytes(**self.access.request_options))
+
+    def remove_file(self, name: str) -> None:
+        """See `Lake.remove_file`."""
+        from google.api_core import exceptions as api
+
+        with mapped_errors(self._uri(name)), contextlib.suppress(api.NotFound):
+            self._blob(name).delete(**self.access.request_options)
 
     def list_files(self, folder: str) -> list[str]:
         """See `Lake.list_files`."""
