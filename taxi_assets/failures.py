@@ -55,38 +55,34 @@ def reported_failures(
         dagster.RetryRequested: The error says how long to wait.
         NotPublishedError: As it is; it is no failure.
     """
+
+    def note(error: TaxiError) -> None:
+        if observe and month:
+            metadata = {"status": "failed", "kind": error.kind, "error": str(error)}
+            observe(
+                dg.AssetObservation(key, partition=partition_key(month), description=error.message, metadata=metadata)
+            )
+
     try:
-        is_last = retries is not None and retry_number >= retries.max_retries
-        with _noted(key, month, is_last=is_last, observe=observe):
-            yield
+        yield
     except NotPublishedError:
         raise
     except OSError as error:
         subject = f"{key.path[0]} {month}" if month else key.to_user_string()
         raise _failure(_machine_failure(error, subject), key, month) from error
     except TransientError as error:
-        asked = error.wait_before(retry_number + 1)
-        if asked and retries and retry_number < retries.max_retries and asked <= MAX_RETRY_AFTER_SECONDS:
+        asked, is_last = error.wait_before(retry_number + 1), retries and retry_number >= retries.max_retries
+        too_long = asked > MAX_RETRY_AFTER_SECONDS
+        if asked and retries and not is_last and not too_long:
             wait = max(asked, retries.calculate_delay(retry_number + 1))
             raise dg.RetryRequested(max_retries=retries.max_retries, seconds_to_wait=wait) from error
-        raise _failure(error, key, month, retry=asked <= MAX_RETRY_AFTER_SECONDS) from error
+        if is_last or too_long:
+            note(error)
+        raise _failure(error, key, month, retry=not too_long) from error
     except TaxiError as error:
+        if isinstance(error, PermanentError):
+            note(error)
         raise _failure(error, key, month, retry=False) from error
-
-
-@contextlib.contextmanager
-def _noted(
-    key: dg.AssetKey, month: Month | None, *, is_last: bool, observe: Callable[[dg.AssetObservation], None] | None
-) -> Iterator[None]:
-    try:
-        yield
-    except TaxiError as error:
-        if observe and month and (isinstance(error, PermanentError) or (is_last and error.kind == "transient")):
-            metadata = {"status": "failed", "kind": error.kind, "error": str(error)}
-            observe(
-                dg.AssetObservation(key, partition=partition_key(month), description=error.message, metadata=metadata)
-            )
-        raise
 
 
 def _failure(error: TaxiError, key: dg.AssetKey, month: Month | None, *, retry: bool = True) -> dg.Failure:

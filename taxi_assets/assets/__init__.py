@@ -1,1 +1,1 @@
-"""The asset graph: for each dataset raw_file, cleaned_parquet, gcs_object, bigquery_table."""
+"""The asset graph: the months of each dataset, their reports, and the taxi zones."""

@@ -37,11 +37,10 @@ def command() -> int:
 def land_zones(settings: Settings, instance: dg.DagsterInstance) -> str:
     """Land the zones; return why they did not land, empty if they did."""
     from taxi_assets.definitions import build_definitions
-    from taxi_assets.instance.runs import failure_reason, run_zones
+    from taxi_assets.instance.runs import reason_of, run_zones
 
     result = run_zones(build_definitions(settings), instance)
-    reasons = [reason for event in result.all_events if (reason := failure_reason(event))]
-    return "" if result.success else next(iter(reasons), "the log of the run in the UI says why")
+    return "" if result.success else reason_of(result)
 
 
 def ensure_zones(settings: Settings, instance: dg.DagsterInstance) -> None:

@@ -30,6 +30,12 @@ PARTITION_TAG, RUN_KEY_TAG = "dagster/partition", "dagster/run_key"
 _PAGE = 1000
 _CHECK_FAILED = "DagsterAssetCheckFailedError"
 """Fails the step of a blocking check; the check's own description says more."""
+_FAILURE_TYPES = {
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+    dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.RUN_FAILURE,
+    dg.DagsterEventType.ENGINE_EVENT,
+}
 
 
 @dataclass(frozen=True)
@@ -127,16 +133,15 @@ def permanent_failures(instance: dg.DagsterInstance, dataset: str, months: Itera
 
 def failures_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[Failure]:
     """Return what failed in a run that failed: blocking checks, then steps; or else why the run ended."""
-    kinds = {
-        dg.DagsterEventType.ASSET_CHECK_EVALUATION,
-        dg.DagsterEventType.STEP_FAILURE,
-        dg.DagsterEventType.RUN_FAILURE,
-        dg.DagsterEventType.ENGINE_EVENT,
-    }
+    records = instance.get_records_for_run(run.run_id, of_type=_FAILURE_TYPES).records
+    return failures_in(event for record in records if (event := record.event_log_entry.dagster_event))
+
+
+def failures_in(events: Iterable[dg.DagsterEvent]) -> list[Failure]:
+    """Return what the events of a run that failed say; see `failures_of`."""
     checks, steps, ends = [], [], []
-    for record in instance.get_records_for_run(run.run_id, of_type=kinds).records:
-        event = record.event_log_entry.dagster_event
-        if event is None:
+    for event in events:
+        if event.event_type not in _FAILURE_TYPES:
             continue
         if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data

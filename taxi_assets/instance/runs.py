@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import socket
 import threading
 import time
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from taxi_assets.instance import history
 from taxi_assets.jobs import run_tags
 from taxi_assets.months import Month
 from taxi_assets.names import TAXI_ZONES
@@ -146,10 +146,8 @@ def _cancel(instance: dg.DagsterInstance, run_id: str) -> None:
 
 def _outcome(result: dg.ExecuteInProcessResult, seconds: float) -> Outcome:
     """Return what the run's events say."""
-    errors = [error for event in result.all_events if (error := failure_reason(event))]
-    if errors or not result.success:
-        reason = errors[0] if errors else "its log in the UI says why"
-        return Outcome("failed", reason, seconds)
+    if not result.success:
+        return Outcome("failed", reason_of(result), seconds)
     for event in result.get_asset_observation_events():
         said = event.asset_observation_data.asset_observation.metadata
         if "status" in said:
@@ -159,25 +157,6 @@ def _outcome(result: dg.ExecuteInProcessResult, seconds: float) -> Outcome:
     return Outcome("landed" if changed else "unchanged", "", seconds)
 
 
-def failure_reason(event: dg.DagsterEvent) -> str:
-    """Return why a step or a run failed or a blocking check did not pass, as the event says; empty for other events."""
-    if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-        check = event.asset_check_evaluation_data
-        if check.passed or check.severity != dg.AssetCheckSeverity.ERROR:
-            return ""
-        return f"check {check.check_name} of {check.asset_key.to_user_string()} failed: {check.description}"
-    if event.event_type == dg.DagsterEventType.RUN_FAILURE and event.job_failure_data.error:
-        return _innermost(event.job_failure_data.error)  # of a resource: a missing bucket, say
-    if event.event_type != dg.DagsterEventType.STEP_FAILURE:
-        return ""
-    data = event.step_failure_data
-    if data.user_failure_data and data.user_failure_data.description:
-        return str(data.user_failure_data.description)
-    return _innermost(data.error) if data.error else "the step failed"
-
-
-def _innermost(error: Any) -> str:
-    """Return the message of an error's first cause, without the name of its class."""
-    while error.cause:
-        error = error.cause
-    return re.sub(r"^taxi_assets\.[\w.]+: ", "", error.message.strip())
+def reason_of(result: dg.ExecuteInProcessResult) -> str:
+    """Return why a run failed, as its events say."""
+    return next((failure.reason for failure in history.failures_in(result.all_events)), "its log in the UI says why")

@@ -1,1 +1,1 @@
-"""When what is asked for: partitions, jobs, schedules, sensors, alerts."""
+"""The sensors: what they request, and what they report."""

@@ -73,12 +73,14 @@ def lake_sensor(datasets: Mapping[str, Dataset], jobs: Sequence[Any], status: An
 
 def _look(instance: dg.DagsterInstance, lake: Lake, datasets: Mapping[str, Dataset], tick: _Tick) -> None:
     """Read the objects that are new; request a run for each that someone else put."""
-    runs, in_progress = history.open_runs(instance)
     until = time.monotonic() + BUDGET_SECONDS
     for name, dataset in datasets.items():
+        found = lake.versions(name)
+        # after the objects: a run of ours that put one of them is open still, or has recorded its checksum
+        runs, in_progress = history.open_runs(instance)
         versions = {
             month: version
-            for month, version in lake.versions(name).items()
+            for month, version in found.items()
             if month >= dataset.first_month
             and tick.seen.get(f"{name} {month}") != version
             and (name, month) not in in_progress

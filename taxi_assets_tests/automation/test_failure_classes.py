@@ -110,6 +110,17 @@ def test_a_server_that_asks_for_a_longer_wait_than_a_run_has_is_left_to_the_next
     assert failure.metadata["kind"].value == "transient"
 
 
+def test_a_month_that_a_server_has_put_off_says_so_on_its_assets_page(make_world: Callable[..., World]) -> None:
+    world = make_world(attempts=3, first_wait=0.0)
+    path = world.path("yellow", "2023-01")
+    world.site.standing[path] = status(429, **{"Retry-After": "3600"})
+    assert world.land("yellow", "2023-01").status == FAILURE
+    assert len(world.site.asked[path]) == 1
+    (note,) = world.instance.fetch_observations(dg.AssetKey(["yellow", "raw_file"]), limit=9).records
+    assert note.asset_observation
+    assert note.asset_observation.metadata["status"].value == "failed"
+
+
 def test_a_server_that_asks_for_little_does_not_shorten_the_wait() -> None:
     error = TransientError("busy")
     error.retry_after = 0.001
