@@ -125,10 +125,7 @@ def plot(figures: Figures, path: Path) -> None:
     ways = [(way, f) for (way, size), f in figures.items() if size == "month"][::-1]
     names = [way for way, _ in ways]
     picture, (time, memory) = plt.subplots(1, 2, figsize=(10, 0.35 * len(ways) + 1), sharey=True, layout="constrained")
-    ours = [
-        "#0072B2" if name in ("cleaning", "local chain", "gcp chain", "COPY", "run command") else "#999999"
-        for name in names
-    ]
+    ours = ["#0072B2" if name in _OURS else "#999999" for name in names]
     for axes, values, title in (
         (time, [f.work for _, f in ways], "seconds of work"),
         (memory, [f.memory for _, f in ways], "peak memory of the process, MiB"),

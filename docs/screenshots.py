@@ -49,7 +49,6 @@ mutation($params: LaunchBackfillParams!) {
 _BACKFILL_STATUS = (
     "query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }"
 )
-_LATEST_FAILURE = "{ runsOrError(filter: {statuses: [FAILURE]}, limit: 1) { ... on Runs { results { runId } } } }"
 _START = "mutation($sensor: SensorSelector!) { startSensor(sensorSelector: $sensor) { __typename } }"
 _TICKS = """
 query($sensor: SensorSelector!) {
@@ -107,23 +106,15 @@ def command(*words: str, settings: dict[str, str]) -> None:
 
 
 def report(chromium: Browser, path: Path) -> None:
-    """Photograph the top of the monthly report by day and by night, and all of it by day."""
-    for scheme in ("light", "dark"):
-        context = chromium.new_context(color_scheme=scheme, viewport={"width": 1000, "height": 1200})  # type: ignore[arg-type]
-        page = context.new_page()
-        page.goto(path.as_uri())
-        save(page, f"report_{scheme}")
-        if scheme == "light":
-            save(page, "report_whole", whole=True)
-        context.close()
+    """Photograph the top of the monthly report."""
+    page = chromium.new_page(color_scheme="light", viewport={"width": 1000, "height": 1200})
+    page.goto(path.as_uri())
+    save(page, "report_light")
+    page.close()
 
 
 def what_landed(page: Page, address: str) -> None:
     """Photograph the graph, and a month that has landed."""
-    page.goto(f"{address}/asset-groups")
-    page.get_by_text("yellow").first.wait_for()
-    shoot(page, "groups", height=700)
-
     page.set_viewport_size({"width": 2000, "height": 460})
     page.goto(f"{address}/locations/taxi_assets/asset-groups/yellow")
     page.get_by_text("monthly_report").first.wait_for()
@@ -131,12 +122,7 @@ def what_landed(page: Page, address: str) -> None:
 
     page.goto(f"{address}/assets/yellow/cleaned_parquet?view=partitions&partition={SUBJECT}-01")
     page.get_by_role("img", name="Trips per day").wait_for()
-    shoot(page, "month", height=1500)
-
-    page.goto(f"{address}/assets/yellow/cleaned_parquet?view=overview")
-    page.get_by_role("button", name="Plots").click()
-    page.get_by_text("rejected_share").first.scroll_into_view_if_needed()
-    shoot(page, "plots", height=1100)
+    shoot(page, "month", 1400, 1500)
 
 
 def what_runs(page: Page, address: str, settings: dict[str, str]) -> None:
@@ -146,13 +132,12 @@ def what_runs(page: Page, address: str, settings: dict[str, str]) -> None:
     wait(lambda: poll(address, _TICKS, **sensor)["sensorOrError"]["sensorState"]["ticks"])
     page.goto(f"{address}/locations/taxi_assets/sensors/publication")
     page.get_by_text("Requested").first.wait_for()
-    shoot(page, "sensor_ticks", height=760)
+    shoot(page, "sensor_ticks", 1400, 760)
 
     command("run", "yellow", str(BROKEN), settings=settings)
-    failed = poll(address, _LATEST_FAILURE)["runsOrError"]["results"][0]["runId"]
-    page.goto(f"{address}/runs/{failed}")
+    page.goto(f"{address}/assets/yellow/raw_file?view=events&partition={BROKEN}-01")
     page.get_by_text("not a trip file").first.wait_for()
-    shoot(page, "failed_month", height=700)
+    shoot(page, "failed_month", 1400, 700)
 
     keys = [f"{month}-01" for month in months_between(FIRST, FIRST.plus(5))]
     assets = [{"path": ["yellow", name]} for name in ("raw_file", "cleaned_parquet", "gcs_object", "bigquery_table")]
@@ -161,7 +146,7 @@ def what_runs(page: Page, address: str, settings: dict[str, str]) -> None:
     wait(lambda: "REQUESTED" not in poll(address, _BACKFILL_STATUS, id=backfill)["partitionBackfillOrError"]["status"])
     page.goto(f"{address}/runs/b/{backfill}")
     page.get_by_text("Completed").first.wait_for()
-    shoot(page, "backfill", height=500)
+    shoot(page, "backfill", 1400, 500)
 
 
 def poll(address: str, query: str, **variables: Any) -> dict[str, Any]:
@@ -183,16 +168,16 @@ def wait(done: Any) -> None:
         time.sleep(2)
 
 
-def shoot(page: Page, name: str, width: int = 1400, height: int = 900) -> None:
+def shoot(page: Page, name: str, width: int, height: int) -> None:
     """Photograph a page of the UI when it has settled."""
     page.set_viewport_size({"width": width, "height": height})
     page.wait_for_timeout(4000)
     save(page, name)
 
 
-def save(page: Page, name: str, *, whole: bool = False) -> None:
+def save(page: Page, name: str) -> None:
     """Write a picture, in 256 colors: the pages have few."""
-    with Image.open(io.BytesIO(page.screenshot(full_page=whole))) as image:
+    with Image.open(io.BytesIO(page.screenshot())) as image:
         path = IMAGES / f"{name}.png"
         image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
     size = path.stat().st_size

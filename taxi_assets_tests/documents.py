@@ -11,9 +11,13 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
 
+_BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
+_SHELLS = ("sh", "bash", "shell", "console")
+
+
 def prose_of(page: Path) -> str:
     """Returns a page without its code blocks."""
-    return re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return _BLOCK.sub("", page.read_text("utf-8"))
 
 
 def quoted_in(page: Path) -> list[str]:
@@ -23,14 +27,12 @@ def quoted_in(page: Path) -> list[str]:
 
 def commands_in(page: Path) -> Iterator[list[str]]:
     """Yields the arguments of each command in a page's shell blocks, without settings before it."""
-    for block in re.findall(
-        r"^```(?:sh|bash|shell|console)\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE
-    ):
-        for line in block.replace("\\\n", " ").splitlines():
-            lexer = shlex.shlex(line.removeprefix("$ "), posix=True, punctuation_chars=True)
-            lexer.whitespace_split = True
+    for language, block in _BLOCK.findall(page.read_text("utf-8")):
+        for words in _lines_of(block) if language in _SHELLS else ():
             arguments: list[str] = []
-            for word in [*lexer, ";"]:
+            for before, word in zip([";", *words], [*words, ";"], strict=True):
+                if before in ("<", ">"):  # a file, not a word of the command
+                    continue
                 if not set(word) <= set("();<>|&"):
                     arguments += [word] if arguments or not re.match(r"[A-Z_]+=", word) else []
                 elif arguments:
@@ -38,13 +40,32 @@ def commands_in(page: Path) -> Iterator[list[str]]:
                     arguments = []
 
 
+def _lines_of(block: str) -> Iterator[list[str]]:
+    """Yields the words of each line of a shell script; a quoted text may have several lines."""
+    text = ""
+    for line in block.replace("\\\n", " ").splitlines():
+        text += line.removeprefix("$ ") + "\n"
+        lexer = shlex.shlex(text, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        try:
+            words = list(lexer)
+        except ValueError:  # the quotation goes on
+            continue
+        text = ""
+        yield words
+
+
+NEED_MORE = (["run"], ["launch"], ["instance", "concurrency", "set"])
+"""Commands that a sentence may name without what they are given."""
+
+
 def every_command() -> list[tuple[str, list[str]]]:
-    """Returns the program and the arguments of every command, and of `taxi-assets`' and make's within sentences."""
+    """Returns the program and the arguments of every command in a shell block or a sentence."""
     found = [arguments for page in PAGES for arguments in commands_in(page)]
     for page in PAGES:
         spoken = re.findall(
-            r"`((?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?(?:taxi-assets|make) [^`…]+)`", page.read_text("utf-8")
+            r"`((?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?(?:taxi-assets|make|dg|dagster) [^`…]+)`", page.read_text("utf-8")
         )
         said = [[word for word in shlex.split(text) if not re.match(r"(?:TAXI|DAGSTER)_\w+=", word)] for text in spoken]
-        found += [[*arguments, "--help"] if arguments[1:] == ["run"] else arguments for arguments in said]
+        found += [[*arguments, "--help"] if arguments[1:] in NEED_MORE else arguments for arguments in said]
     return [(Path(arguments[0]).name, arguments[1:]) for arguments in found if "..." not in arguments]

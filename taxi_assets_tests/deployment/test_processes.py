@@ -13,7 +13,8 @@ from taxi_assets.demo.sample import write_month
 from taxi_assets.months import Month
 from taxi_assets_tests.servers.deployment import PROJECT, deployment
 from taxi_assets_tests.servers.http_source import http_source
-from taxi_assets_tests.servers.postgres import postgres_server
+
+pytest_plugins = ["taxi_assets_tests.servers.fixtures_postgres"]
 
 MONTHS = [Month(2021, 1), Month(2021, 2)]
 ROWS = 2000
@@ -46,17 +47,17 @@ def installed(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_backfill_asked_of_the_webserver_lands_its_months(installed: Path, tmp_path: Path) -> None:
+def test_a_backfill_asked_of_the_webserver_lands_its_months(installed: Path, tmp_path: Path, postgres_url: str) -> None:
     folder = tmp_path / "deployed"
     folder.mkdir()
-    with http_source() as source, postgres_server() as postgres:
+    with http_source() as source:
         for month in MONTHS:
             published = write_month(tmp_path / f"{month}.csv.gz", "yellow", month, ROWS, damaged=3)
             source.files[f"/yellow/yellow_tripdata_{month}.csv.gz"] = published.read_bytes()
         settings = {
             "TAXI_CSV_URL": f"{source.url}/{{dataset}}/{{dataset}}_tripdata_{{year}}-{{month:02}}.csv.gz",
             "TAXI_SOURCE": "csv",
-            "DAGSTER_POSTGRES_URL": postgres.url,
+            "DAGSTER_POSTGRES_URL": postgres_url,
         }
         with deployment(installed, folder, settings) as here:
             backfill = here.backfill("yellow", [str(month) for month in MONTHS])

@@ -1,6 +1,7 @@
 """PostgreSQL as fixtures: ``pytest_plugins = ["taxi_assets_tests.servers.fixtures_postgres"]``.
 
-One server for the session, started when a test first asks for it; for each test a database of its own.
+One server for the session, started when a test first asks for it; for each test a database of its own. Where PostgreSQL
+is not installed, the tests that ask for it are skipped.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taxi_assets_tests.servers.postgres import postgres_server
+from taxi_assets_tests.servers.postgres import NOT_INSTALLED, find_binaries, postgres_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def postgres_session() -> Iterator[PostgresServer]:
     """The session's server."""
+    if not find_binaries():
+        pytest.skip(NOT_INSTALLED)
     with postgres_server() as server:
         yield server
 

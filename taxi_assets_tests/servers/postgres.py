@@ -29,6 +29,10 @@ USER = "taxi"
 PASSWORD = "only-for-tests-7f3a"
 _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0
+NOT_INSTALLED = (
+    "there is no PostgreSQL server (initdb, postgres) in /usr/lib/postgresql/*/bin or where pg_config points; on "
+    "Debian or Ubuntu install the package `postgresql`, elsewhere put PostgreSQL's pg_config on the PATH"
+)
 _MEMORY, _ENOUGH = Path("/dev/shm"), 4 * 1024**3
 
 
@@ -39,16 +43,15 @@ class PostgresServer:
         binaries: The folder that holds `initdb` and `postgres`.
         folder: An empty folder of the server's user; holds the cluster and `server.log`.
         durable: False turns `fsync` off, which is quicker. It matters only if the machine itself goes down.
-        options: Further server settings, name to value, such as `{"log_statement": "all"}`.
     """
 
-    def __init__(self, binaries: Path, folder: Path, *, durable: bool, options: dict[str, str]) -> None:
+    def __init__(self, binaries: Path, folder: Path, *, durable: bool) -> None:
         self.port = free_port()
         self.log = folder / "server.log"
         self._binaries = binaries
         self._cluster = folder / "cluster"
         self._as_user = _unprivileged()
-        settings = {"fsync": "on" if durable else "off", "shared_buffers": "64MB", "max_wal_size": "512MB", **options}
+        settings = {"fsync": "on" if durable else "off", "shared_buffers": "64MB", "max_wal_size": "512MB"}
         self._settings = [f"--{name}={value}" for name, value in settings.items()]
         self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0
@@ -149,12 +152,11 @@ class PostgresServer:
 
 
 @contextlib.contextmanager
-def postgres_server(*, durable: bool = False, options: dict[str, str] | None = None) -> Iterator[PostgresServer]:
+def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
     """Run a PostgreSQL server of one's own on a free loopback port, and remove it and its folder afterwards.
 
     Args:
         durable: True keeps `fsync` on (a little slower).
-        options: Further server settings, name to value.
 
     Yields:
         The running server; `.url` and `.new_database()` are URLs with user and password.
@@ -163,13 +165,15 @@ def postgres_server(*, durable: bool = False, options: dict[str, str] | None = N
         RuntimeError: No binaries were found, or the server did not start; the message has the end of its log.
     """
     binaries = find_binaries()
+    if not binaries:
+        raise RuntimeError(NOT_INSTALLED)
     # fifty databases are half a gigabyte, which takes a busy disk 20 s to write and 20 s to remove
     in_memory = not durable and _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ENOUGH
     folder = Path(tempfile.mkdtemp(prefix="taxi-postgres-", dir=_MEMORY if in_memory else None))
     user = _unprivileged().get("user")
     if user is not None:
         shutil.chown(folder, user)
-    server = PostgresServer(binaries, folder, durable=durable, options=options or {})
+    server = PostgresServer(binaries, folder, durable=durable)
     try:
         server.create()
         yield server
@@ -178,26 +182,16 @@ def postgres_server(*, durable: bool = False, options: dict[str, str] | None = N
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def find_binaries() -> Path:
-    """Find the folder that holds `initdb` and `postgres`: the newest of Debian's, else what `pg_config` says.
-
-    Raises:
-        RuntimeError: There is none; the message names the Debian package to install.
-    """
+def find_binaries() -> Path | None:
+    """Find the folder that holds `initdb` and `postgres`: the newest of Debian's, else what `pg_config` says."""
     debian = Path("/usr/lib/postgresql")
     versions = [folder for folder in debian.glob("*") if folder.name.isdigit()]
     candidates = [folder / "bin" for folder in sorted(versions, key=lambda folder: int(folder.name), reverse=True)]
-    pg_config = shutil.which("pg_config")
-    if pg_config:
-        notified = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False).stdout.strip()
-        candidates.append(Path(notified))
-    for folder in candidates:
-        if (folder / "initdb").exists() and (folder / "postgres").exists():
-            return folder
-    raise RuntimeError(
-        "No PostgreSQL server binaries (initdb, postgres) in /usr/lib/postgresql/*/bin or where pg_config points. "
-        "On Debian or Ubuntu install the package `postgresql` (apt-get install postgresql); "
-        "elsewhere put PostgreSQL's pg_config on the PATH."
+    if pg_config := shutil.which("pg_config"):
+        bindir = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=False).stdout.strip()
+        candidates.append(Path(bindir))
+    return next(
+        (folder for folder in candidates if (folder / "initdb").exists() and (folder / "postgres").exists()), None
     )
 
 
