@@ -19,6 +19,7 @@ class Step:
         done: Whether an asset is done with the month; each notifies once.
         bytes: Bytes received so far in the download.
         size: Bytes expected, 0 if unknown.
+        status: What became of the month, once nothing more is done for it: landed, failed, ...
     """
 
     dataset: str
@@ -26,6 +27,7 @@ class Step:
     done: bool = False
     bytes: int = 0
     size: int = 0
+    status: str = ""
 
 
 Listener = Callable[[Step], None]

@@ -80,7 +80,7 @@ def test_a_signal_ends_a_run_at_once_with_one_sentence_and_the_month_that_landed
     os.kill(process.pid, number)
     assert ends(process) == status
     _, text = process.communicate()
-    assert text.removeprefix("yellow 2021-01 is done\n").lstrip("\n") == SENTENCE
+    assert text.removeprefix("yellow 2021-01: landed\n").lstrip("\n") == SENTENCE
     the_rest_lands_later(stalling)
 
 

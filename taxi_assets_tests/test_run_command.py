@@ -88,7 +88,10 @@ def test_a_range_lands_with_every_field_of_the_ledger_and_lands_unchanged_the_se
 def test_a_bad_month_fails_alone_and_the_others_of_its_run_land(source: dict[str, str], mirror: Path) -> None:
     (mirror / "yellow_2021-03.csv.gz").write_bytes(b"%PDF-1.7 an invoice")
     write_month(mirror / "yellow_2021-04.csv.gz", "yellow", Month(2021, 4), 500)
-    rows = run_json("yellow", f"2021-01..2021-04,{RECENT}", status=1, **source)
+    done = taxi_assets("run", "yellow", f"2021-01..2021-04,{RECENT}", "--json", **source)
+    assert done.returncode == 1, done.stderr + done.stdout
+    assert done.stderr.startswith("yellow 2021-01: landed\nyellow 2021-02: landed\nyellow 2021-03: failed\n")
+    rows = json.loads(done.stdout)
     assert [row["status"] for row in rows] == ["landed", "landed", "failed", "landed", "not_published"]
     assert "a PDF document" in rows[2]["error"]
     assert "yellow 2021-03" in rows[2]["error"]

@@ -30,12 +30,10 @@ def show_progress(console: Console, dataset: str, months: Sequence[Month], steps
         with _bar(console, dataset, months, steps):
             yield
         return
-    done: dict[Month, int] = {}
 
     def line(step: progress.Step) -> None:
-        done[step.month] = done.get(step.month, 0) + step.done
-        if step.done and done[step.month] == steps:
-            console.print(f"{dataset} {step.month} is done")
+        if step.status:
+            console.print(f"{dataset} {step.month}: {step.status.replace('_', ' ')}")
 
     with progress.listening(line):
         yield
@@ -99,6 +97,8 @@ def _apart(console: Console) -> Iterator[Console]:
 
 def _share(step: progress.Step, made: int, each: int) -> float:
     """Return how much of a month is done, from 0 to 1."""
+    if step.status:
+        return 1.0
     if made == 0:
         return _DOWNLOAD * min(1.0, step.bytes / step.size) if step.size else 0.0
     return _DOWNLOAD + (1 - _DOWNLOAD) * min(1.0, made / each)

@@ -114,10 +114,7 @@ def land(
             else:
                 job = f"{dataset.name}_{EVERYTHING}"
                 outcomes[month], _ = run_month(definitions, instance, job, dataset.name, month, quiet=not verbose)
-                if outcomes[month].status != "failed":
-                    continue
-            for _ in keys:
-                progress.notify(progress.Step(dataset.name, month, done=True))
+            progress.notify(progress.Step(dataset.name, month, status=outcomes[month].status))
         if {"landed", "unchanged"} & {outcome.status for outcome in outcomes.values()}:
             ensure_zones(settings, instance)
     return _rows(settings, dataset, outcomes)

@@ -33,6 +33,7 @@ from taxi_assets.storage.warehouse.postgres_tables import (
     Load,
     Table,
     attach_partition,
+    copy_rows,
     count_rows,
     create_partition,
     exists,
@@ -112,7 +113,7 @@ class PostgresStore:
                 else:
                     create_partition(connection, table, month)
                 batches = copy_codec.read(path, partition.columns)
-                rows, dropped = _copy(connection, partition, batches, passengers, frozen=not there)
+                rows, dropped = copy_rows(connection, partition, batches, passengers, frozen=not there)
                 _balance(connection, partition, cleaned, rows, dropped)
                 if not there:
                     attach_partition(connection, table, month)
@@ -136,7 +137,7 @@ class PostgresStore:
             with connection.transaction():
                 lock(connection, f"{self.schema}.{name}", self.wait_seconds)
                 connection.execute(f"DELETE FROM {table.full}")
-                return _copy(connection, table, copy_codec.read(path, columns))[0]
+                return copy_rows(connection, table, copy_codec.read(path, columns))[0]
 
     def count_months(self, table: str, months: Iterable[Month] | None = None) -> dict[Month, int]:
         """Count the rows of each month of a table; empty if there is no table.
@@ -260,31 +261,6 @@ def _find_same(connection: psycopg.Connection[Any], table: Table, cleaned: Clean
     if load is None or (load.sha256, load.rule) != (cleaned.sha256, rule):
         return None
     return load if load.rows == count_rows(connection, table, cleaned.month) else None
-
-
-def _copy(
-    connection: psycopg.Connection[Any],
-    table: Table,
-    batches: Iterator[pa.RecordBatch],
-    passengers: Column | None = None,
-    *,
-    frozen: bool = False,
-) -> tuple[int, int]:
-    """Copy rows into a table; given their column, leave out trips with zero passengers.
-
-    Returns:
-        Copied and dropped rows.
-    """
-    dropped = 0
-    # FREEZE, for a table created in this transaction, saves the first reader from writing each page once more
-    options = f"FORMAT csv, FREEZE {'on' if frozen else 'off'}"
-    with connection.cursor() as cursor:
-        with cursor.copy(f"COPY {table.full} ({table.names}) FROM STDIN ({options})") as copy:
-            for batch in batches:
-                kept = batch if passengers is None else copy_codec.without_zero(batch, passengers.name)
-                dropped += batch.num_rows - kept.num_rows
-                copy.write(copy_codec.encode(kept))
-        return cursor.rowcount, dropped
 
 
 def _balance(

@@ -1,11 +1,11 @@
-"""The project's tables in PostgreSQL: creating and widening them, a month's partition, and the record of its load.
+"""The tables in PostgreSQL: creating and widening them, a month's partition, its rows and the record of its load.
 
 Every function works on the caller's connection. `postgres` decides which rows go where, and when.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,10 +14,12 @@ from taxi_assets.contracts.schemas import TYPES, literal, postgres_columns, quot
 from taxi_assets.errors import PermanentError
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile
+from taxi_assets.storage.warehouse import copy_codec
 from taxi_assets.storage.warehouse.columns import differences, unknown
 
 if TYPE_CHECKING:
     import psycopg
+    import pyarrow as pa
 
 LOADS = "month_loads"
 """Table that records which file each month was loaded from."""
@@ -232,3 +234,28 @@ def _unknown(table: Table, have: Collection[str]) -> tuple[str, ...]:
 def _one(connection: psycopg.Connection[Any], sql: str, parameters: Sequence[Any] = ()) -> Any:
     row: Any = connection.execute(sql, parameters).fetchone()
     return row[0]
+
+
+def copy_rows(
+    connection: psycopg.Connection[Any],
+    table: Table,
+    batches: Iterator[pa.RecordBatch],
+    passengers: Column | None = None,
+    *,
+    frozen: bool = False,
+) -> tuple[int, int]:
+    """Copy rows into a table; given their column, leave out trips with zero passengers.
+
+    Returns:
+        Copied and dropped rows.
+    """
+    dropped = 0
+    # FREEZE, for a table created in this transaction, saves the first reader from writing each page once more
+    options = f"FORMAT csv, FREEZE {'on' if frozen else 'off'}"
+    with connection.cursor() as cursor:
+        with cursor.copy(f"COPY {table.full} ({table.names}) FROM STDIN ({options})") as copy:
+            for batch in batches:
+                kept = batch if passengers is None else copy_codec.without_zero(batch, passengers.name)
+                dropped += batch.num_rows - kept.num_rows
+                copy.write(copy_codec.encode(kept))
+        return cursor.rowcount, dropped
