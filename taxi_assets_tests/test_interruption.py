@@ -84,6 +84,18 @@ def test_a_signal_ends_a_run_at_once_with_one_sentence_and_the_month_that_landed
     the_rest_lands_later(stalling)
 
 
+def test_a_run_started_with_signals_ignored_is_as_quick_and_ends_on_a_signal(stalling: HttpSource) -> None:
+    def ignore() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
+    process = start(stderr=subprocess.PIPE, preexec_fn=ignore)
+    wait_until_it_stalls(stalling)  # each step took a minute when its `tail` ignored SIGTERM
+    os.kill(process.pid, signal.SIGTERM)
+    assert ends(process) == 128 + signal.SIGTERM
+    the_rest_lands_later(stalling)
+
+
 def test_a_closed_terminal_ends_a_run_at_once(stalling: HttpSource) -> None:
     master, slave = os.openpty()
 

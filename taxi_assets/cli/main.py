@@ -92,9 +92,12 @@ def run() -> NoReturn:
     if sys.getfilesystemencoding() != "utf-8":  # pyarrow and DuckDB take names of files in UTF-8 only
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | {"PYTHONUTF8": "1"})  # noqa: S606
     gc.set_threshold(100_000)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup leaves it
-            signal.signal(number, _stop)
+    # A script's background job starts with SIGINT ignored, and where Dagster runs in its main thread it then ignores
+    # SIGTERM alike. The `tail` that copies a step's output inherits both: each step would wait 60 s for its end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _stop)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup leaves it
+        signal.signal(signal.SIGHUP, _stop)
     status = main()
     if status < _SIGNALED:
         atexit._run_exitfuncs()  # noqa: SLF001 - what was registered for the end still happens
