@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import gc
 import importlib
 import os
@@ -94,11 +95,16 @@ def run() -> NoReturn:
     gc.set_threshold(100_000)
     # A script's background job starts with SIGINT ignored, and where Dagster runs in its main thread it then ignores
     # SIGTERM alike. The `tail` that copies a step's output inherits both: each step would wait 60 s for its end.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup leaves it
         signal.signal(signal.SIGHUP, _stop)
-    status = main()
+    try:
+        status = main()
+    except OSError as error:  # even the error cannot be told: the terminal is closed
+        if error.errno != errno.EIO:
+            raise
+        status = _SIGNALED + signal.SIGHUP
     if status < _SIGNALED:
         atexit._run_exitfuncs()  # noqa: SLF001 - what was registered for the end still happens
     with contextlib.suppress(OSError):  # the terminal is closed
@@ -143,6 +149,8 @@ class _Stop(BaseException):
 
 
 def _stop(number: int, _: object) -> NoReturn:
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a closed terminal sends SIGHUP twice
+        signal.signal(each, signal.SIG_IGN)
     raise _Stop(number)
 
 
