@@ -27,7 +27,7 @@ help:  ## this list
 demo: $(VENV)/main  ## land made-up months offline, print the ledger and a first query
 	$(BIN)/taxi-assets demo
 
-dev: $(VENV)/main  ## Dagster's UI on 127.0.0.1:3000, with schedules and sensors alive
+dev: $(VENV)/main  ## Dagster's UI on 127.0.0.1:3000, with its daemon
 	$(BIN)/taxi-assets dev
 
 test: $(VENV)/dev  ## every test
@@ -36,10 +36,10 @@ test: $(VENV)/dev  ## every test
 soak: $(VENV)/dev  ## a whole deployment on Postgres with eight runs at once, for some minutes
 	$(BIN)/pytest -m soak
 
-torture: $(VENV)/dev  ## break it by kills, full disks and hostile files: nothing is lost, nothing is there twice
+torture: $(VENV)/dev  ## break it by kills, full disks and hostile files: nothing is lost, nothing is duplicated
 	$(BIN)/pytest -m torture -s
 
-bench: $(VENV)/bench  ## time and memory of every way, in one table (15 minutes); see docs/performance.md
+bench: $(VENV)/bench  ## time and memory of this project and of what else could be used (15 minutes); see docs/performance.md
 	$(BIN)/python -m benchmarks.bench $(BENCH)
 
 lint: $(VENV)/dev  ## ruff and mypy
@@ -79,7 +79,7 @@ pins: $(VENV)/uv  ## renew the pinned requirements from pyproject.toml
 	$(PINS) --constraint requirements-dev.txt pyproject.toml -o requirements.txt
 	$(PINS) --constraint requirements-dev.txt --group bench pyproject.toml -o requirements-bench.txt
 
-screenshots: $(VENV)/dev  ## make the pictures of README and docs anew; needs Chromium
+screenshots: $(VENV)/dev  ## renew the pictures of README and docs; needs Chromium
 	$(BIN)/python -m docs.screenshots
 
 clean:  ## remove the environment; data/ stays

@@ -145,7 +145,7 @@ class Settings(BaseSettings):
             raise SettingError(
                 f"{variable(name)} cannot be used: {repr(found) if found else 'its value'}: {types.reason(error)}",
                 location=f"{variable(name)}, in the environment or in .env",
-                remedy=f"correct it or remove it; it is: {description(name)}",
+                remedy=f"correct it or remove it; it means: {description(name)}",
             ) from None  # the first error holds the value, which may be secret
 
     @property

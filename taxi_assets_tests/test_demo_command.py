@@ -109,7 +109,7 @@ def test_dev_after_the_demo_shows_its_months_and_runs_and_backfills_further_ones
         time.sleep(1)
     text = log.read_text()
     assert "/locations/taxi_assets/asset-groups/yellow" in text
-    assert "/assets/yellow/bigquery_table?view=partitions&partition=2021-02-01" in text
+    assert "/assets/yellow/cleaned_parquet?view=partitions&partition=2021-02-01" in text
     for noise in ("elemetry", "Traceback", "SupersessionWarning", "superseded", "it/s]", "Welcome to Dagster"):
         assert noise not in text
 

@@ -37,6 +37,16 @@ def test_what_is_well_is_told_and_nothing_is_made_or_shown_that_is_secret(
     assert not (tmp_path / "data").exists()
 
 
+def test_a_source_folder_that_does_not_exist_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TAXI_PARQUET_URL", f"file://{tmp_path}/miror/{{dataset}}_{{year}}-{{month:02}}.parquet")
+    assert doctor() == 1
+    assert (
+        f"there is no such folder\n      where: file://{tmp_path}/miror (TAXI_PARQUET_URL)" in capsys.readouterr().out
+    )
+
+
 def test_every_wrong_setting_is_told_and_a_misspelt_one_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,9 +63,9 @@ def test_a_row_wider_than_the_terminal_is_shown_one_value_below_the_other(monkey
 
 def test_a_table_ends_after_fifty_rows_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     main(["query", "SELECT VendorID FROM nyc_tlc.yellow_trips"])
-    *rows, last = capsys.readouterr().out.splitlines()
-    assert len(rows) == 51
-    assert "the first 50 rows, --csv and --json print all" in last
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 51
+    assert "the first 50 rows, --csv and --json print all" in err
     main(["query", "SELECT VendorID FROM nyc_tlc.yellow_trips LIMIT 50"])
     assert len(capsys.readouterr().out.splitlines()) == 51
 

@@ -58,7 +58,7 @@ def command(host: str, port: int, *, demo: bool | None) -> int:
     err.print(f"Dagster's UI: {url} (history in {home}; Ctrl-C stops it)")
     err.print(f"  yellow trips: {url}/locations/taxi_assets/asset-groups/yellow")
     if latest:
-        err.print(f"  latest month: {url}/assets/yellow/bigquery_table?view=partitions&partition={latest}")
+        err.print(f"  latest month: {url}/assets/yellow/cleaned_parquet?view=partitions&partition={latest}")
     if shows_demo:
         err.print("  made-up data of the demo; `taxi-assets dev --no-demo` shows your own months")
         os.chdir(settings.data_dir)  # where no .env is, which Dagster would read

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import click
 
@@ -87,7 +88,7 @@ def command() -> int:
         else:
             _print_result("ok", "green", check.name, found)
     if failed:
-        out.print("\nput right what is above, and run it again")
+        out.print("\nfix the above, then run it again")
         return FAILED
     out.print("\neverything that is needed is there; land a month with: taxi-assets run yellow 2021-01")
     return LANDED
@@ -206,6 +207,12 @@ def _check_source(settings: Settings) -> str:
     dataset = DATASETS["yellow"]
     month = last_month(dataset)
     source = build_source(settings)
+    for url, setting in ((settings.csv_url, "TAXI_CSV_URL"), (settings.parquet_url, "TAXI_PARQUET_URL")):
+        folder = url.partition("{")[0].rpartition("/")[0]
+        if folder.startswith("file://") and not Path(unquote(folder.removeprefix("file://"))).is_dir():
+            raise PermanentError(
+                "there is no such folder", location=f"{folder} ({setting})", remedy="correct the address"
+            )
     availability = probe(source, dataset.name, month, None, date.today())  # noqa: DTZ011 - days, by this machine's calendar
     location = ", ".join(without_secrets(url) for url in source.urls(dataset.name, month))
     if availability.status in ("refused", "down"):

@@ -14,7 +14,7 @@ from taxi_assets.settings import SettingError, Settings, description, variable
 
 _HEAD = """\
 # The settings of taxi-assets. Every line that begins with `# TAXI_` shows a default: remove the `# ` and change it.
-# A variable of the environment goes before this file. Keep it to yourself (mode 600): it may hold passwords.
+# A variable of the environment takes precedence. Only you can read this file (mode 600): it may hold passwords.
 """
 
 

@@ -79,7 +79,7 @@ def print_rows(rows: pa.Table) -> None:
     else:
         _print_records(shown)
     if rows.num_rows > MAX_ROWS:
-        out.print(f"... and more; these are the first {MAX_ROWS} rows, --csv and --json print all")
+        err.print(f"... and more; these are the first {MAX_ROWS} rows, --csv and --json print all")
 
 
 def _print_records(rows: pa.Table) -> None:

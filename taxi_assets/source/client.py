@@ -146,7 +146,7 @@ class Source:
             contents = inspector.finish(draft)
         except NotATripFileError as error:
             if is_local(url) and error.remedy == NotATripFileError.default_remedy:
-                error.remedy = "open the file in an editor, and replace it by the one that TLC published"
+                error.remedy = "replace the file with the one that TLC published"
             raise
         suffix = ".gz" if contents.compression == "gzip" else ""
         name = f"{dataset}_tripdata_{month}.{contents.sha256[:8]}.{contents.format}{suffix}"

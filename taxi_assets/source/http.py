@@ -28,7 +28,7 @@ _ABSENT_CODE = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<Error\b.*?<Code>(AccessDeni
 
 _BUSY = {408, 425, 429, 500, 502, 503, 504}
 _ABSENT = {404, 410}
-_LATER = "the month is asked for again at the next run"
+_LATER = "the next run will request the month again"
 
 
 @dataclass(frozen=True)
