@@ -15,11 +15,12 @@ from taxi_assets.transform.zones import contract, fetch_zones
 OBJECT = "data/reference/taxi_zones.parquet"
 
 
-def zones_asset(retries: dg.RetryPolicy, *, postgres: bool = False) -> dg.AssetsDefinition:
+def zones_asset(retries: dg.RetryPolicy, *, profile: str = "local", postgres: bool = False) -> dg.AssetsDefinition:
     """Return the asset of the taxi zones.
 
     Args:
         retries: How the step is tried again after a transient failure.
+        profile: Which stores they go to.
         postgres: Whether there is a Postgres to load them into as well.
     """
     key = dg.AssetKey(TAXI_ZONES)
@@ -28,7 +29,7 @@ def zones_asset(retries: dg.RetryPolicy, *, postgres: bool = False) -> dg.Assets
         key=key,
         description="TLC's lookup of its 265 taxi zones, as an object in the lake and a table in the warehouse.",
         group_name="reference",
-        kinds={"csv", "parquet", "table"},
+        kinds={"csv", "parquet", "bigquery" if profile == "gcp" else "duckdb"},
         owners=OWNERS,
         tags={"source": "tlc"},
         code_version=contract(),
