@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import tenacity
 
+from taxi_assets import progress
 from taxi_assets.errors import PermanentError, TaxiError, TransientError
 from taxi_assets.storage.files import locked
 from taxi_assets.storage.limits import ResourceLimits
@@ -64,7 +65,9 @@ def connect(
         reraise=True,
     )
     try:
-        with contextlib.closing(waiting(duckdb.connect, str(path), read_only=read_only, config=config)) as connection:
+        with progress.waiting_for(f"another process to be done with {path}"):
+            opened = waiting(duckdb.connect, str(path), read_only=read_only, config=config)
+        with contextlib.closing(opened) as connection:
             for setting in _SEALED if sealed else ():
                 connection.execute(f"SET {setting}")
             yield connection
