@@ -8,7 +8,7 @@ import dagster as dg
 from taxi_assets.assets.monthly import OWNERS
 from taxi_assets.contracts.zones import ZONE_COLUMNS, ZONES_TABLE
 from taxi_assets.failures import reported_failures
-from taxi_assets.io_managers.metadata import column_schema
+from taxi_assets.io_managers.metadata import column_schema, place
 from taxi_assets.names import TAXI_ZONES
 from taxi_assets.transform.zones import contract, fetch_zones
 
@@ -53,6 +53,7 @@ def zones_asset(retries: dg.RetryPolicy, *, profile: str = "local", postgres: bo
             metadata={
                 "dagster/row_count": rows,
                 "dagster/uri": uri,
+                **place(uri),
                 "dagster/table_name": f"{warehouse.schema}.{ZONES_TABLE}",
                 "source_url": dg.MetadataValue.url(zones.source_url),
                 "sha256": zones.sha256,

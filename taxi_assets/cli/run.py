@@ -58,12 +58,13 @@ def command(name: str, months: str, *, as_json: bool, reload: bool, verbose: boo
     dataset = dataset_named(name)
     settings = load_settings()
     rows = land(settings, dataset, months_named(dataset, months), reload=reload, verbose=verbose)
+    statuses = {row.status for row in rows}
     if as_json:
         out.print_json(json.dumps([row.to_dict() for row in rows]))
     else:
         print_ledger(rows)
-        print_places(settings)
-    statuses = {row.status for row in rows}
+        if statuses & {"landed", "unchanged"}:
+            print_places(settings)
     if "failed" in statuses:
         return FAILED
     return NOT_PUBLISHED if statuses == {"not_published"} else LANDED

@@ -86,17 +86,20 @@ def of_object(stored: LakeObject) -> dict[str, Any]:
     """Return the metadata of an object in the lake."""
     return {
         "dagster/uri": dg.MetadataValue.url(stored.file),
-        **(
-            {"console": dg.MetadataValue.url(object_url(stored.file))}
-            if stored.file.startswith("gs://")
-            else {"path": _opened(stored.file)}
-        ),
+        **place(stored.file),
         "dagster/partition_row_count": stored.rows,
         "bytes": stored.bytes,
         "sha256": stored.sha256,
         "generation": stored.generation,
         "changed": stored.changed,
     }
+
+
+def place(uri: str) -> dict[str, Any]:
+    """Return where a person finds a file of the lake: its page in Google's console, or its path."""
+    if uri.startswith("gs://"):
+        return {"console": dg.MetadataValue.url(object_url(uri))}
+    return {"path": _opened(uri)}
 
 
 def of_table(loaded: TableMonth, path: str = "") -> dict[str, Any]:
