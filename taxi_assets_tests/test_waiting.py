@@ -8,9 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import dagster as dg
 import duckdb
 import pytest
 from rich.console import Console
@@ -21,7 +19,6 @@ from taxi_assets.months import Month
 from taxi_assets.settings import Settings
 from taxi_assets.storage.factory import build_warehouse
 from taxi_assets_tests.servers.http_source import http_source
-from taxi_assets_tests.test_partial_runs import JANUARY, run, settings_for
 from taxi_assets_tests.test_run_command import taxi_assets
 
 HOLD = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
@@ -64,18 +61,6 @@ def test_a_program_that_has_the_warehouse_open_is_waited_for() -> None:
     with told(holder.communicate) as found:
         assert not warehouse.has_table("taxi_zones")
     assert found == [f"another process to be done with {path}"]
-
-
-def test_a_pool_that_another_run_holds_is_waited_for(tmp_path: Path) -> None:
-    limits = {"concurrency": {"pools": {"default_limit": 1}}}
-    with dg.instance_for_test(overrides=limits) as instance:
-        storage = instance.event_log_storage
-        storage.initialize_concurrency_limit_to_default("source")
-        storage.claim_concurrency_slot("source", "abcdefgh-1234", "step")
-        with told(lambda: storage.free_concurrency_slots_for_run("abcdefgh-1234")) as found:
-            outcomes = run(settings_for(tmp_path), instance, JANUARY, JANUARY, "raw_file")
-    assert outcomes["2021-01"].status == "landed"
-    assert found == ["the pool source, which run abcdefgh holds"]
 
 
 def test_a_source_that_does_not_answer_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

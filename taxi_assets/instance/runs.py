@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import socket
 import threading
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from taxi_assets import progress
 from taxi_assets.instance import history
 from taxi_assets.jobs import run_tags
 from taxi_assets.months import Month
@@ -107,31 +105,12 @@ def _execute(
             raise_on_error=False,
         )
 
-    pools = _PoolWatch(instance, run_id)
-    result: dg.ExecuteInProcessResult = _interruptible(execute, lambda: _cancel(instance, run_id), pools.look)
+    result: dg.ExecuteInProcessResult = _interruptible(execute, lambda: _cancel(instance, run_id))
     return result
 
 
-class _PoolWatch:
-    """Notifies of the pools for which a run waits, of each once."""
-
-    def __init__(self, instance: dg.DagsterInstance, run_id: str) -> None:
-        self._storage, self._run_id = instance.event_log_storage, run_id
-        self._notified: set[str] = set()
-
-    def look(self) -> None:
-        """Look at all pools."""
-        with contextlib.suppress(Exception):  # the run itself says what is wrong with Dagster's storage
-            for pool in self._storage.get_concurrency_keys() - self._notified:
-                info = self._storage.get_concurrency_info(pool)
-                if self._run_id in info.pending_run_ids:
-                    holders = ", ".join(sorted({slot.run_id[:8] for slot in info.claimed_slots}))
-                    progress.notify_of_wait(f"the pool {pool}, which run {holders} holds")
-                    self._notified.add(pool)
-
-
-def _interruptible(work: Callable[[], Any], cancel: Callable[[], None], look: Callable[[], None]) -> Any:
-    """Do the work in a thread, so that a signal ends it at once; look at it every two seconds.
+def _interruptible(work: Callable[[], Any], cancel: Callable[[], None]) -> Any:
+    """Do the work in a thread, so that a signal ends it at once.
 
     In the main thread, Dagster would handle the signal itself, and with a `RetryPolicy` it retries an interrupted step
     (dagster 1.13, `op_execution_error_boundary`).
@@ -147,10 +126,7 @@ def _interruptible(work: Callable[[], Any], cancel: Callable[[], None], look: Ca
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
-        while thread.is_alive():
-            thread.join(progress.WAIT_SECONDS)
-            if thread.is_alive():
-                look()
+        thread.join()
     except BaseException:
         recorder = threading.Thread(target=cancel, daemon=True)
         recorder.start()

@@ -41,7 +41,8 @@ class SettingsResource(dg.ConfigurableResource):
         lines = [f"- `{variable(name)}`: {_text(value)}" for name, value in values.items()]
 
         def create(_: dg.InitResourceContext) -> Any:
-            return self.process_config_and_initialize()
+            fields = {name: getattr(self, name) for name in type(self).model_fields}
+            return type(self)(**{n: v.get_value() if isinstance(v, dg.EnvVar) else v for n, v in fields.items()})
 
         create.__name__ = type(self).__name__  # the UI shows it as the resource's type
         return dg.ResourceDefinition(create, description="\n".join([type(self).__doc__ or "", "", *lines]))
