@@ -104,7 +104,7 @@ def _dataset(dataset: Dataset) -> str:
     table = _table(("column", "type", "months", "meaning", "earlier names and texts"), rows)
     return (
         f"\n## {dataset.title}: `{dataset.table}`\n\n{dataset.description} From {dataset.first_month} on. "
-        f"Source: {dataset.dictionary}.\n\n{table}"
+        f"Source: [{dataset.dictionary}]({dataset.dictionary_url}).\n\n{table}"
     )
 
 

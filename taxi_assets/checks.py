@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import dagster as dg
 
-from taxi_assets.contracts.model import Dataset
+from taxi_assets.contracts.model import Dataset, Role
 from taxi_assets.errors import PermanentError
 from taxi_assets.failures import reported_failures
 from taxi_assets.months import Month
@@ -112,8 +112,8 @@ def _warnings_of_files(dataset: Dataset, retries: dg.RetryPolicy) -> list[dg.Ass
             dataset,
             CLEANED_PARQUET,
             retries,
-            "Strange rows (dated outside the month, negative fares, zero passengers, ...) are no more frequent than in "
-            "the months before. Warns only.",
+            f"Strange rows ({', '.join(_strange(dataset))}, ...) are no more frequent than in the months "
+            "before. Warns only.",
             blocking=False,
         )
     )
@@ -180,6 +180,15 @@ def _common(
         "partitions_def": partitions_of(dataset),
         "retry_policy": retries,
     }
+
+
+def _strange(dataset: Dataset) -> list[str]:
+    by_role: dict[Role, str] = {
+        "amount": "negative fares",
+        "passengers": "zero passengers",
+        "pickup_zone": "unknown zones",
+    }
+    return ["dated outside the month", *(text for role, text in by_role.items() if dataset.one(role))]
 
 
 def _evaluate(

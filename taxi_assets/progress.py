@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -30,18 +31,48 @@ class Step:
     status: str = ""
 
 
+WAIT_SECONDS = 2.0
+"""A shorter wait is not worth a word."""
+
 Listener = Callable[[Step], None]
+WaitListener = Callable[[str], None]
 _listeners: list[Listener] = []
+_wait_listeners: list[WaitListener] = []
 
 
 @contextlib.contextmanager
-def listening(listener: Listener) -> Iterator[None]:
-    """Call a listener with every step until the context ends."""
+def listening(listener: Listener, wait_listener: WaitListener | None = None) -> Iterator[None]:
+    """Call a listener with every step, and another with what is waited for, until the context ends."""
+    waits = [wait_listener] if wait_listener else []
     _listeners.append(listener)
+    _wait_listeners.extend(waits)
     try:
         yield
     finally:
         _listeners.remove(listener)
+        for each in waits:
+            _wait_listeners.remove(each)
+
+
+@contextlib.contextmanager
+def waiting_for(what: str) -> Iterator[None]:
+    """Notify of what is waited for, once, if the context takes longer than `WAIT_SECONDS`."""
+    if not _wait_listeners:
+        yield
+        return
+    timer = threading.Timer(WAIT_SECONDS, notify_of_wait, [what])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def notify_of_wait(what: str) -> None:
+    """Call all listeners with what is waited for."""
+    for listener in _wait_listeners:
+        listener(what)
 
 
 def notify(step: Step) -> None:

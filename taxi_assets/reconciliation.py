@@ -32,7 +32,7 @@ class LedgerRow:
     Attributes:
         status: `landed`, `unchanged`, `not_published` or `failed`.
         error: Why it failed or is not published, empty otherwise.
-        seconds: Time spent on the month in this run.
+        seconds: Time spent on the month, None where no run is looked at.
         postgres_rows: Rows in Postgres; None where no Postgres is configured.
         postgres_dropped_rows: Rows left out of Postgres for zero passengers.
         notes: What a person should know of a month that landed, such as an unknown column; None if nothing.
@@ -53,15 +53,16 @@ class LedgerRow:
     object_rows: int = 0
     table: str = ""
     table_rows: int = 0
-    seconds: float = 0.0
+    seconds: float | None = None
     postgres_rows: int | None = None
     postgres_dropped_rows: int | None = None
     notes: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields, seconds rounded to milliseconds; Postgres's and notes only where there are any."""
+        """Return the fields, seconds rounded to milliseconds; without those that are not known here."""
         values = {name: value for name, value in vars(self).items() if value is not None}
-        return values | {"seconds": round(self.seconds, 3)}
+        seconds = {} if self.seconds is None else {"seconds": round(self.seconds, 3)}
+        return values | seconds
 
 
 class Ledger:

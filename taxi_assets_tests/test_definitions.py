@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -16,6 +18,8 @@ from taxi_assets.definitions import build_definitions
 from taxi_assets.settings import Settings
 
 STEPS = ("raw_file", "cleaned_parquet", "gcs_object", "bigquery_table")
+GCP = {"TAXI_PROFILE": "gcp", "TAXI_GCP_PROJECT": "my-project-123", "TAXI_GCS_BUCKET": "my-bucket-123"}
+POSTGRES = {"TAXI_POSTGRES_URL": "postgresql://taxi:x@127.0.0.1/trips"}
 
 
 def test_every_dataset_has_its_chain_in_a_group_of_its_own(tmp_path: Path) -> None:
@@ -91,10 +95,9 @@ def test_every_asset_and_check_is_retried_as_the_settings_say(profile: str) -> N
     given = {
         "TAXI_FIRST_WAIT": "0.25",
         "TAXI_ATTEMPTS": "4",
+        **GCP,
+        **POSTGRES,
         "TAXI_PROFILE": profile,
-        "TAXI_GCP_PROJECT": "my-project-123",
-        "TAXI_GCS_BUCKET": "my-bucket-123",
-        "TAXI_POSTGRES_URL": "postgresql://taxi:x@127.0.0.1/trips",
     }
     definitions = build_definitions(Settings.from_environment(given))
     policies = {each.op.retry_policy for each in [*(definitions.assets or ()), *(definitions.asset_checks or ())]}
@@ -121,3 +124,96 @@ def test_checks_that_protect_the_ledger_block_and_the_others_warn() -> None:
     }
     assert specs.keys() - blocking == {("cleaned_parquet", "rejected"), ("cleaned_parquet", "anomalies")}
     assert all(spec.partitions_def for spec in specs.values())
+
+
+# What the UI says of an asset
+
+
+def node(key: str, settings: Mapping[str, str] | None = None, **options: bool) -> Any:
+    graph = build_definitions(Settings.from_environment(settings or {}), **options).resolve_asset_graph()
+    return graph.get(dg.AssetKey.from_user_string(key))
+
+
+@pytest.mark.parametrize(
+    ("settings", "lake", "warehouse"), [({}, "file", "duckdb"), (GCP, "gcs", "bigquery")], ids=["local", "gcp"]
+)
+def test_the_kinds_of_assets_are_the_stores_of_the_profile(settings: dict[str, str], lake: str, warehouse: str) -> None:
+    assert node("green/gcs_object", settings).kinds == {lake, "parquet"}
+    assert node("green/bigquery_table", settings).kinds == {warehouse, "table"}
+    assert warehouse in node("taxi_zones", settings).kinds
+
+
+def test_each_column_is_followed_from_the_names_in_files_to_the_tables() -> None:
+    def sources(asset: str, column: str) -> set[tuple[str, str]]:
+        lineage = node(f"yellow/{asset}", POSTGRES).metadata["dagster/column_lineage"]
+        return {(dep.asset_key.path[-1], dep.column_name) for dep in lineage.deps_by_column[column]}
+
+    assert sources("cleaned_parquet", "tpep_pickup_datetime") == {
+        ("raw_file", "tpep_pickup_datetime"),
+        ("raw_file", "trip_pickup_datetime"),
+        ("raw_file", "pickup_datetime"),
+    }
+    assert sources("gcs_object", "PULocationID") == {("cleaned_parquet", "PULocationID")}
+    assert sources("bigquery_table", "source_month") == {("gcs_object", "source_month")}
+    assert sources("postgres_table", "pulocationid") == {("cleaned_parquet", "PULocationID")}
+
+
+def test_each_asset_links_to_its_code_in_the_ui_and_its_columns_to_tlcs_dictionary() -> None:
+    found = node("fhvhv/cleaned_parquet", code_references=True)
+    (reference,) = found.metadata["dagster/code_references"].code_references
+    line = Path(reference.file_path).read_text("utf-8").splitlines()[reference.line_number - 1]
+    assert line.strip() == "@dg.asset("
+    assert found.metadata["dictionary"].url.endswith("/data_dictionary_trip_records_hvfhs.pdf")
+    assert len(found.owners) == 1
+
+
+def test_months_are_expected_in_time_and_a_report_needs_the_names_of_zones() -> None:
+    days = {name: node(f"{name}/raw_file").freshness_policy.fail_window.to_timedelta().days for name in DATASETS}
+    assert days == {"yellow": 75, "green": 75, "fhv": 150, "fhvhv": 75}
+    assert dg.AssetKey("taxi_zones") in node("yellow/monthly_report").parent_keys
+
+
+def test_texts_about_fhv_promise_nothing_that_it_lacks() -> None:
+    definitions = build_definitions(Settings.from_environment(POSTGRES))
+    graph = definitions.resolve_asset_graph()
+    texts = {
+        name: "\n".join(
+            [
+                *(str(graph.get(key).description) for key in graph.get_all_asset_keys() if key.path[0] == name),
+                *(
+                    str(graph.get_check_spec(key).description)
+                    for key in graph.asset_check_keys
+                    if key.asset_key.path[0] == name
+                ),
+            ]
+        ).lower()
+        for name in DATASETS
+    }
+    for word in ("passenger", "payment", "distance", "fare"):
+        assert word in texts["yellow"]
+        assert word not in texts["fhv"]
+
+
+@pytest.mark.parametrize("settings", [{}, GCP | POSTGRES], ids=["local", "gcp"])
+def test_the_launchpad_has_only_what_a_run_may_change_and_says_what_each_field_does(settings: dict[str, str]) -> None:
+    definitions = build_definitions(Settings.from_environment(settings))
+
+    def fields(dataset: str) -> dict[str, str | None]:
+        config = definitions.resolve_job_def(f"{dataset}_everything").run_config_schema.config_type
+        owners = {**config.fields["ops"].config_type.fields, **config.fields["resources"].config_type.fields}
+        owners.pop("io_manager")  # Dagster's own, which nothing uses
+        found: dict[str, str | None] = {}
+        for key, owner in owners.items():
+            form = owner.config_type.fields.get("config")
+            found |= {
+                f"{key}.{name}": field.description
+                for name, field in getattr(form and form.config_type, "fields", {}).items()
+            }
+        return found
+
+    source = {"csv_url", "parquet_url", "zones_url", "source", "connect_timeout", "read_timeout"}
+    expected = {*(f"source.{name}" for name in source), "warehouse_io_manager.reload"}
+    assert fields("fhv").keys() == expected
+    rules = {f"yellow__cleaned_parquet.{name}" for name in ("missing_passengers", "drop_zero_passengers")}
+    assert fields("yellow").keys() == expected | rules
+    assert all(fields("yellow").values())

@@ -68,25 +68,43 @@ def test_every_wrong_setting_is_told_and_a_misspelt_one_too(
     assert "TAXI_GCS_BUKET is not a setting; TAXI_GCS_BUCKET is one" in capsys.readouterr().err
 
 
-def test_a_file_of_secrets_that_others_can_read_is_told(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def dotenv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A `.env` in the working folder that others can read, without a secret."""
     monkeypatch.chdir(tmp_path)
     file = tmp_path / ".env"
     file.write_text("TAXI_SOURCE=csv\n")
     file.chmod(0o644)
-    assert doctor() == 0
-    assert "ok    secrets" not in capsys.readouterr().out
-    file.write_text("TAXI_SOURCE=csv\nPOSTGRES_PASSWORD=planted-password\n")
+    return file
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "POSTGRES_PASSWORD=planted-password",
+        "TAXI_PARQUET_URL=https://reader:planted-password@host/{dataset}_{year}-{month:02}",
+    ],
+)
+def test_a_file_of_secrets_that_others_can_read_is_told(
+    dotenv: Path, secret: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dotenv.write_text(f"TAXI_SOURCE=csv\n{secret}\n")
     assert doctor() == 1
     notified = capsys.readouterr().out
     assert "WRONG secrets" in notified
-    assert f"chmod 600 {file}" in notified
-    file.chmod(0o600)
+    assert f"chmod 600 {dotenv}" in notified
+    assert "planted-password" not in notified
+    dotenv.chmod(0o600)
     assert doctor() == 0
     notified = capsys.readouterr().out
     assert "ok    secrets       only this user can read .env" in notified
     assert "planted-password" not in notified
+
+
+def test_a_file_without_secrets_may_be_read_by_others(dotenv: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dotenv.exists()
+    assert doctor() == 0
+    assert "ok    secrets" not in capsys.readouterr().out
 
 
 def test_a_data_folder_that_cannot_be_written_is_told_and_what_depends_on_it_is_left_out(
@@ -127,19 +145,6 @@ def test_both_databases_are_tried_and_no_password_is_shown(
     notified = capsys.readouterr().out
     assert "WRONG postgres" in notified
     assert "127.0.0.1:9/trips (TAXI_POSTGRES_URL)" in notified
-    assert "planted-password" not in notified
-
-
-def test_an_address_with_a_password_makes_env_a_file_of_secrets(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    file = tmp_path / ".env"
-    file.write_text("TAXI_PARQUET_URL=https://reader:planted-password@host/{dataset}_{year}-{month:02}\n")
-    file.chmod(0o644)
-    assert doctor() == 1
-    notified = capsys.readouterr().out
-    assert f"chmod 600 {file}" in notified
     assert "planted-password" not in notified
 
 

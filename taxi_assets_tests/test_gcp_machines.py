@@ -150,7 +150,7 @@ def _ask(query: str, context: Any) -> str:
 UI = (
     """{ allTopLevelResourceDetailsOrError(
         repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "taxi_assets"}
-    ) { ... on ResourceDetailsList { results { name configuredValues { key value type }
+    ) { ... on ResourceDetailsList { results { name description configuredValues { key value type }
         configFields { name description defaultValueAsJson }
         nestedResources { name resource { name configuredValues { key value } } } } } } }""",
     """{ runOrError(runId: "RUN") { ... on Run { runConfigYaml tags { key value } assets { key { path } } } } }""",

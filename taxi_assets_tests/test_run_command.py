@@ -99,6 +99,18 @@ def test_a_bad_month_fails_alone_and_the_others_of_its_run_land(source: dict[str
     assert rows[3]["table_rows"] == 500
 
 
+def test_a_month_that_fails_shows_no_counts_of_an_earlier_run(source: dict[str, str], mirror: Path) -> None:
+    assert run_json("yellow", "2021-01", **source)[0]["table_rows"] == 1000
+    (mirror / "yellow_2021-01.csv.gz").write_bytes(b"%PDF-1.7 an invoice")
+    (row,) = run_json("yellow", "2021-01", status=1, **source)
+    assert (row["status"], row["source_rows"], row["object_uri"], row["table_rows"]) == ("failed", 0, "", 0)
+
+
+def test_a_run_ends_with_where_its_months_are(source: dict[str, str], tmp_path: Path) -> None:
+    done = taxi_assets("run", "yellow", "2021-01", **source)
+    assert f"warehouse: {tmp_path / 'data' / 'warehouse.duckdb'}, schema nyc_tlc\n" in done.stdout
+
+
 def test_a_month_with_too_many_rejected_rows_does_not_reach_the_lake(source: dict[str, str], tmp_path: Path) -> None:
     (row,) = run_json("yellow", "2021-01", status=1, TAXI_REJECTED_SHARE_LIMIT="0.0001", **source)
     assert "0.1996% could not be read" in row["error"]

@@ -6,6 +6,7 @@ See https://docs.dagster.io/guides/build/assets/defining-assets. Annotations are
 
 import dataclasses
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, Literal
 
 import dagster as dg
@@ -30,7 +31,12 @@ OWNERS = ["team:data-engineering"]
 
 
 def assets_of(
-    dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules, *, postgres: bool = False
+    dataset: Dataset,
+    retries: dg.RetryPolicy,
+    rules: CleaningRules,
+    *,
+    profile: str = "local",
+    postgres: bool = False,
 ) -> list[dg.AssetsDefinition]:
     """Return the assets of a dataset.
 
@@ -38,14 +44,23 @@ def assets_of(
         dataset: The contract.
         retries: How a step is tried again after a transient failure.
         rules: The cleaning rules of the settings; the launchpad can change them for a run.
+        profile: Which stores the months go to.
         postgres: Whether there is a Postgres to load months into.
     """
-    makers = [_raw_file, _cleaned_parquet, _gcs_object, _bigquery_table, *([_postgres_table] if postgres else [])]
-    return [make(dataset, retries, rules) for make in makers]
+    lake, warehouse = ("gcs", "bigquery") if profile == "gcp" else ("file", "duckdb")
+    return [
+        _raw_file(dataset, retries, rules),
+        _cleaned_parquet(dataset, retries, rules),
+        _gcs_object(dataset, retries, rules, lake),
+        _bigquery_table(dataset, retries, rules, warehouse),
+        *([_postgres_table(dataset, retries, rules)] if postgres else []),
+    ]
 
 
-def _cleaning_config(rules: CleaningRules) -> type[dg.Config]:
+def _cleaning_config(dataset: Dataset, rules: CleaningRules) -> type[dg.Config]:
     """Return the launchpad's form of the tutorial's cleaning rules, with the settings' as the defaults."""
+    if not dataset.one("passengers"):
+        return dg.Config
 
     class CleaningConfig(dg.Config):
         missing_passengers: Literal["keep", "zero"] = Field(
@@ -69,6 +84,7 @@ def _raw_file(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules) -
         kinds={"file", "csv", "parquet"},
         io_manager_key="raw_io_manager",
         code_version="1",
+        freshness_policy=_freshness(dataset),
         pool="source",
         output_required=False,  # a month that is not published is skipped, and so is what is downstream of it
     )
@@ -104,7 +120,7 @@ def _raw_file(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules) -
 
 
 def _cleaned_parquet(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules) -> Any:
-    key, CleaningConfig = asset_key(dataset.name, CLEANED_PARQUET), _cleaning_config(rules)  # noqa: N806
+    key, CleaningConfig = asset_key(dataset.name, CLEANED_PARQUET), _cleaning_config(dataset, rules)  # noqa: N806
 
     @dg.asset(
         **_common(dataset, CLEANED_PARQUET, retries, rules, upstream=RAW_FILE),
@@ -121,7 +137,7 @@ def _cleaned_parquet(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningR
     ) -> dg.MaterializeResult[CleanedFile]:
         month, area = begin(context, dataset), staging.create()
         with reported_failures(key, month, observe=context.log_event):
-            chosen = CleaningRules(**config.model_dump())  # type: ignore[attr-defined]
+            chosen = dataclasses.replace(rules, **config.model_dump())  # type: ignore[attr-defined]
             cleaned, changed = clean_month(dataset, record, area, rules=chosen, accepted_drift=staging.drift())
             shown = metadata.of_cleaned(cleaned, area, changed=changed)
         did = "cleaned" if changed else "cleaned before"
@@ -139,11 +155,11 @@ def _cleaned_parquet(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningR
     return cleaned_parquet
 
 
-def _gcs_object(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules) -> Any:
+def _gcs_object(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules, lake: str) -> Any:
     @dg.asset(
         **_common(dataset, GCS_OBJECT, retries, rules, upstream=CLEANED_PARQUET),
         description=f"The cleaned month as an object in the lake, under the tutorial's name.\n\n{dataset.description}",
-        kinds={"gcs", "parquet"},
+        kinds={lake, "parquet"},
         io_manager_key="lake_io_manager",
         pool="lake",
     )
@@ -154,11 +170,11 @@ def _gcs_object(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules)
     return gcs_object
 
 
-def _bigquery_table(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules) -> Any:
+def _bigquery_table(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules, warehouse: str) -> Any:
     @dg.asset(
         **_common(dataset, BIGQUERY_TABLE, retries, rules, upstream=GCS_OBJECT),
         description=f"The month's rows in the table {dataset.table}, replaced as a whole.\n\n{dataset.description}",
-        kinds={"bigquery", "table"},
+        kinds={warehouse, "table"},
         io_manager_key="warehouse_io_manager",
         pool="warehouse",
         automation_condition=follows_its_upstream(),
@@ -173,13 +189,16 @@ def _bigquery_table(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRu
 def _postgres_table(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules) -> Any:
     common = _common(dataset, POSTGRES_TABLE, retries, rules, upstream=CLEANED_PARQUET)
     folded = [dataclasses.replace(column, name=column.name.lower()) for column in dataset.table_columns]
-    common["metadata"] |= {"dagster/column_schema": metadata.column_schema(folded)}
+    common["metadata"] |= {
+        "dagster/column_schema": metadata.column_schema(folded),
+        "dagster/column_lineage": metadata.column_lineage(dataset, asset_key(dataset.name, CLEANED_PARQUET), folded),
+    }
+    dropped = "Trips with zero passengers are left out and counted if TAXI_POSTGRES_DROP_ZERO_PASSENGERS says so."
 
     @dg.asset(
         **common,
-        description=f"The month's rows in Postgres, in a partition of {dataset.table}, replaced as a whole. Trips with "
-        f"zero passengers are left out and counted if TAXI_POSTGRES_DROP_ZERO_PASSENGERS says so.\n\n"
-        f"{dataset.description}",
+        description=f"The month's rows in Postgres, in a partition of {dataset.table}, replaced as a whole. "
+        f"{dropped if dataset.one('passengers') else ''}\n\n{dataset.description}",
         kinds={"postgres", "table"},
         io_manager_key="postgres_io_manager",
         pool="postgres",
@@ -210,10 +229,20 @@ def _common(
             "code_version": transform_version(dataset, rules),
             "metadata": {
                 "dagster/column_schema": metadata.column_schema(dataset.table_columns),
-                "dictionary": dataset.dictionary,
+                "dagster/column_lineage": metadata.column_lineage(dataset, asset_key(dataset.name, upstream)),
+                "dictionary": metadata.dictionary(dataset),
             },
         }
     return common
+
+
+def _freshness(dataset: Dataset) -> dg.FreshnessPolicy:
+    """Return the policy that a month lands in time.
+
+    Dagster looks at the last landing, of whatever month. A month may land `late_after_days` after its end, and the one
+    before it 31 days after its own end, a month earlier: as many days may pass between two landings.
+    """
+    return dg.FreshnessPolicy.time_window(fail_window=timedelta(days=dataset.late_after_days))
 
 
 def begin(context: dg.AssetExecutionContext, dataset: Dataset) -> Month:

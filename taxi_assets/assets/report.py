@@ -10,7 +10,7 @@ import dagster as dg
 
 from taxi_assets.assets.monthly import OWNERS, begin
 from taxi_assets.automation import follows_its_upstream
-from taxi_assets.contracts.model import Dataset
+from taxi_assets.contracts.model import Dataset, Role
 from taxi_assets.failures import reported_failures
 from taxi_assets.io_managers import metadata
 from taxi_assets.names import BIGQUERY_TABLE, MONTHLY_REPORT, TAXI_ZONES, asset_key
@@ -25,8 +25,8 @@ def report_asset(dataset: Dataset, retries: dg.RetryPolicy) -> dg.AssetsDefiniti
 
     @dg.asset(
         key=key,
-        description=f"The month in charts, as one HTML page and as images. {dataset.title}: trips per day and hour, "
-        "payments, distances, pick-up zones, and what is unusual compared with the months before.",
+        description=f"The month in charts, as one HTML page and as images. {dataset.title}: "
+        f"{', '.join(_charts(dataset))}, and what is unusual compared with the months before.",
         group_name=dataset.name,
         kinds={"html", "matplotlib"},
         owners=OWNERS,
@@ -54,3 +54,9 @@ def report_asset(dataset: Dataset, retries: dg.RetryPolicy) -> dg.AssetsDefiniti
         return dg.MaterializeResult(data_version=dg.DataVersion(report.sha256), metadata=metadata.of_report(report))
 
     return monthly_report
+
+
+def _charts(dataset: Dataset) -> list[str]:
+    """Return what the charts show, by the columns that the dataset has."""
+    by_role: dict[Role, str] = {"payment": "payments", "distance": "distances", "pickup_zone": "pick-up zones"}
+    return ["trips per day and hour", *(text for role, text in by_role.items() if dataset.one(role))]

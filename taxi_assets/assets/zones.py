@@ -8,18 +8,19 @@ import dagster as dg
 from taxi_assets.assets.monthly import OWNERS
 from taxi_assets.contracts.zones import ZONE_COLUMNS, ZONES_TABLE
 from taxi_assets.failures import reported_failures
-from taxi_assets.io_managers.metadata import column_schema
+from taxi_assets.io_managers.metadata import column_schema, place
 from taxi_assets.names import TAXI_ZONES
 from taxi_assets.transform.zones import contract, fetch_zones
 
 OBJECT = "data/reference/taxi_zones.parquet"
 
 
-def zones_asset(retries: dg.RetryPolicy, *, postgres: bool = False) -> dg.AssetsDefinition:
+def zones_asset(retries: dg.RetryPolicy, *, profile: str = "local", postgres: bool = False) -> dg.AssetsDefinition:
     """Return the asset of the taxi zones.
 
     Args:
         retries: How the step is tried again after a transient failure.
+        profile: Which stores they go to.
         postgres: Whether there is a Postgres to load them into as well.
     """
     key = dg.AssetKey(TAXI_ZONES)
@@ -28,7 +29,7 @@ def zones_asset(retries: dg.RetryPolicy, *, postgres: bool = False) -> dg.Assets
         key=key,
         description="TLC's lookup of its 265 taxi zones, as an object in the lake and a table in the warehouse.",
         group_name="reference",
-        kinds={"csv", "parquet", "table"},
+        kinds={"csv", "parquet", "bigquery" if profile == "gcp" else "duckdb"},
         owners=OWNERS,
         tags={"source": "tlc"},
         code_version=contract(),
@@ -52,6 +53,7 @@ def zones_asset(retries: dg.RetryPolicy, *, postgres: bool = False) -> dg.Assets
             metadata={
                 "dagster/row_count": rows,
                 "dagster/uri": uri,
+                **place(uri),
                 "dagster/table_name": f"{warehouse.schema}.{ZONES_TABLE}",
                 "source_url": dg.MetadataValue.url(zones.source_url),
                 "sha256": zones.sha256,

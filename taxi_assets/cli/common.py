@@ -108,6 +108,19 @@ def print_ledger(rows: list[LedgerRow]) -> None:
     _print_errors(rows)
 
 
+def print_places(settings: Settings) -> None:
+    """Print where the data is, a line for each store."""
+    if settings.profile == "gcp":
+        lake = "/".join(filter(None, [f"gs://{settings.gcs_bucket}", settings.gcs_prefix]))
+        warehouse = f"BigQuery, {settings.gcp_project}.{settings.warehouse_schema}"
+    else:
+        lake, warehouse = str(settings.lake_dir), f"{settings.duckdb_path}, schema {settings.warehouse_schema}"
+    places = {"staging": settings.work_url or settings.work_dir, "lake": lake, "warehouse": warehouse}
+    if settings.postgres_url:
+        places["postgres"] = f"TAXI_POSTGRES_URL, schema {settings.warehouse_schema}"
+    out.print(*("", *(f"{name + ':':<11}{place}" for name, place in places.items())), sep="\n")
+
+
 _COLORS = {"landed": "green", "unchanged": "cyan", "not_published": "yellow", "failed": "red"}
 
 

@@ -8,10 +8,9 @@ import json
 import click
 
 from taxi_assets.cli import FAILED, LANDED
-from taxi_assets.cli.common import dataset_named, examples, load_settings, out, print_ledger
+from taxi_assets.cli.common import dataset_named, examples, load_settings, out, print_ledger, print_places
 from taxi_assets.contracts import DATASETS
 from taxi_assets.reconciliation import Ledger
-from taxi_assets.settings import Settings
 
 
 @click.command(
@@ -46,22 +45,9 @@ def command(name: str | None, *, verified: bool, as_json: bool) -> int:
         out.print_json(json.dumps([row.to_dict() for row in rows]))
     elif rows:
         print_ledger(rows)
-        out.print(*("", *_places(settings)), sep="\n")
+        print_places(settings)
         if verified and not any(row.error for row in rows):
             out.print(f"\nverified: {len(rows)} months, every file read, every store counted and compared")
     else:
         out.print("nothing has landed yet; land a month with: taxi-assets run yellow 2021-01")
     return FAILED if any(row.status == "failed" for row in rows) else LANDED
-
-
-def _places(settings: Settings) -> list[str]:
-    """Return where the data is, a line for each store."""
-    if settings.profile == "gcp":
-        lake = "/".join(filter(None, [f"gs://{settings.gcs_bucket}", settings.gcs_prefix]))
-        warehouse = f"BigQuery, {settings.gcp_project}.{settings.warehouse_schema}"
-    else:
-        lake, warehouse = str(settings.lake_dir), f"{settings.duckdb_path}, schema {settings.warehouse_schema}"
-    places = {"staging": settings.work_url or settings.work_dir, "lake": lake, "warehouse": warehouse}
-    if settings.postgres_url:
-        places["postgres"] = f"TAXI_POSTGRES_URL, schema {settings.warehouse_schema}"
-    return [f"{name + ':':<11}{place}" for name, place in places.items()]

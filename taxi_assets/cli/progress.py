@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -31,11 +32,16 @@ def show_progress(console: Console, dataset: str, months: Sequence[Month], steps
             yield
         return
 
+    began: dict[Month, float] = {}
+
     def line(step: progress.Step) -> None:
         if step.status:
             console.print(f"{dataset} {step.month}: {step.status.replace('_', ' ')}")
+        elif step.bytes and time.monotonic() > began.setdefault(step.month, time.monotonic()) + progress.WAIT_SECONDS:
+            began[step.month] = math.inf  # once is enough
+            console.print(f"{dataset} {step.month}: downloading, {_megabytes(step)}")
 
-    with progress.listening(line):
+    with progress.listening(line, lambda what: console.print(f"waiting for {what}")):
         yield
 
 
@@ -75,11 +81,11 @@ def _bar(console: Console, dataset: str, months: Sequence[Month], each: int) -> 
             if step.bytes:
                 started = started or time.monotonic()
                 received[month] = step.bytes
-                text += f", {step.bytes / 1e6:,.0f} of {step.size / 1e6:,.0f} MB"
+                text += f", {_megabytes(step)}"
                 rate = f"{sum(received.values()) / 1e6 / max(time.monotonic() - started, 0.001):,.1f} MB/s"
             bar.update(task, completed=sum(shares.values()), description=text, rate=rate)
 
-        with progress.listening(draw):
+        with progress.listening(draw, lambda what: bar.console.print(f"waiting for {what}")):
             yield
 
 
@@ -93,6 +99,10 @@ def _apart(console: Console) -> Iterator[Console]:
         return
     with os.fdopen(number, "w", encoding="utf-8") as file:
         yield Console(file=file, highlight=False, soft_wrap=True)
+
+
+def _megabytes(step: progress.Step) -> str:
+    return f"{step.bytes / 1e6:,.0f} of {step.size / 1e6:,.0f} MB"
 
 
 def _share(step: progress.Step, made: int, each: int) -> float:

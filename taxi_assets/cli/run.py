@@ -12,7 +12,16 @@ import click
 
 from taxi_assets import progress
 from taxi_assets.cli import FAILED, LANDED, NOT_PUBLISHED
-from taxi_assets.cli.common import dataset_named, err, examples, instance_for_runs, load_settings, out, print_ledger
+from taxi_assets.cli.common import (
+    dataset_named,
+    err,
+    examples,
+    instance_for_runs,
+    load_settings,
+    out,
+    print_ledger,
+    print_places,
+)
 from taxi_assets.cli.progress import show_progress
 from taxi_assets.cli.zones import ensure_zones
 from taxi_assets.contracts.model import Dataset
@@ -47,12 +56,15 @@ def command(name: str, months: str, *, as_json: bool, reload: bool, verbose: boo
     DATASET is yellow, green, fhv or fhvhv. MONTHS are 2021-01, 2021-01..2021-03, 2021, or several after commas.
     """
     dataset = dataset_named(name)
-    rows = land(load_settings(), dataset, months_named(dataset, months), reload=reload, verbose=verbose)
+    settings = load_settings()
+    rows = land(settings, dataset, months_named(dataset, months), reload=reload, verbose=verbose)
+    statuses = {row.status for row in rows}
     if as_json:
         out.print_json(json.dumps([row.to_dict() for row in rows]))
     else:
         print_ledger(rows)
-    statuses = {row.status for row in rows}
+        if statuses & {"landed", "unchanged"}:
+            print_places(settings)
     if "failed" in statuses:
         return FAILED
     return NOT_PUBLISHED if statuses == {"not_published"} else LANDED
@@ -132,7 +144,7 @@ def _rows(settings: Settings, dataset: Dataset, outcomes: dict[Month, Outcome]) 
     rows = []
     for month, outcome in outcomes.items():
         status, error = outcome.status, outcome.error
-        row = found.get(month) if status != "not_published" else None
+        row = found.get(month) if status in ("landed", "unchanged") else None  # else it is of an earlier run
         if status in ("landed", "unchanged") and not unread and (row is None or row.error):
             status, error = "failed", row.error if row else f"{dataset.name} {month} is in no store"
         row = row or dataclasses.replace(empty, month=str(month))

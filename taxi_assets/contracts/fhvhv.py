@@ -47,6 +47,7 @@ FHVHV = Dataset(
     description="A row for each trip dispatched by a service with more than 10,000 trips a day.",
     first_month=Month(2019, 2),
     dictionary="TLC, Data Dictionary - High Volume FHV Trip Records, 18 March 2025",
+    dictionary_url="https://www.nyc.gov/assets/tlc/downloads/pdf/data_dictionary_trip_records_hvfhs.pdf",
     preferred_format="parquet",
     columns=(
         Column(

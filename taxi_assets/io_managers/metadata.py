@@ -8,8 +8,9 @@ from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 
-from taxi_assets.contracts.model import Column
+from taxi_assets.contracts.model import Column, Dataset
 from taxi_assets.contracts.schemas import TYPES
+from taxi_assets.names import RAW_FILE
 from taxi_assets.records import CleanedFile, LakeObject, RawFile, TableMonth
 from taxi_assets.reports import sparkline
 from taxi_assets.storage.base import Staging
@@ -52,12 +53,13 @@ def of_cleaned(cleaned: CleanedFile, staging: Staging, *, changed: bool) -> dict
     """
     import pyarrow.parquet as pq
 
+    has_passengers = "zero_passengers" in cleaned.anomalies
     counts = {
         "source rows": cleaned.source_rows,
         "cleaned rows": cleaned.cleaned_rows,
         "dropped by a rule": cleaned.dropped_rows,
         "rejected": cleaned.rejected_rows,
-        "passenger counts filled with 0": cleaned.filled_passengers,
+        **({"passenger counts filled with 0": cleaned.filled_passengers} if has_passengers else {}),
     }
     return {
         "dagster/partition_row_count": cleaned.cleaned_rows,
@@ -73,7 +75,7 @@ def of_cleaned(cleaned: CleanedFile, staging: Staging, *, changed: bool) -> dict
         "dropped_rows": cleaned.dropped_rows,
         "rejected_rows": cleaned.rejected_rows,
         "rejected_share": cleaned.rejected_share,
-        "filled_passengers": cleaned.filled_passengers,
+        **({"filled_passengers": cleaned.filled_passengers} if has_passengers else {}),
         **{f"anomaly/{name}": count for name, count in cleaned.anomalies.items()},
         **({"rejects": dg.MetadataValue.path(staging.location(cleaned.rejects_file))} if cleaned.rejects_file else {}),
         "changed": changed,
@@ -84,7 +86,7 @@ def of_object(stored: LakeObject) -> dict[str, Any]:
     """Return the metadata of an object in the lake."""
     return {
         "dagster/uri": dg.MetadataValue.url(stored.file),
-        **({"console": dg.MetadataValue.url(object_url(stored.file))} if stored.file.startswith("gs://") else {}),
+        **place(stored.file),
         "dagster/partition_row_count": stored.rows,
         "bytes": stored.bytes,
         "sha256": stored.sha256,
@@ -93,10 +95,19 @@ def of_object(stored: LakeObject) -> dict[str, Any]:
     }
 
 
-def of_table(loaded: TableMonth) -> dict[str, Any]:
-    """Return the metadata of a month in a table."""
+def place(uri: str) -> dict[str, Any]:
+    """Return where a person finds a file of the lake: its page in Google's console, or its path."""
+    if uri.startswith("gs://"):
+        return {"console": dg.MetadataValue.url(object_url(uri))}
+    return {"path": _opened(uri)}
+
+
+def of_table(loaded: TableMonth, path: str = "") -> dict[str, Any]:
+    """Return the metadata of a month in a table; `path` is the file that holds the table, if one does."""
     return {
         "dagster/table_name": loaded.file,
+        "query": dg.MetadataValue.md(_query(loaded)),
+        **({"path": dg.MetadataValue.path(path)} if path else {}),
         "dagster/partition_row_count": loaded.rows,
         "dropped_rows": loaded.dropped_rows,
         "bytes": loaded.bytes,
@@ -106,6 +117,12 @@ def of_table(loaded: TableMonth) -> dict[str, Any]:
         **(_console(loaded) if loaded.job else {}),
         **loaded.numbers,
     }
+
+
+def _query(loaded: TableMonth) -> str:
+    """Return SQL that shows the month, the same for DuckDB, BigQuery and Postgres."""
+    sql = f"SELECT *\nFROM {loaded.file}\nWHERE source_month = '{loaded.month}-01'\nLIMIT 10"
+    return f"```sql\n{sql}\n```"
 
 
 def _console(loaded: TableMonth) -> dict[str, Any]:
@@ -146,6 +163,35 @@ def column_schema(columns: Sequence[Column]) -> dg.TableSchema:
             for c in columns
         ]
     )
+
+
+def column_lineage(
+    dataset: Dataset, upstream: dg.AssetKey, columns: Sequence[Column] | None = None
+) -> dg.TableColumnLineage:
+    """Return which columns of an upstream asset become which columns, the same for every month.
+
+    Args:
+        dataset: The contract.
+        upstream: Key of the asset that the columns come from; in `raw_file` they have any of the names that files have.
+        columns: The columns, where they do not have the contract's names.
+    """
+    from_file = upstream.path[-1] == RAW_FILE
+    contract = dataset.columns if from_file else dataset.table_columns  # a file has no `source_row`, `source_month`
+    return dg.TableColumnLineage(
+        {
+            column.name: [
+                dg.TableColumnDep(upstream, name)
+                for name in ((source.name, *source.aliases) if from_file else (source.name,))
+            ]
+            for source, column in zip(contract, columns or contract, strict=True)
+        }
+    )
+
+
+def dictionary(dataset: Dataset) -> dg.MetadataValue:
+    """Return the link to TLC's data dictionary, or its title."""
+    url = dataset.dictionary_url
+    return dg.MetadataValue.url(url) if url else dg.MetadataValue.text(dataset.dictionary)
 
 
 def _chart(cleaned: CleanedFile, staging: Staging) -> dict[str, Any]:

@@ -71,7 +71,8 @@ class WarehouseIOManager(MonthIOManager):
 
     def describe(self, record: TableMonth) -> dict[str, Any]:
         """See `MonthIOManager.describe`."""
-        return metadata.of_table(record)
+        settings = self.warehouse.settings()
+        return metadata.of_table(record, str(settings.duckdb_path) if settings.profile == "local" else "")
 
 
 class PostgresIOManager(MonthIOManager):

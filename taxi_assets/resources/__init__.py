@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
-from taxi_assets.settings import Settings, shown, variable
+from taxi_assets.settings import Settings, description, shown, variable
 from taxi_assets.source.client import Source
 from taxi_assets.source.factory import build_source
 from taxi_assets.storage.base import Lake, Staging, Warehouse
@@ -32,6 +32,21 @@ class SettingsResource(dg.ConfigurableResource):
         """
         return cls(**{name: _field(settings, name) for name in cls.model_fields if hasattr(settings, name)})
 
+    def fixed(self) -> dg.ResourceDefinition:
+        """Return the resource as the settings have it, which no run can change: the launchpad shows none of its fields.
+
+        IO managers hold the store too, and would not see a run's change.
+        """
+        values = {name: getattr(self, name) for name in Settings.model_fields if name in type(self).model_fields}
+        lines = [f"- `{variable(name)}`: {_text(value)}" for name, value in values.items()]
+
+        def create(_: dg.InitResourceContext) -> Any:
+            fields = {name: getattr(self, name) for name in type(self).model_fields}
+            return type(self)(**{n: v.get_value() if isinstance(v, dg.EnvVar) else v for n, v in fields.items()})
+
+        create.__name__ = type(self).__name__  # the UI shows it as the resource's type
+        return dg.ResourceDefinition(create, description="\n".join([type(self).__doc__ or "", "", *lines]))
+
     def settings(self) -> Settings:
         """Return the settings that are fields; the others have their defaults."""
         names = Settings.model_fields.keys() & type(self).model_fields.keys()
@@ -41,12 +56,12 @@ class SettingsResource(dg.ConfigurableResource):
 class SourceResource(SettingsResource):
     """TLC's site and the CSV mirror, or other addresses of the same files."""
 
-    csv_url: str = Field(description="Address of a month's CSV.")
-    parquet_url: str = Field(description="Address of a month's Parquet.")
-    zones_url: str = Field(description="Address of the taxi zone lookup.")
-    source: str = Field(description="`csv`, `parquet` or `auto`.")
-    connect_timeout: float
-    read_timeout: float
+    csv_url: str = Field(description=description("csv_url"))
+    parquet_url: str = Field(description=description("parquet_url"))
+    zones_url: str = Field(description=description("zones_url"))
+    source: str = Field(description=description("source"))
+    connect_timeout: float = Field(description=description("connect_timeout"))
+    read_timeout: float = Field(description=description("read_timeout"))
 
     def create(self) -> Source:
         """Return the source."""
@@ -59,8 +74,8 @@ class StagingResource(SettingsResource):
     profile: str
     data_dir: str
     work_url: str
-    rejected_share_limit: float = Field(description="Share of rejected rows above which a month does not go on.")
-    accepted_drift: str = Field(description="Columns that may be missing, or be unknown and have values.")
+    rejected_share_limit: float
+    accepted_drift: str
 
     def drift(self) -> tuple[str, ...]:
         """Return the names of columns whose drift somebody has accepted."""
@@ -88,8 +103,8 @@ class WarehouseResource(SettingsResource):
     profile: str
     data_dir: str
     warehouse_schema: str
-    memory_limit: int = Field(description="MiB of one process; 0: a quarter of the machine's memory.")
-    threads: int = Field(description="Processor cores of one process; 0: all.")
+    memory_limit: int
+    threads: int
 
     def create(self) -> Warehouse:
         """Return the warehouse."""
@@ -99,9 +114,9 @@ class WarehouseResource(SettingsResource):
 class PostgresResource(SettingsResource):
     """The Postgres that gets every month too."""
 
-    postgres_url: str = Field(repr=False, description="Address of the database; the UI shows its variable.")
+    postgres_url: str = Field(repr=False)
     warehouse_schema: str
-    postgres_drop_zero_passengers: bool = Field(description="Leave out trips with zero passengers; they are counted.")
+    postgres_drop_zero_passengers: bool
 
     def create(self) -> PostgresStore:
         """Return the store."""
@@ -115,3 +130,8 @@ def _field(settings: Settings, name: str) -> Any:
     if isinstance(value, tuple):
         return ", ".join(value)
     return value if isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def _text(value: Any) -> str:
+    """Return a field's value as a person reads it; a secret's is not here."""
+    return "set, and not shown" if isinstance(value, dg.EnvVar) else str(value) or "empty"

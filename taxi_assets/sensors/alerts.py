@@ -147,4 +147,6 @@ def _failed_assets(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[str]
 
 
 def _destinations(settings: Settings) -> str:
-    return f"Sends to {' and '.join([*channels(settings), 'the log'])} (TAXI_ALERT_WEBHOOK, TAXI_ALERT_EMAIL)."
+    if sent_to := channels(settings):
+        return f"Writes to its ticks' log, and sends to {' and '.join(sent_to)}."
+    return "Writes to its ticks' log; TAXI_ALERT_WEBHOOK and TAXI_ALERT_EMAIL have it sent."

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
 
+from taxi_assets import progress
 from taxi_assets.errors import NotPublishedError, PermanentError, TransientError
 from taxi_assets.source.guard import ConnectionGuard
 from taxi_assets.source.inspection import is_html
@@ -87,11 +89,9 @@ def open_http(
         headers["If-None-Match"] = etag
     elif last_modified:
         headers["If-Modified-Since"] = last_modified
-    with (
-        _map_connection_errors(),
-        guard.session(url) as session,
-        session.get(url, headers=headers, stream=True, timeout=timeout) as response,
-    ):
+    with _map_connection_errors(), guard.session(url) as session, contextlib.ExitStack() as stack:
+        with progress.waiting_for(f"{urlsplit(url).hostname} to answer"):
+            response = stack.enter_context(session.get(url, headers=headers, stream=True, timeout=timeout))
         _raise_for_status(response)
         yield Answer(
             unchanged=response.status_code == HTTPStatus.NOT_MODIFIED,
@@ -104,7 +104,8 @@ def open_http(
 
 def _read_body(raw: Any) -> Iterator[bytes]:
     # raw, because requests would unpack a .csv.gz sent with Content-Encoding: gzip
-    start = raw.read(_START_BYTES, decode_content=False)
+    with progress.waiting_for("the source to send the file"):
+        start = raw.read(_START_BYTES, decode_content=False)
     if is_html(start):
         raise BlockedError("the source answers 200 OK with an HTML page in place of the file")
     yield start

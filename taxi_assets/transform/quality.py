@@ -14,7 +14,7 @@ from taxi_assets.contracts.model import Dataset
 from taxi_assets.contracts.schemas import arrow_schema
 from taxi_assets.errors import PermanentError
 from taxi_assets.records import CleanedFile, LakeObject, RawFile, TableMonth
-from taxi_assets.transform.anomalies import anomaly_shares, is_unusual
+from taxi_assets.transform.anomalies import MIN_EARLIER_MONTHS, MIN_ROWS, anomaly_shares, is_unusual
 from taxi_assets.transform.rejects import explain_rejects
 
 
@@ -143,9 +143,15 @@ def check_anomalies(cleaned: CleanedFile, earlier: Sequence[CleanedFile]) -> Che
         shares = anomaly_shares(name, earlier)
         if is_unusual(share, shares, cleaned.cleaned_rows):
             unusual.append(f"{name}: {share:.2%} of the rows, usually {statistics.median(shares):.2%}")
+    said = "; ".join(unusual) or f"nothing unusual compared with the {len(earlier)} months before"
+    if len(earlier) < MIN_EARLIER_MONTHS or cleaned.cleaned_rows < MIN_ROWS:
+        said = (
+            f"not compared: {cleaned.cleaned_rows:,} rows, {len(earlier)} months before; that takes {MIN_ROWS:,} rows "
+            f"and {MIN_EARLIER_MONTHS} months"
+        )
     return CheckResult(
         not unusual,
-        "; ".join(unusual) or f"nothing unusual compared with the {len(earlier)} months before",
+        said,
         dict(cleaned.anomalies),
         "look at the rows before using them; they are in the table",
         blocking=False,

@@ -80,7 +80,10 @@ def test_the_password_is_in_no_configuration_that_the_ui_shows() -> None:
     settings = Settings.from_environment({"TAXI_POSTGRES_URL": "postgresql://taxi:s3cret@db/trips"})
     repository = build_definitions(settings).get_repository_def()
     assert "s3cret" not in repr(settings)
-    shown = {name: repr(one.config_schema.default_value) for name, one in repository.get_top_level_resources().items()}
+    shown = {
+        name: f"{one.description} {one.config_schema.default_value if one.config_schema.default_provided else ''!r}"
+        for name, one in repository.get_top_level_resources().items()
+    }
     assert "TAXI_POSTGRES_URL" in shown["postgres"]
     assert not [name for name, text in shown.items() if "s3cret" in text]
 

@@ -7,13 +7,14 @@ connection loads extensions; a sealed one reads nothing but the database.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import tenacity
 
+from taxi_assets import progress
 from taxi_assets.errors import PermanentError, TaxiError, TransientError
 from taxi_assets.storage.files import locked
 from taxi_assets.storage.limits import ResourceLimits
@@ -61,6 +62,7 @@ def connect(
         retry=tenacity.retry_if_exception(_is_in_use),
         wait=tenacity.wait_random(0.05, 0.3),
         stop=tenacity.stop_after_delay(wait_seconds),
+        before_sleep=_notifier(f"another process to be done with {path}"),
         reraise=True,
     )
     try:
@@ -72,6 +74,19 @@ def connect(
         if meaning := map_error(error, path):
             raise meaning from error
         raise
+
+
+def _notifier(what: str) -> Callable[[tenacity.RetryCallState], None]:
+    """Return what notifies, once, of a wait that takes longer than others."""
+    notified = False
+
+    def notify(state: tenacity.RetryCallState) -> None:
+        nonlocal notified
+        if not notified and (state.seconds_since_start or 0) > progress.WAIT_SECONDS:
+            notified = True
+            progress.notify_of_wait(what)
+
+    return notify
 
 
 def map_error(error: duckdb.Error, path: Path, what: str = "") -> TaxiError | None:

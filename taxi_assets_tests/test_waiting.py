@@ -1,0 +1,83 @@
+"""Whoever runs a command is told what it waits for, if that takes more than two seconds; here less, to be quick."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import duckdb
+import pytest
+from rich.console import Console
+
+from taxi_assets import progress
+from taxi_assets.cli.progress import show_progress
+from taxi_assets.months import Month
+from taxi_assets.settings import Settings
+from taxi_assets.storage.factory import build_warehouse
+from taxi_assets_tests.servers.http_source import http_source
+from taxi_assets_tests.test_run_command import taxi_assets
+
+HOLD = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "WAIT_SECONDS", 0.2)
+
+
+@contextlib.contextmanager
+def told(then: Callable[[], object] = bool) -> Iterator[list[str]]:
+    """What a listener is told while the block lasts, and what is done when it is."""
+    found: list[str] = []
+
+    def listen(what: str) -> None:
+        found.append(what)
+        then()
+
+    with progress.listening(lambda _: None, listen):
+        yield found
+
+
+def test_a_short_wait_is_not_told_and_a_long_one_is_once() -> None:
+    with told() as found:
+        with progress.waiting_for("nothing"):
+            pass
+        with progress.waiting_for("the long one"):
+            time.sleep(0.6)
+    assert found == ["the long one"]
+
+
+def test_a_program_that_has_the_warehouse_open_is_waited_for() -> None:
+    warehouse, path = build_warehouse(Settings.from_environment()), Settings.from_environment().duckdb_path
+    path.parent.mkdir()
+    duckdb.connect(str(path)).close()
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout
+    holder.stdout.readline()
+    with told(holder.communicate) as found:
+        assert not warehouse.has_table("taxi_zones")
+    assert found == [f"another process to be done with {path}"]
+
+
+def test_a_source_that_does_not_answer_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with http_source() as site:
+        monkeypatch.setenv("TAXI_CSV_URL", f"{site.url}/{{dataset}}_{{year}}-{{month:02}}.csv")
+        monkeypatch.setenv("TAXI_SOURCE", "csv")
+        site.standing["/yellow_2021-01.csv"] = lambda handler: (time.sleep(3), handler.answer(404, b""))
+        done = taxi_assets("run", "yellow", "2021-01")
+    assert done.stderr.count("waiting for 127.0.0.1 to answer\n") == 1
+
+
+def test_a_long_download_is_told_once_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "WAIT_SECONDS", 0.1)
+    shown, month = io.StringIO(), Month(2021, 1)
+    with show_progress(Console(file=shown, width=150), "yellow", [month], 4):
+        for megabytes in (1, 30, 60):
+            progress.notify(progress.Step("yellow", month, bytes=megabytes * 1_000_000, size=120_000_000))
+            time.sleep(0.2)
+        progress.notify(progress.Step("yellow", month, status="landed"))
+    assert shown.getvalue() == "yellow 2021-01: downloading, 30 of 120 MB\nyellow 2021-01: landed\n"
