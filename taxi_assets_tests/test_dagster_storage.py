@@ -24,8 +24,9 @@ from taxi_assets.cli.main import main
 from taxi_assets.definitions import build_definitions
 from taxi_assets.demo.sample import write_month
 from taxi_assets.errors import PermanentError, TaxiError, TransientError
-from taxi_assets.instance.home import _names_postgres, check_history, migrate
+from taxi_assets.instance.home import _names_postgres, dagster_instance, migrate
 from taxi_assets.instance.postgres import POOLS
+from taxi_assets.instance.sqlite import check_history, kept_open
 from taxi_assets.months import Month
 from taxi_assets.settings import SettingError, Settings
 from taxi_assets_tests.servers.deployment import PROJECT
@@ -252,3 +253,27 @@ def test_a_history_with_two_schema_versions_is_refused_with_how_to_mend_it(
         database.execute("DELETE FROM alembic_version WHERE version_num <> ?", (newest,))
     with instance_of("", monkeypatch) as instance:
         assert instance.get_dynamic_partitions("found") == ["before"]
+
+
+def test_the_history_is_kept_open_during_a_command_and_whole_in_its_files_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DAGSTER_POSTGRES_URL", raising=False)
+    history = tmp_path / "data" / "dagster" / "history"
+    with dagster_instance(Settings.from_environment()) as instance, kept_open(instance, "a-run"):
+        for path in (history / "runs.db", history / "runs" / "index.db", history / "runs" / "a-run.db"):
+            with contextlib.closing(sqlite3.connect(path)) as database, database:
+                database.execute("CREATE TABLE written (number)")
+            assert path.with_name(f"{path.name}-wal").stat().st_size, "the last connection moved the log into the file"
+    assert not list(history.rglob("*-wal"))
+    with sqlite3.connect(history / "runs" / "a-run.db") as database:
+        assert database.execute("SELECT count(*) FROM written").fetchall() == [(0,)]
+
+
+def test_a_history_in_postgres_opens_no_files(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with instance_of("", monkeypatch):
+        pass  # files of an earlier time
+    with instance_of(postgres_url, monkeypatch) as instance, kept_open(instance, "a-run"):
+        assert not (tmp_path / "data" / "dagster" / "history" / "runs" / "a-run.db").exists()

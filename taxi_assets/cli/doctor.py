@@ -22,7 +22,7 @@ from taxi_assets.cli.common import examples, load_settings, out
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.errors import PermanentError, TaxiError, TransientError
-from taxi_assets.instance.home import check_history
+from taxi_assets.instance.sqlite import check_history
 from taxi_assets.settings import (
     SettingError,
     Settings,

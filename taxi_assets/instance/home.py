@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import io
 import os
-import sqlite3
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taxi_assets.errors import PermanentError, TaxiError, TransientError
+from taxi_assets.errors import TaxiError, TransientError
+from taxi_assets.instance.sqlite import check_history, kept_open
 from taxi_assets.settings import SettingError, Settings, dagster_home, dagster_postgres_url
 
 if TYPE_CHECKING:
@@ -94,7 +94,10 @@ def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
         check_history(home)
         with _one_at_a_time(home):
             instance = dg.DagsterInstance.get()
-        with instance, _restored_output():
+        if not gc.isenabled():  # by `taxi_assets.cli.main`, until start-up is over
+            gc.freeze()
+            gc.enable()
+        with instance, _restored_output(), kept_open(instance):
             yield instance
     except TaxiError:
         raise
@@ -102,40 +105,6 @@ def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
         if refusal := _refusal(error, url, settings):
             raise refusal from error
         raise
-
-
-def check_history(home: Path) -> None:
-    """Check that the SQLite files of Dagster's history, where there are any, have one schema version each.
-
-    Two processes that created them at the same time, without `_one_at_a_time`, left two.
-
-    Raises:
-        PermanentError: A file is broken; the message says how to mend it.
-    """
-    for path in (home / "history/runs.db", home / "history/runs/index.db", home / "schedules/schedules.db"):
-        if not path.exists():
-            continue
-        with contextlib.closing(sqlite3.connect(path)) as database, contextlib.suppress(sqlite3.OperationalError):
-            versions = {version for (version,) in database.execute("SELECT version_num FROM alembic_version")}
-            if len(versions) > 1:
-                raise PermanentError(
-                    f"Dagster's history has {len(versions)} schema versions, and Dagster refuses it",
-                    location=str(path),
-                    remedy=f"move {home} away while nothing runs, and run it again: the months that have landed stay, "
-                    "and are found unchanged; or, to keep the history of runs, delete from the table alembic_version "
-                    f"in that file every row but {_newest(versions)}",
-                )
-
-
-def _newest(versions: set[str]) -> str:
-    """Return the schema version of the installed Dagster, which is the one to keep."""
-    import dagster as dg
-
-    with tempfile.TemporaryDirectory() as folder, dg.DagsterInstance.local_temp(folder) as instance:
-        instance.upgrade()
-        with contextlib.closing(sqlite3.connect(f"{folder}/history/runs.db")) as database:
-            ((newest,),) = database.execute("SELECT version_num FROM alembic_version").fetchall()
-    return str(newest) if newest in versions else "the newest"
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from taxi_assets.instance import history
+from taxi_assets.instance.sqlite import kept_open
 from taxi_assets.jobs import run_tags
 from taxi_assets.months import Month
 from taxi_assets.names import TAXI_ZONES
@@ -105,7 +106,8 @@ def _execute(
             raise_on_error=False,
         )
 
-    result: dg.ExecuteInProcessResult = _interruptible(execute, lambda: _cancel(instance, run_id))
+    with kept_open(instance, run_id):
+        result: dg.ExecuteInProcessResult = _interruptible(execute, lambda: _cancel(instance, run_id))
     return result
 
 

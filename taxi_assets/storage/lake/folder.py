@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from taxi_assets.errors import PermanentError
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, LakeObject
-from taxi_assets.storage.files import sha256_of, sync, temporary
+from taxi_assets.storage.files import remembered_sha256, sha256_of, sync, temporary
 from taxi_assets.storage.lake.objects import footer, object_name, parse_object_name
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ class FolderLake:
     def put(self, cleaned: CleanedFile, path: Path) -> LakeObject:
         """See `Lake.put`."""
         target = self.root / object_name(cleaned.dataset, cleaned.month)
-        here = target.is_file() and target.stat().st_size == cleaned.bytes and sha256_of(target) == cleaned.sha256
+        here = (
+            target.is_file() and target.stat().st_size == cleaned.bytes and remembered_sha256(target) == cleaned.sha256
+        )
         if not here:
             self._copy(path, target, cleaned.sha256)
         return LakeObject(
@@ -87,7 +89,7 @@ class FolderLake:
                 location=f"{dataset} {month}, {target}",
                 remedy="remove it and put the month into the lake again",
             ) from error
-        sha256 = sha256_of(target)
+        sha256 = remembered_sha256(target)
         return LakeObject(
             dataset=dataset,
             month=month,
@@ -134,4 +136,5 @@ class FolderLake:
                     remedy="clean the month again",
                 )
             draft.replace(target)
+            remembered_sha256(target, sha256)
             sync(target.parent)
