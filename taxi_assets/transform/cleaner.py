@@ -22,6 +22,7 @@ from taxi_assets.transform.daily_counts import DayCounter
 from taxi_assets.transform.header import ColumnMapping, SourceColumn, map_header
 from taxi_assets.transform.parquet_batches import ParquetFile
 from taxi_assets.transform.parquet_writer import ParquetWriter, RejectsWriter
+from taxi_assets.transform.read_ahead import read_ahead
 from taxi_assets.transform.rejects import RejectTally
 from taxi_assets.transform.rules import CleaningRules
 
@@ -73,7 +74,7 @@ class Cleaner:
     def write(self, cleaned: Path, rejects: Path, metadata: dict[str, str]) -> None:
         """Write the readable rows to `cleaned` and the others, if any, to `rejects`."""
         with ParquetWriter(cleaned, self._schema, metadata) as writer, RejectsWriter(rejects) as rejects_writer:
-            for batch in self._file.row_batches(_type_hints(self.mapping)):
+            for batch in read_ahead(self._file.row_batches(_type_hints(self.mapping))):
                 columns, faults = parse_batch(self.mapping, batch)
                 rejected = sorted([*batch.damaged, *faults.values()])
                 rejects_writer.add(rejected)

