@@ -19,6 +19,7 @@ from dagster_k8s.container_context import K8sContainerContext
 from dagster_k8s.job import construct_dagster_k8s_job
 from kubernetes.client import ApiClient
 
+from taxi_assets.cli.dev import DATABASE_OPTIONS
 from taxi_assets.instance.containers import RunContainers
 from taxi_assets.settings import Settings
 from taxi_assets_tests.servers.deployment import PROJECT
@@ -99,6 +100,20 @@ def test_a_runs_container_gets_the_settings_network_and_volume_of_who_launches_i
 def test_dagsters_storage_and_logs_are_its_own_and_postgres_is_named_by_a_variable() -> None:
     assert not {"storage", "compute_logs", "run_launcher"} & set(INSTANCE)
     assert POSTGRES == {"storage": {"postgres": {"postgres_url": {"env": "DAGSTER_POSTGRES_URL"}}}}
+
+
+def test_every_webserver_keeps_few_connections_to_postgres_and_none_that_a_restart_would_break() -> None:
+    compose = yaml.safe_load((COMPOSE / "compose.yaml").read_text())
+    words = compose["services"]["webserver"]["command"]
+    assert words[-len(DATABASE_OPTIONS) :] == DATABASE_OPTIONS
+    chart = VALUES["dagsterWebserver"]
+    given = [
+        "--db-pool-max-overflow",
+        str(chart["dbPoolMaxOverflow"]),
+        "--db-pool-recycle",
+        str(chart["dbPoolRecycle"]),
+    ]
+    assert given == DATABASE_OPTIONS
 
 
 def test_dagster_is_set_up_in_a_cluster_as_everywhere() -> None:
