@@ -148,6 +148,49 @@ def test_the_clusters_settings_are_settings() -> None:
     assert settings.work_in_bucket
 
 
+CHART = {
+    "": "additionalInstanceConfig computeLogManager dagster-user-deployments dagsterDaemon dagsterWebserver "
+    "generatePostgresqlPasswordSecret global postgresql retention runLauncher serviceAccount telemetry",
+    "global": "dagsterHome postgresqlSecretName serviceAccountName",
+    "postgresql": "enabled postgresqlDatabase postgresqlHost postgresqlUsername",
+    "dagsterWebserver": "dbPoolMaxOverflow dbPoolRecycle env image podSecurityContext replicaCount resources "
+    "securityContext volumeMounts volumes",
+    "dagsterDaemon": "env image podSecurityContext resources runCoordinator runMonitoring runRetries schedules "
+    "securityContext sensors volumeMounts volumes",
+}
+"""Names that the chart's schema knows, as far as they are used here; it ignores others without a word."""
+
+
+def test_a_clusters_values_have_the_charts_names() -> None:
+    for part, names in CHART.items():
+        assert set(VALUES[part] if part else VALUES) == set(names.split()), part
+
+
+@pytest.mark.parametrize("component", ["dagsterWebserver", "dagsterDaemon", "code"])
+def test_kubernetes_accepts_the_pods_of_the_values(component: str) -> None:
+    values = VALUES["dagster-user-deployments"]["deployments"][0] if component == "code" else VALUES[component]
+    container = {
+        "name": "dagster",
+        "image": f"{values['image']['repository']}:{values['image']['tag']}",
+        "imagePullPolicy": values["image"]["pullPolicy"],
+        "env": [{"name": name, "value": value} for name, value in values["env"].items()],
+        **{name: values[name] for name in ("securityContext", "volumeMounts", "resources") if name in values},
+    }
+    pod = {"containers": [container], "securityContext": values["podSecurityContext"], "volumes": values["volumes"]}
+    labels = {"app": "dagster"}
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "dagster"},
+        "spec": {
+            "replicas": values.get("replicaCount", 1),
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+    kubernetes_validate.validate(deployment, "1.30", strict=True)
+
+
 def run_job(tags: dict[str, str] | None = None) -> dict[str, Any]:
     """Return the Kubernetes Job of a run, made from the values as the chart's templates hand them to the launcher."""
     launcher = VALUES["runLauncher"]["config"]["k8sRunLauncher"]
