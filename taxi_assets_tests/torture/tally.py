@@ -1,6 +1,6 @@
 """Counting what the torture tests tried: one table at the end, of all processes that ran tests.
 
-A whole `make torture` fails if it tried less than `LEAST`, or if a row was lost or doubled.
+A whole `make torture` fails if it tried less than `MINIMUM`, or if a row was lost or doubled.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-LEAST = {"kills": 360, "faults": 150}
+MINIMUM = {"kills": 360, "faults": 150}
 LOSSES = "lost or doubled rows"
 _FIGURES = pytest.StashKey[Counter[str]]()
 
@@ -68,7 +68,7 @@ def _shortfall(config: pytest.Config) -> list[str]:
     if config.getoption("markexpr") != "torture" or config.getoption("keyword") or config.getoption("file_or_dir"):
         return []
     figures = _figures(config)
-    lacking = [f"{name}: {least} must be tried" for name, least in LEAST.items() if figures[name] < least]
+    lacking = [f"{name}: {least} must be tried" for name, least in MINIMUM.items() if figures[name] < least]
     return [*lacking, *([f"{LOSSES}: there must be none"] if figures[LOSSES] else [])]
 
 
