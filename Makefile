@@ -33,11 +33,11 @@ dev: $(VENV)/main  ## Dagster's UI on 127.0.0.1:3000, with its daemon
 test: $(VENV)/dev  ## every test
 	$(BIN)/pytest -n 2
 
-soak: $(VENV)/dev  ## a whole deployment on Postgres with eight runs at once, for some minutes
+soak: $(VENV)/dev  ## a whole deployment at work for SOAK_MINUTES (8): its memory, its connections to Postgres
 	$(BIN)/pytest -m soak
 
 torture: $(VENV)/dev  ## break it by kills, full disks and hostile files: nothing is lost, nothing is duplicated
-	$(BIN)/pytest -m torture -s
+	$(BIN)/pytest -m torture -n 2
 
 bench: $(VENV)/bench  ## time and memory of this project and of what else could be used (15 minutes); see docs/performance.md
 	$(BIN)/python -m benchmarks.bench $(BENCH)

@@ -138,6 +138,8 @@ def _stores(settings: Settings) -> tuple[Any, Any, Any]:
 def defs() -> dg.Definitions:
     """Build the definitions that the environment, and for what it leaves open `.env`, describes."""
     from taxi_assets.instance.environment import load_env_file
+    from taxi_assets.instance.locks import wait_for_locks
 
     load_env_file()
+    wait_for_locks()
     return build_definitions(Settings.from_environment(), code_references=True)

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["taxi_assets_tests.servers.fixtures", "taxi_assets_tests.servers.cloud"]
+pytest_plugins = [
+    "taxi_assets_tests.servers.fixtures",
+    "taxi_assets_tests.servers.cloud",
+    "taxi_assets_tests.torture.tally",
+]
 
 # set once for the whole session: modules read it where the fixture below has emptied the environment
 REAL_DATA = os.environ.get("TAXI_REAL_DATA", "")

@@ -24,6 +24,7 @@ from taxi_assets.cli.main import main
 from taxi_assets.definitions import build_definitions
 from taxi_assets.demo.sample import write_month
 from taxi_assets.errors import PermanentError, TaxiError, TransientError
+from taxi_assets.instance import locks
 from taxi_assets.instance.home import _names_postgres, dagster_instance, migrate
 from taxi_assets.instance.postgres import POOLS
 from taxi_assets.instance.sqlite import check_history, kept_open
@@ -277,3 +278,59 @@ def test_a_history_in_postgres_opens_no_files(
         pass  # files of an earlier time
     with instance_of(postgres_url, monkeypatch) as instance, kept_open(instance, "a-run"):
         assert not (tmp_path / "data" / "dagster" / "history" / "runs" / "a-run.db").exists()
+
+
+_HOLD = """
+import sqlite3, sys, time
+holder = sqlite3.connect(sys.argv[1], isolation_level=None)
+holder.execute("BEGIN EXCLUSIVE")
+print("held", flush=True)
+time.sleep(float(sys.argv[2]))
+holder.execute("ROLLBACK")
+"""
+
+
+@contextlib.contextmanager
+def held(path: Path, seconds: float) -> Iterator[subprocess.Popen[str]]:
+    """Lock a SQLite file in another process."""
+    command = [sys.executable, "-c", _HOLD, str(path), str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == "held\n"
+        yield holder
+        holder.kill()
+
+
+@pytest.fixture
+def month_to_land(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A published month, and Dagster's home."""
+    write_month(tmp_path / "site" / "yellow_2021-01.csv.gz", "yellow", Month(2021, 1), 100)
+    monkeypatch.setenv("TAXI_CSV_URL", f"file://{tmp_path}/site/{{dataset}}_{{year}}-{{month:02}}.csv.gz")
+    monkeypatch.setenv("TAXI_SOURCE", "csv")
+    assert main(["migrate"]) == 0
+    return tmp_path / "data" / "dagster"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", ["history/runs.db", "history/runs/index.db"])
+def test_a_run_waits_for_a_process_that_has_dagsters_history_locked(month_to_land: Path, file: str) -> None:
+    """Python's driver waits for 5 s, and Dagster leaves it at that for the storage of runs."""
+    with held(month_to_land / file, 60) as holder:
+        command = [sys.executable, "-m", "taxi_assets.cli.main", "run", "yellow", "2021-01"]
+        run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            pytest.fail(f"it did not wait: {run.communicate(timeout=15)[0]}")
+        holder.kill()
+        said, _ = run.communicate(timeout=120)
+    assert run.returncode == 0, said
+
+
+def test_a_lock_that_outlasts_the_wait_is_told_with_what_to_do(
+    month_to_land: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(locks, "WAIT_SECONDS", 0)
+    with held(month_to_land / "history/runs.db", 60):
+        assert main(["run", "yellow", "2021-01"]) == 1
+    said = capsys.readouterr().err
+    assert "database is locked" in said
+    assert "close the program that holds it" in said

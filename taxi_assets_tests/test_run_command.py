@@ -58,6 +58,12 @@ def source(mirror: Path) -> Iterator[dict[str, str]]:
         yield {"TAXI_CSV_URL": f"{address}/{{dataset}}_{{year}}-{{month:02}}.csv.gz", "TAXI_SOURCE": "csv"}
 
 
+def test_reload_loads_again_what_looks_unchanged(source: dict[str, str]) -> None:
+    found = [run_json("yellow", "2021-01", *words, **source) for words in ((), (), ("--reload",))]
+    assert [row["status"] for (row,) in found] == ["landed", "unchanged", "landed"]
+    assert [row["table_rows"] for (row,) in found] == [1000] * 3
+
+
 def test_a_range_lands_with_every_field_of_the_ledger_and_lands_unchanged_the_second_time(
     source: dict[str, str], tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taxi_assets.errors import TaxiError, TransientError
+from taxi_assets.instance.locks import wait_for_locks
 from taxi_assets.instance.sqlite import check_history, kept_open
 from taxi_assets.settings import SettingError, Settings, dagster_home, dagster_postgres_url
 
@@ -91,6 +92,7 @@ def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
             os.environ["DAGSTER_POSTGRES_URL"] = url = check_server(url)
         import dagster as dg
 
+        wait_for_locks()
         check_history(home)
         with _one_at_a_time(home):
             instance = dg.DagsterInstance.get()
@@ -142,11 +144,13 @@ def _refusal(error: Exception, url: str, settings: Settings) -> TaxiError | None
     if cause is None:
         return None
     reason = str(cause.orig).splitlines()[0] if isinstance(cause, DBAPIError) else str(cause)
+    remedy = "check that the disk has room and that this user may read and write there"
+    if "database is locked" in reason:
+        remedy = "close the program that holds it, such as a backup or a database browser, or wait for it"
     return TransientError(
         f"cannot read or write Dagster's history: {reason}",
         location="DAGSTER_POSTGRES_URL" if url else str(dagster_home(settings)),
-        remedy="check that the disk has room and that this user may read and write there, then run it again; what has "
-        "landed stays",
+        remedy=f"{remedy}, then run it again; what has landed stays",
     )
 
 

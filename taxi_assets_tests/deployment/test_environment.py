@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -109,20 +110,32 @@ def _settled(said: str) -> bool:
     return any(words in said for words in ("another value", "Started Dagster code server", "Serving dagster-webserver"))
 
 
-def test_the_containers_refuse_a_variable_of_the_shell_that_would_not_reach_them(folder: Path, tmp_path: Path) -> None:
-    def up(**variables: str) -> subprocess.CompletedProcess[str]:
-        engine = tmp_path / "bin" / "docker"
-        engine.parent.mkdir(exist_ok=True)
-        engine.write_text("#!/bin/sh\nexit 0\n")
-        engine.chmod(0o755)
-        words = ["make", "-f", PROJECT / "Makefile", "up", "BUILD=true", f"SOCKET={tmp_path}"]
-        environment = {"PATH": f"{engine.parent}:{os.environ['PATH']}", **variables}
-        return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+def make_up(folder: Path, tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `make up` in a folder, with an engine that does nothing."""
+    engine = tmp_path / "bin" / "docker"
+    engine.parent.mkdir(exist_ok=True)
+    engine.write_text("#!/bin/sh\nexit 0\n")
+    engine.chmod(0o755)
+    words = ["make", "-f", PROJECT / "Makefile", "up", "BUILD=true", f"SOCKET={tmp_path}"]
+    environment = {"PATH": f"{engine.parent}:{os.environ['PATH']}", **variables}
+    return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
-    assert up().returncode == 0
-    assert up(TAXI_SOURCE="csv").returncode == 0  # the same as in the file
-    assert up(TAXI_IMAGE="mine:1").returncode == 0  # for make itself
-    refused = up(TAXI_ALERT_WEBHOOK="https://hooks.example/s3cret")
+
+def test_the_containers_refuse_a_variable_of_the_shell_that_would_not_reach_them(folder: Path, tmp_path: Path) -> None:
+    assert make_up(folder, tmp_path).returncode == 0
+    assert make_up(folder, tmp_path, TAXI_SOURCE="csv").returncode == 0  # the same as in the file
+    assert make_up(folder, tmp_path, TAXI_IMAGE="mine:1").returncode == 0  # for make itself
+    refused = make_up(folder, tmp_path, TAXI_ALERT_WEBHOOK="https://hooks.example/s3cret")
     assert refused.returncode
     assert "TAXI_ALERT_WEBHOOK" in refused.stderr
     assert "s3cret" not in refused.stderr + refused.stdout
+
+
+def test_the_containers_password_goes_once_into_a_file_for_this_user_only_and_no_line_is_lost(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("TAXI_SOURCE=csv")  # no newline
+    file.chmod(0o644)
+    for _ in range(2):
+        assert make_up(tmp_path, tmp_path).returncode == 0
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert re.fullmatch(r"TAXI_SOURCE=csv\nPOSTGRES_PASSWORD=[0-9a-f]{32}\n", file.read_text())

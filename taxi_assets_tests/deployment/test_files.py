@@ -19,6 +19,7 @@ from dagster_k8s.container_context import K8sContainerContext
 from dagster_k8s.job import construct_dagster_k8s_job
 from kubernetes.client import ApiClient
 
+from taxi_assets.cli.dev import DATABASE_OPTIONS
 from taxi_assets.instance.containers import RunContainers
 from taxi_assets.settings import Settings
 from taxi_assets_tests.servers.deployment import PROJECT
@@ -101,6 +102,20 @@ def test_dagsters_storage_and_logs_are_its_own_and_postgres_is_named_by_a_variab
     assert POSTGRES == {"storage": {"postgres": {"postgres_url": {"env": "DAGSTER_POSTGRES_URL"}}}}
 
 
+def test_every_webserver_keeps_few_connections_to_postgres_and_none_that_a_restart_would_break() -> None:
+    compose = yaml.safe_load((COMPOSE / "compose.yaml").read_text())
+    words = compose["services"]["webserver"]["command"]
+    assert words[-len(DATABASE_OPTIONS) :] == DATABASE_OPTIONS
+    chart = VALUES["dagsterWebserver"]
+    given = [
+        "--db-pool-max-overflow",
+        str(chart["dbPoolMaxOverflow"]),
+        "--db-pool-recycle",
+        str(chart["dbPoolRecycle"]),
+    ]
+    assert given == DATABASE_OPTIONS
+
+
 def test_dagster_is_set_up_in_a_cluster_as_everywhere() -> None:
     elsewhere = {name: part for name, part in INSTANCE.items() if name != "telemetry"}
     assert VALUES["additionalInstanceConfig"] == elsewhere
@@ -131,6 +146,49 @@ def test_the_clusters_settings_are_settings() -> None:
     settings = Settings.from_environment(env)
     settings.check_profile()
     assert settings.work_in_bucket
+
+
+CHART = {
+    "": "additionalInstanceConfig computeLogManager dagster-user-deployments dagsterDaemon dagsterWebserver "
+    "generatePostgresqlPasswordSecret global postgresql retention runLauncher serviceAccount telemetry",
+    "global": "dagsterHome postgresqlSecretName serviceAccountName",
+    "postgresql": "enabled postgresqlDatabase postgresqlHost postgresqlUsername",
+    "dagsterWebserver": "dbPoolMaxOverflow dbPoolRecycle env image podSecurityContext replicaCount resources "
+    "securityContext volumeMounts volumes",
+    "dagsterDaemon": "env image podSecurityContext resources runCoordinator runMonitoring runRetries schedules "
+    "securityContext sensors volumeMounts volumes",
+}
+"""Names that the chart's schema knows, as far as they are used here; it ignores others without a word."""
+
+
+def test_a_clusters_values_have_the_charts_names() -> None:
+    for part, names in CHART.items():
+        assert set(VALUES[part] if part else VALUES) == set(names.split()), part
+
+
+@pytest.mark.parametrize("component", ["dagsterWebserver", "dagsterDaemon", "code"])
+def test_kubernetes_accepts_the_pods_of_the_values(component: str) -> None:
+    values = VALUES["dagster-user-deployments"]["deployments"][0] if component == "code" else VALUES[component]
+    container = {
+        "name": "dagster",
+        "image": f"{values['image']['repository']}:{values['image']['tag']}",
+        "imagePullPolicy": values["image"]["pullPolicy"],
+        "env": [{"name": name, "value": value} for name, value in values["env"].items()],
+        **{name: values[name] for name in ("securityContext", "volumeMounts", "resources") if name in values},
+    }
+    pod = {"containers": [container], "securityContext": values["podSecurityContext"], "volumes": values["volumes"]}
+    labels = {"app": "dagster"}
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "dagster"},
+        "spec": {
+            "replicas": values.get("replicaCount", 1),
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+    kubernetes_validate.validate(deployment, "1.30", strict=True)
 
 
 def run_job(tags: dict[str, str] | None = None) -> dict[str, Any]:

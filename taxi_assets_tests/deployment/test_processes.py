@@ -5,14 +5,16 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from taxi_assets.demo.sample import write_month
 from taxi_assets.months import Month
-from taxi_assets_tests.servers.deployment import PROJECT, deployment
+from taxi_assets_tests.servers.deployment import PROJECT, Deployment, deployment
 from taxi_assets_tests.servers.http_source import http_source
+from taxi_assets_tests.servers.postgres import PostgresServer
 
 pytest_plugins = ["taxi_assets_tests.servers.fixtures_postgres"]
 
@@ -70,3 +72,22 @@ def test_a_backfill_asked_of_the_webserver_lands_its_months(installed: Path, tmp
     for month in MONTHS:
         (line,) = (line for line in ledger.splitlines() if str(month) in line)
         assert line.split()[3:9] == ["2,003", "2,000", "0", "3", "2,000", "2,000"]
+
+
+@pytest.mark.slow
+def test_the_first_request_after_a_restart_of_postgres_is_answered(
+    tmp_path: Path, postgres: PostgresServer, postgres_url: str
+) -> None:
+    text = (PROJECT / "dagster.yaml").read_text()
+    here = Deployment(Path(sys.executable), tmp_path, {"DAGSTER_POSTGRES_URL": postgres_url}, text)
+    try:
+        here.run("taxi-assets", "migrate")
+        here.start("code", "webserver")
+        assert here.runs() == {}  # the webserver has connections now
+        postgres.stop()
+        time.sleep(1)
+        postgres.start()
+        assert here.runs() == {}
+        assert "Traceback" not in here.log("webserver")
+    finally:
+        here.stop()

@@ -89,6 +89,10 @@ class Deployment(Dagster):
             return True
         return False
 
+    def pid(self, name: str) -> int:
+        """Return the id of a process."""
+        return self._processes[name].pid
+
     def kill(self, name: str) -> None:
         """SIGKILL a process and what it started."""
         process = self._processes.pop(name)

@@ -1,23 +1,12 @@
-"""What the torture tests share: a source, and the figures that `make torture` prints at its end."""
+"""What the torture tests share: a source of two months."""
 
 from __future__ import annotations
-
-from collections import Counter
 
 import pytest
 
 from taxi_assets.demo.sample import write_month
 from taxi_assets.months import parse_months
 from taxi_assets_tests.torture.moments import why_not
-from taxi_assets_tests.torture.tally import Tally
-
-_FIGURES = pytest.StashKey[Counter[str]]()
-
-
-@pytest.fixture(scope="session")
-def tally(pytestconfig: pytest.Config) -> Tally:
-    """Counts what was tried, for the figures at the end."""
-    return Tally(pytestconfig.stash.setdefault(_FIGURES, Counter()))
 
 
 @pytest.fixture(scope="session")
@@ -30,15 +19,3 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         write_month(site / f"yellow_{month}.csv.gz", "yellow", month, 300, damaged=2)
     address = f"file://{site}/{{dataset}}_{{year}}-{{month:02}}.csv.gz"
     return {"TAXI_CSV_URL": address, "TAXI_SOURCE": "csv", "TAXI_THREADS": "1"}
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the figures, where tests were run in this process."""
-    figures = config.stash.get(_FIGURES, None)
-    if not figures:
-        return
-    terminalreporter.section("torture")
-    for name, number in figures.items():
-        terminalreporter.write_line(f"{name:24}{number:>12,}")
-    lost = [*terminalreporter.stats.get("failed", []), *terminalreporter.stats.get("error", [])]
-    terminalreporter.write_line(f"{'losses or duplicates':24}{'see the failures' if lost else '0':>12}")

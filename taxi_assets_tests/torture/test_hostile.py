@@ -272,4 +272,4 @@ def test_damaged_bytes_land_by_the_ledger_or_are_refused_by_name(kind: str, data
 @given(data=st.data())
 def test_so_do_thousands_of_them(kind: str, data: st.DataObject, tally: Tally) -> None:
     _any_bytes_land_or_are_refused(kind, data)
-    tally.add(inputs=1, faults=1)
+    tally.add(damaged_files=1)
