@@ -39,7 +39,7 @@ soak: $(VENV)/dev  ## a whole deployment on Postgres with eight runs at once, fo
 torture: $(VENV)/dev  ## break it by kills, full disks and hostile files: nothing is lost, nothing is there twice
 	$(BIN)/pytest -m torture -s
 
-bench: $(VENV)/bench  ## time and memory of every way, in one table (15 minutes); see docs/performance.md
+bench: $(VENV)/bench  ## time and memory of every way, in tables (15 minutes); see docs/performance.md
 	$(BIN)/python -m benchmarks.bench $(BENCH)
 
 lint: $(VENV)/dev  ## ruff and mypy
