@@ -60,27 +60,27 @@ def renew(page: Path, name: str, text: str) -> None:
 
 
 def plot(figures: Figures, path: Path) -> None:
-    """Draw time and memory of every way for a month of CSV and one of Parquet."""
+    """Draw time and memory of every way for a month of CSV and one of Parquet, but for loads into Postgres."""
     import matplotlib as mpl
 
     mpl.use("agg")
     import matplotlib.pyplot as plt
 
-    shown = ("CSV", "Parquet")
-    counts = [sum(given == name for _, given in figures) for name in shown]
-    picture, axes = plt.subplots(
-        2, 2, figsize=(10, 0.3 * sum(counts) + 2), sharey="row", layout="constrained", height_ratios=counts
-    )
-    for row, name in zip(axes, shown, strict=True):
-        found = [(way, f) for (way, given), f in figures.items() if given == name][::-1]
-        for axis, values, title in (
-            (row[0], [f.wall for _, f in found], "seconds, whole process"),
-            (row[1], [f.memory for _, f in found], "peak memory of the process, MiB"),
+    shown = {
+        name: [(way, f) for (way, given), f in figures.items() if given == name and way not in ("COPY", "to_sql")][::-1]
+        for name in ("CSV", "Parquet")
+    }
+    heights = [len(found) for found in shown.values()]
+    size = (10, 0.3 * sum(heights) + 2)
+    picture, axes = plt.subplots(2, 2, figsize=size, sharey="row", layout="constrained", height_ratios=heights)
+    for row, (name, found) in zip(axes, shown.items(), strict=True):
+        colors = ["#0072B2" if WAYS[way].ours else "#999999" for way, _ in found]
+        for axis, of, label, title in (
+            (row[0], "wall", "{:.1f}", "seconds, whole process"),
+            (row[1], "memory", "{:.0f}", "peak memory, MiB"),
         ):
-            colors = ["#0072B2" if WAYS[way].ours else "#999999" for way, _ in found]
-            axis.bar_label(
-                axis.barh([way for way, _ in found], values, color=colors), fmt="%.3g", padding=2, fontsize=8
-            )
+            bars = axis.barh([way for way, _ in found], [getattr(f, of) for _, f in found], color=colors)
+            axis.bar_label(bars, fmt=label, padding=2, fontsize=8)
             axis.set_title(f"{name}, {INPUTS[name].rows:,} rows: {title}", fontsize=10)
             axis.spines[["top", "right"]].set_visible(False)
             axis.margins(x=0.12)
