@@ -22,7 +22,7 @@ from benchmarks.plan import LARGE, WAYS, plan
 from benchmarks.product import run_command
 from taxi_assets.months import Month, months_between
 
-SMALL = months_between(Month(2019, 1), Month(2020, 12))
+SMALL = tuple(months_between(Month(2019, 1), Month(2020, 12)))
 """Months of 10,000 rows."""
 
 

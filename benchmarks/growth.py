@@ -13,7 +13,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,14 +79,12 @@ def measure_growth(folder: Path, plain: Mapping[str, str], months: int | None = 
         plain: Variables of the processes.
         months: Months of each dataset, the latest; all by default.
     """
-    from taxi_assets.demo.server import serving
-
     last = _last_months()
     ranges = {name: (last[name].plus(1 - months) if months else DATASETS[name].first_month) for name in DATASETS}
     served = folder / "served"
     for name, first in ranges.items():
         make(served, name, f"{first}..{last[name]}", ROWS)
-    with serving(served) as address:
+    with _source(served) as address:
         figures, landed, settings = _land(folder, address, ranges, last, plain)
         environment = {**plain, **settings, "DAGSTER_HOME": str(folder / "data/dagster")}
         figures[LEDGER], _ = measure([sys.executable, "-m", "taxi_assets.cli.main", "ledger"], environment)
@@ -142,27 +141,53 @@ def _land(
 
 
 @contextlib.contextmanager
+def _source(folder: Path) -> Iterator[str]:
+    """Serve a folder; give its address. A process of its own: a child's peak memory counts from this one's."""
+    from taxi_assets_tests.servers.process import free_port
+
+    port = free_port()
+    words = ["-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(folder)]
+    url = f"http://127.0.0.1:{port}"
+    with _running(words, os.environ, folder.with_suffix(".log"), lambda: urllib.request.urlopen(url).close()):
+        yield url
+
+
+@contextlib.contextmanager
 def _webserver(environment: Mapping[str, str], log: Path) -> Iterator[Any]:
     """Run Dagster's webserver with the project's definitions; give what asks it."""
     from taxi_assets_tests.servers.graphql import Dagster
     from taxi_assets_tests.servers.process import free_port
 
-    port = free_port()
+    dagster = Dagster(port := free_port())
     words = ["-m", "dagster_webserver", "-m", "taxi_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    question = "{ workspaceOrError { ... on Workspace { locationEntries { loadStatus } } } }"
+    with _running(words, environment, log, lambda: dagster.poll(question)):
+        yield dagster
+
+
+@contextlib.contextmanager
+def _running(
+    words: Sequence[str], environment: Mapping[str, str], log: Path, answers: Callable[[], Any]
+) -> Iterator[None]:
+    """Run a server until the context ends, which begins when it answers.
+
+    Raises:
+        SystemExit: It does not.
+    """
     with log.open("wb") as sink:
         process = subprocess.Popen(
             [sys.executable, *words], env=environment, stdout=sink, stderr=sink, start_new_session=True
         )
+    until = time.monotonic() + 120
     try:
-        dagster, until = Dagster(port), time.monotonic() + 120
         while True:
             with contextlib.suppress(OSError):
-                dagster.poll("{ workspaceOrError { ... on Workspace { locationEntries { loadStatus } } } }")
+                answers()
                 break
             if process.poll() is not None or time.monotonic() > until:
-                raise SystemExit(f"the webserver does not answer:\n{log.read_text(errors='replace')[-3000:]}")
+                raise SystemExit(f"{words[1]} does not answer:\n{log.read_text(errors='replace')[-3000:]}")
             time.sleep(0.2)
-        yield dagster
+        yield
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
