@@ -39,7 +39,7 @@ soak: $(VENV)/dev  ## a whole deployment at work for SOAK_MINUTES (8): its memor
 torture: $(VENV)/dev  ## break it by kills, full disks and hostile files: nothing is lost, nothing is duplicated
 	$(BIN)/pytest -m torture -n 2
 
-bench: $(VENV)/bench  ## time and memory of this project and of what else could be used (15 minutes); see docs/performance.md
+bench: $(VENV)/bench  ## time and memory of this project and its alternatives, in tables (15 minutes); see docs/performance.md
 	$(BIN)/python -m benchmarks.bench $(BENCH)
 
 lint: $(VENV)/dev  ## ruff and mypy

@@ -10,140 +10,98 @@ import contextlib
 import json
 import os
 import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks import cloud, postgres
-from benchmarks.figures import ROWS, Figure, plot, table
-from benchmarks.one import WAYS
-from benchmarks.ways import MONTH
-from taxi_assets.months import Month
+from benchmarks import cloud, growth, postgres, tables
+from benchmarks.inputs import INPUTS, SMALL_ROWS, make
+from benchmarks.measure import Figure, measure, median
+from benchmarks.plan import LARGE, WAYS, plan
+from benchmarks.product import run_command
+from taxi_assets.months import Month, months_between
 
-OPEN, CLOSE = "<!-- figures -->", "<!-- /figures -->"
-"""Between these the page holds the figures."""
-
-LARGE = ("duckdb COPY", "cleaning", "local chain")
-"""Ways that are measured with the larger inputs too."""
+SMALL = tuple(months_between(Month(2019, 1), Month(2020, 12)))
+"""Months of 10,000 rows."""
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="rounds, interleaved (3)")
-    parser.add_argument("--quick", action="store_true", help="leave out the inputs above 1.4 M rows")
+    parser.add_argument(
+        "--quick", action="store_true", help="leave out what takes minutes; growth by 20 months of each dataset"
+    )
+    parser.add_argument("--growth", action="store_true", help="measure a growing archive instead")
     parser.add_argument("--out", type=Path, help="page whose figures and plot are renewed")
     arguments = parser.parse_args()
     plain = {k: v for k, v in os.environ.items() if not k.startswith(("TAXI_", "DAGSTER_"))}
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.growth:
+            text = growth.measure_growth(Path(folder), plain, months=20 if arguments.quick else None)
+        else:
+            figures = measure_ways(Path(folder), plain, arguments.rounds, quick=arguments.quick)
+            text = tables.ways(figures)
+    print(text)
+    if arguments.out:
+        tables.renew(arguments.out, "growth" if arguments.growth else "figures", text)
+        if not arguments.growth:
+            tables.plot(figures, arguments.out.parent / "images" / "performance.png")
+
+
+def measure_ways(folder: Path, plain: Mapping[str, str], rounds: int, *, quick: bool) -> tables.Figures:
+    """Measure every way in every round; return the medians."""
     figures: dict[tuple[str, str], list[Figure]] = {}
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         google = stack.enter_context(cloud.servers(folder / "cloud"))
-        environment = plain | google | stack.enter_context(postgres.servers())
-        sizes = ["month"] if arguments.quick else ["month", "year"]
-        inputs = {size: write_month(folder / f"{size}.csv.gz", Month.parse(MONTH), ROWS[size]) for size in sizes}
-        plan = [(way, "month") for way in WAYS] + [(way, size) for size in sizes[1:] for way in LARGE]
-        for round_ in range(arguments.rounds):
-            for way, size in plan if round_ % 2 == 0 else reversed(plan):
-                (out := folder / "out").mkdir()
-                command = [sys.executable, "-m", "benchmarks.one", way, str(inputs[size]), str(out)]
-                figure, _ = measure(command, environment)
-                figures.setdefault((way, size), []).append(figure)
-                shutil.rmtree(out)
-                print(f"{round_ + 1}: {way}, {size}: {figure.work:.2f} s, {figure.memory:.0f} MiB", file=sys.stderr)
-            figures.setdefault(("run command", "month"), []).append(full_month(folder, inputs["month"], plain))
+        environment = {**plain, **google, **stack.enter_context(postgres.servers())}
+        sources = {}
+        for name, given in INPUTS.items():
+            if not (quick and name in LARGE):
+                made = make(folder / name, given.dataset, str(given.month), given.rows, given.row_group)
+                sources[name] = made / given.file
+        make(folder / "small", "yellow", f"{SMALL[0]}..{SMALL[-1]}", SMALL_ROWS)
+        for round_ in range(rounds):
+            for way, given in plan(round_, quick=quick):
+                figure = measure_way(way, sources[given], folder / "out", plain, environment)
+                figures.setdefault((way, given), []).append(figure)
+                print(f"{round_ + 1}: {way}, {given}: {figure.wall:.2f} s, {figure.memory:.0f} MiB", file=sys.stderr)
             for name, figure in small_months(folder, plain).items():
                 figures.setdefault((name, "small"), []).append(figure)
-    medians = {key: median(figures[key]) for key in [*plan, *(key for key in figures if key not in plan)]}
-    print(text := table(medians))
-    if arguments.out:
-        before, rest = arguments.out.read_text("utf-8").split(OPEN)
-        arguments.out.write_text(f"{before}{OPEN}\n{text}{CLOSE}{rest.split(CLOSE)[1]}", "utf-8")
-        plot(medians, arguments.out.parent / "images" / "performance.png")
+    order = [*INPUTS, "small"]
+    return {key: median(figures[key]) for key in sorted(figures, key=lambda key: order.index(key[1]))}
 
 
-def measure(command: list[str], environment: dict[str, str]) -> tuple[Figure, str]:
-    """Run a process and return what it took, and its standard output."""
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
-    assert process.stdout is not None
-    output = process.stdout.read().decode()
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    last = output.strip().splitlines()[-1] if output.strip() else ""
-    result = json.loads(last) if last.startswith("{") else {}
-    return Figure(wall, result.get("seconds", wall), usage.ru_maxrss / 1024, result.get("bytes", 0)), output
-
-
-def run_command(folder: Path, months: str, source: str, environment: dict[str, str]) -> tuple[Figure, str]:
-    """Measure `taxi-assets run` of yellow months.
-
-    Args:
-        folder: The data folder.
-        months: The months, as the command takes them.
-        source: Address of a month.
-        environment: Variables of the process.
-    """
-    settings = {"TAXI_CSV_URL": source, "TAXI_SOURCE": "csv", "TAXI_DATA_DIR": str(folder)}
-    command = [sys.executable, "-m", "taxi_assets.cli.main", "run", "yellow", months, "--json"]
-    return measure(command, environment | settings)
-
-
-def full_month(folder: Path, source: Path, environment: dict[str, str]) -> Figure:
-    """Measure the command on a month of 1.4 million rows, the whole process."""
-    (mirror := folder / "full").mkdir(exist_ok=True)
-    (path := mirror / f"yellow_{MONTH}.csv.gz").unlink(missing_ok=True)
-    path.symlink_to(source)
-    url = f"file://{mirror}/{{dataset}}_{{year}}-{{month:02}}.csv.gz"
-    figure, _ = run_command(folder / "data-full", MONTH, url, environment)
-    shutil.rmtree(folder / "data-full")
+def measure_way(name: str, source: Path, out: Path, plain: Mapping[str, str], servers: Mapping[str, str]) -> Figure:
+    """Measure a way: a command as a person types it, anything else with the servers at hand."""
+    out.mkdir()
+    if WAYS[name].command:
+        command, settings = WAYS[name].function(source, out)
+        figure, _ = measure(command, {**plain, **settings})
+    else:
+        figure, _ = measure([sys.executable, "-m", "benchmarks.one", name, str(source), str(out)], servers)
+    shutil.rmtree(out)
     return figure
 
 
-def small_months(folder: Path, environment: dict[str, str]) -> dict[str, Figure]:
+def small_months(folder: Path, plain: Mapping[str, str]) -> dict[str, Figure]:
     """Measure the command on small months: one, thirteen, and 24 a second time."""
-    mirror = folder / "small"
-    months = [Month(2019, 1).plus(n) for n in range(24)]
-    for month in months:
-        if not (path := mirror / f"yellow_{month}.csv.gz").exists():
-            write_month(path, month, ROWS["small"])
-    source = f"file://{mirror}/{{dataset}}_{{year}}-{{month:02}}.csv.gz"
     found = {}
     for name, data, last in (
-        ("1 month", "one", months[0]),
-        ("13 months", "thirteen", months[12]),
-        ("24 first", "all", months[23]),
-        ("24 unchanged", "all", months[23]),
+        ("1 month", "one", SMALL[0]),
+        ("13 months", "thirteen", SMALL[12]),
+        ("24 first", "all", SMALL[23]),
+        ("24 unchanged", "all", SMALL[23]),
     ):
-        figure, output = run_command(folder / f"data-{data}", f"{months[0]}..{last}", source, environment)
-        work = sum(row["seconds"] or 0 for row in json.loads(output)) if data == "all" else figure.wall
-        found[name] = Figure(figure.wall, work, figure.memory)
+        months, place = f"{SMALL[0]}..{last}", f"file://{folder / 'small'}"
+        command, settings = run_command("yellow", months, folder / data, place)
+        figure, output = measure(command, {**plain, **settings})
+        work = sum(row["seconds"] or 0 for row in json.loads(output)) if data == "all" else 0
+        found[name] = Figure(figure.wall, figure.memory, work)
     for data in ("one", "thirteen", "all"):
-        shutil.rmtree(folder / f"data-{data}")
+        shutil.rmtree(folder / data)
     return found
-
-
-def write_month(path: Path, month: Month, rows: int) -> Path:
-    """Make an input, in a process of its own: a child's peak memory counts from its parent's (Linux, fork)."""
-    code = (
-        "import sys; from pathlib import Path; from taxi_assets.demo.sample import write_month; "
-        "from taxi_assets.months import Month; "
-        "write_month(Path(sys.argv[1]), 'yellow', Month.parse(sys.argv[2]), int(sys.argv[3]))"
-    )
-    subprocess.run([sys.executable, "-c", code, str(path), str(month), str(rows)], check=True)
-    return path
-
-
-def median(runs: list[Figure]) -> Figure:
-    """Return the median of each figure."""
-    wall, work, memory = (statistics.median(getattr(run, name) for run in runs) for name in ("wall", "work", "memory"))
-    return Figure(wall, work, memory, runs[0].bytes)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ways import run_chain, timed
+from benchmarks.product import run_chain
+from benchmarks.ways import timed
 
 PROJECT, BUCKET = "throw-away", "lake"
 
@@ -92,6 +93,3 @@ def stock_io_managers(source: Path, folder: Path) -> dict[str, Any]:
     if not run.success:
         raise SystemExit("the run failed")
     return result
-
-
-WAYS = {"gcp chain": gcp_chain, "stock dagster-gcp": stock_io_managers}

@@ -6,10 +6,8 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import cloud, postgres, ways
-
-WAYS = {**ways.WAYS, **cloud.WAYS, **postgres.WAYS}
+from benchmarks.plan import WAYS
 
 if __name__ == "__main__":
     name, source, folder = sys.argv[1:]
-    print(json.dumps(WAYS[name](Path(source), Path(folder))))
+    print(json.dumps(WAYS[name].function(Path(source), Path(folder))))

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ways import MONTH, timed
+from benchmarks.product import month_of
+from benchmarks.ways import timed
 
 URL = "BENCH_POSTGRES_URL"
 CHUNK = 100_000
@@ -32,14 +33,13 @@ def load_by_copy(source: Path, folder: Path) -> dict[str, Any]:
     import psycopg
 
     from taxi_assets.contracts import DATASETS
-    from taxi_assets.months import Month
     from taxi_assets.source.client import Source
     from taxi_assets.storage.staging.local import StagingArea
     from taxi_assets.storage.warehouse.postgres import PostgresStore
     from taxi_assets.transform.clean import clean_month
 
     yellow, staging, url = DATASETS["yellow"], StagingArea(folder / "work"), os.environ[URL]
-    raw, _ = Source(f"file://{source}", "", "csv").fetch("yellow", Month.parse(MONTH), staging)
+    raw, _ = Source(f"file://{source}", "", "csv").fetch(*month_of(source), staging)
     cleaned, _ = clean_month(yellow, raw, staging)
     with psycopg.connect(url) as connection:
         connection.execute("DROP SCHEMA IF EXISTS nyc_tlc CASCADE")
@@ -67,6 +67,3 @@ def load_by_to_sql(source: Path, folder: Path) -> dict[str, Any]:  # noqa: ARG00
             frame.to_sql("yellow_taxi_trips", engine, if_exists="append")
         result["rows"] += len(frame)
     return result
-
-
-WAYS = {"COPY": load_by_copy, "to_sql": load_by_to_sql}

@@ -28,7 +28,8 @@ RUN_TAGS = {"taxi_assets/alert_owed", "taxi_assets/alerted", "taxi_assets/recove
 
 NAMES_OF_OTHERS = {
     *("task_input_hash", "retry_delay_seconds", "write_gcs"),  # Prefect, and its tutorial
-    *("read_csv", "to_datetime", "to_sql", "scan_csv", "sink_parquet", "DataFrame"),  # pandas, polars
+    *("read_csv", "to_datetime", "to_sql", "scan_csv", "scan_parquet", "sink_parquet", "DataFrame"),  # pandas, polars
+    *("read_csv_duckdb", "read_parquet", "use_pyarrow"),  # dlt, DuckDB
     *("DockerRunLauncher", "K8sRunLauncher", "GCSComputeLogManager"),  # Dagster's integrations
     *("require_partition_filter", "kms_key_name"),  # BigQuery, deploy/terraform
 }

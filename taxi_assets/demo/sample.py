@@ -102,10 +102,7 @@ def blocks(dataset: str, month: Month, rows: int, damaged: int = 0) -> Iterator[
     # 2014: LF after the header, then a blank line, then CRLF, and in green two fields more than names; as TLC had it
     yield header.encode() + (b"\r\n" if modern else b"\n\r\n")
     extra = b",," if dataset == "green" and not modern else b""
-    rng = np.random.Generator(np.random.PCG64(zlib.crc32(f"{dataset} {month}".encode())))
-    for start in range(0, rows, _BATCH):
-        count = min(_BATCH, rows - start)
-        columns = _trips(rng, month, start, count, rows, text_codes=dataset == "yellow" and not modern)
+    for columns in trips(dataset, month, rows):
         sink = pa.BufferOutputStream()
         pa.csv.write_csv(
             pa.table({str(n): columns[_SAME.get(name, name)] for n, name in enumerate(names)}),
@@ -115,6 +112,14 @@ def blocks(dataset: str, month: Month, rows: int, damaged: int = 0) -> Iterator[
         yield sink.getvalue().to_pybytes().replace(b"\n", extra + b"\r\n")
     for number in range(damaged):
         yield DAMAGED[number % len(DAMAGED)] + b"\r\n"
+
+
+def trips(dataset: str, month: Month, rows: int) -> Iterator[dict[str, Any]]:
+    """Yield a month's trips in batches: columns by their names in lower case, those of every dataset."""
+    text_codes = dataset == "yellow" and month < MODERN
+    rng = np.random.Generator(np.random.PCG64(zlib.crc32(f"{dataset} {month}".encode())))
+    for start in range(0, rows, _BATCH):
+        yield _trips(rng, month, start, min(_BATCH, rows - start), rows, text_codes=text_codes)
 
 
 _SAME = {
