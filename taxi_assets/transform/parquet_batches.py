@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from taxi_assets.transform.arrays import is_text, row_numbers
 from taxi_assets.transform.batches import RowBatch, display_text
 
-_BATCH_ROWS = 16_384
+_BATCH_ROWS = 61_440
 """61,440 would take a tenth less processor time, and 60 MiB more (fhvhv, 24 columns)."""
 
 _TEXT_TYPES = (
