@@ -39,7 +39,7 @@ Every table ends with `{SOURCE_ROW.name}` and `{SOURCE_MONTH.name}`, and is part
 {SOURCE_MONTH.description} {SOURCE_ROW.description}
 
 "months": those whose file is expected to have the column; the schema check warns where one lacks it. Coordinates and
-zones stand for each other, and so do SR_Flag and the details of fhvhv. Blanks and the words
+zones replace each other, and so do SR_Flag and the details of fhvhv. Blanks and the words
 {_WORDS} (in any case) stand for a missing value, except in the names of
 zones.
 

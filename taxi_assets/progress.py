@@ -32,7 +32,7 @@ class Step:
 
 
 WAIT_SECONDS = 2.0
-"""A shorter wait is not worth a word."""
+"""Shorter waits are not reported."""
 
 Listener = Callable[[Step], None]
 WaitListener = Callable[[str], None]

@@ -203,7 +203,7 @@ def _unlanded(row: LedgerRow) -> str:
 
 
 def _not_landed(row: LedgerRow, why: str) -> str:
-    remedy = f"run it and see why: taxi-assets run {row.dataset} {row.month}"
+    remedy = f"land the rest, or see why it fails: taxi-assets run {row.dataset} {row.month}"
     return str(TaxiError(f"{row.dataset} {row.month}{why}", remedy=remedy))
 
 

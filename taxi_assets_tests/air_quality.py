@@ -10,7 +10,8 @@ AIR = Dataset(
     title="Air quality",
     description="A row for each reading of a sensor.",
     first_month=Month(2024, 1),
-    dictionary="https://example.org/air-quality",
+    dictionary="Air quality, the data dictionary",
+    dictionary_url="https://example.org/air-quality",
     columns=(
         Column("sensor", "int64", "Number of the sensor.", required=True, aliases=("sensor_id",)),
         Column("measured_at", "timestamp", "When.", role="pickup_time", required=True, nullable=False),

@@ -297,8 +297,10 @@ def held(path: Path, seconds: float) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == "held\n"
-        yield holder
-        holder.kill()
+        try:
+            yield holder
+        finally:
+            holder.kill()
 
 
 @pytest.fixture

@@ -239,7 +239,7 @@ def _common(
 def _freshness(dataset: Dataset) -> dg.FreshnessPolicy:
     """Return the policy that a month lands in time.
 
-    Dagster looks at the last landing, of whatever month. A month may land `late_after_days` after its end, and the one
+    Dagster looks at the last landing, of any month. A month may land `late_after_days` after its end, and the one
     before it 31 days after its own end, a month earlier: as many days may pass between two landings.
     """
     return dg.FreshnessPolicy.time_window(fail_window=timedelta(days=dataset.late_after_days))

@@ -33,7 +33,7 @@ def report_asset(dataset: Dataset, retries: dg.RetryPolicy) -> dg.AssetsDefiniti
         tags={"dataset": dataset.name, "source": "tlc"},
         partitions_def=partitions_of(dataset),
         ins={"record": dg.AssetIn(asset_key(dataset.name, BIGQUERY_TABLE))},
-        deps=[TAXI_ZONES],  # the names of the pick-up zones
+        deps=[TAXI_ZONES],  # the names of the pickup zones
         code_version="1",
         pool="warehouse",
         retry_policy=retries,
@@ -58,5 +58,5 @@ def report_asset(dataset: Dataset, retries: dg.RetryPolicy) -> dg.AssetsDefiniti
 
 def _charts(dataset: Dataset) -> list[str]:
     """Return what the charts show, by the columns that the dataset has."""
-    by_role: dict[Role, str] = {"payment": "payments", "distance": "distances", "pickup_zone": "pick-up zones"}
+    by_role: dict[Role, str] = {"payment": "payments", "distance": "distances", "pickup_zone": "pickup zones"}
     return ["trips per day and hour", *(text for role, text in by_role.items() if dataset.one(role))]

@@ -102,7 +102,8 @@ def _apart(console: Console) -> Iterator[Console]:
 
 
 def _megabytes(step: progress.Step) -> str:
-    return f"{step.bytes / 1e6:,.0f} of {step.size / 1e6:,.0f} MB"
+    of = f" of {step.size / 1e6:,.0f}" if step.size else ""
+    return f"{step.bytes / 1e6:,.0f}{of} MB"
 
 
 def _share(step: progress.Step, made: int, each: int) -> float:

@@ -26,7 +26,7 @@ FHV = Dataset(
         Column(
             "pickup_datetime",
             "timestamp",
-            "Date and time of the pick-up.",
+            "Date and time of the pickup.",
             role="pickup_time",
             required=True,
             nullable=False,
@@ -35,7 +35,7 @@ FHV = Dataset(
         Column(
             "dropOff_datetime",
             "timestamp",
-            "Date and time of the drop-off; published since 2017.",
+            "Date and time of the dropoff; published since 2017.",
             role="dropoff_time",
             since=Month(2017, 1),
         ),

@@ -73,7 +73,7 @@ FHVHV = Dataset(
         Column(
             "pickup_datetime",
             "timestamp",
-            "Date and time of the pick-up.",
+            "Date and time of the pickup.",
             role="pickup_time",
             required=True,
             nullable=False,
@@ -81,7 +81,7 @@ FHVHV = Dataset(
         Column(
             "dropoff_datetime",
             "timestamp",
-            "Date and time of the drop-off.",
+            "Date and time of the dropoff.",
             role="dropoff_time",
             required=True,
         ),
@@ -112,7 +112,7 @@ FHVHV = Dataset(
         _detail("congestion_surcharge", "Amount collected for the congestion surcharge, in US dollars.", "amount"),
         _detail(
             "airport_fee",
-            "$2.50 for both drop-off and pick-up at LaGuardia, Newark and John F. Kennedy airports.",
+            "$2.50 for both dropoff and pickup at LaGuardia, Newark and John F. Kennedy airports.",
             "amount",
         ),
         _detail("tips", "Total tips received from the passenger, in US dollars.", "amount"),

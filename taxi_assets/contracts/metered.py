@@ -83,7 +83,7 @@ EXTRA = Column(
     "extra",
     "float64",
     "Miscellaneous extras and surcharges, in US dollars. Until 2014 it was named `surcharge`: the $0.50 overnight and "
-    "$1 rush hour charges, the same that `extra` holds since.",
+    "$1 rush hour charges, which `extra` has held since then.",
     role="amount",
     aliases=("surcharge",),
 )
@@ -137,7 +137,7 @@ CBD_FEE = Column(
 REQUEST_SOURCE = Column(
     "request_source",
     "string",
-    "Where the trip was requested. TLC publishes it since June 2026, filled in a quarter of yellow's rows; no "
+    "Where the trip was requested. TLC has published it since June 2026, filled in a quarter of yellow's rows; no "
     "dictionary of TLC's describes it yet. Values such as HV0003 and HV0005 are license numbers of high-volume "
     f"services ({LICENSES}); others (A, CC, EH0901) are unexplained.",
     since=Month(2026, 6),

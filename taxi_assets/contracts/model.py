@@ -151,7 +151,7 @@ class Dataset:
         first_month: The first month TLC published.
         columns: The columns of the table as TLC names them today, without `source_row` and `source_month`.
         dictionary: TLC's data dictionary from which names and descriptions come.
-        dictionary_url: Where it is on the web; empty: nowhere.
+        dictionary_url: Where it is on the web.
         preferred_format: The format that `TAXI_SOURCE=auto` asks for first, because it is the more complete one.
         late_after_days: Days after a month's end when it should have landed. Publication took 31 to 64 days in 2026,
             and once 93.
@@ -163,7 +163,7 @@ class Dataset:
     first_month: Month
     columns: tuple[Column, ...]
     dictionary: str
-    dictionary_url: str = ""
+    dictionary_url: str
     preferred_format: Literal["csv", "parquet"] = "csv"
     late_after_days: int = 75
 

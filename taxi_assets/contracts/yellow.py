@@ -47,7 +47,7 @@ YELLOW = Dataset(
         Column(
             "Airport_fee",
             "float64",
-            "Fee for pick-ups at LaGuardia and John F. Kennedy airports, in US dollars. CSV files up to July 2021 do "
+            "Fee for pickups at LaGuardia and John F. Kennedy airports, in US dollars. CSV files up to July 2021 do "
             "not have it.",
             role="amount",
             since=Month(2021, 8),

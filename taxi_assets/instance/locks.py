@@ -16,7 +16,7 @@ WAIT_SECONDS = 60
 
 
 def wait_for_locks() -> None:
-    """Let every SQLite connection that this process opens through SQLAlchemy wait for a lock; twice is once."""
+    """Let each SQLite connection that this process opens by SQLAlchemy wait for a lock; repeated calls do no harm."""
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 

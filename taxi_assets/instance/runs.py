@@ -17,7 +17,7 @@ from taxi_assets.instance import history
 from taxi_assets.instance.sqlite import kept_open
 from taxi_assets.jobs import run_tags
 from taxi_assets.months import Month
-from taxi_assets.names import TAXI_ZONES
+from taxi_assets.names import BIGQUERY_TABLE, TAXI_ZONES
 from taxi_assets.partitions import partition_key
 
 if TYPE_CHECKING:
@@ -42,11 +42,13 @@ class Outcome:
         status: `landed`, `unchanged`, `not_published` or `failed`.
         error: Why it did not land, empty if it did.
         seconds: How long the run took.
+        loaded: Whether the warehouse has the month as this run made it, though a later step may have failed.
     """
 
     status: str
     error: str = ""
     seconds: float = 0.0
+    loaded: bool = True
 
 
 def run_month(
@@ -148,13 +150,14 @@ def _cancel(instance: dg.DagsterInstance, run_id: str) -> None:
 
 def _outcome(result: dg.ExecuteInProcessResult, seconds: float) -> Outcome:
     """Return what the run's events say."""
+    made = [event.step_materialization_data.materialization for event in result.get_asset_materialization_events()]
     if not result.success:
-        return Outcome("failed", reason_of(result), seconds)
+        loaded = any(each.asset_key.path[-1] == BIGQUERY_TABLE for each in made)
+        return Outcome("failed", reason_of(result), seconds, loaded)
     for event in result.get_asset_observation_events():
         said = event.asset_observation_data.asset_observation.metadata
         if "status" in said:
-            return Outcome(str(said["status"].value), str(said["error"].value), seconds)
-    made = [event.step_materialization_data.materialization for event in result.get_asset_materialization_events()]
+            return Outcome(str(said["status"].value), str(said["error"].value), seconds, loaded=False)
     changed = any(metadata["changed"].value for each in made if "changed" in (metadata := each.metadata))
     return Outcome("landed" if changed else "unchanged", "", seconds)
 

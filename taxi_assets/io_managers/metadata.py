@@ -189,9 +189,8 @@ def column_lineage(
 
 
 def dictionary(dataset: Dataset) -> dg.MetadataValue:
-    """Return the link to TLC's data dictionary, or its title."""
-    url = dataset.dictionary_url
-    return dg.MetadataValue.url(url) if url else dg.MetadataValue.text(dataset.dictionary)
+    """Return the link to the data dictionary."""
+    return dg.MetadataValue.url(dataset.dictionary_url)
 
 
 def _chart(cleaned: CleanedFile, staging: Staging) -> dict[str, Any]:

@@ -31,9 +31,9 @@ _CAPTIONS = {
     "trips_per_hour": "Mean over the month's working days and over its weekend days.",
     "payments": "As the taximeter recorded them. TLC's records do not include cash tips.",
     "pickup_zones": "By TLC taxi zone; a zone is about a neighborhood.",
-    "anomalies": f"Odd rows are kept, not lost; a row may count more than once. With {MIN_EARLIER_MONTHS} earlier "
-    f"months to compare and {MIN_ROWS:,} rows, a share is unusual when it is over {UNUSUAL_SHARE:.1%} and over "
-    f"{UNUSUAL_FACTOR:g} times the median of the earlier months.",
+    "anomalies": f"Odd rows are kept, not lost; a row may count more than once. A share is unusual if it is over "
+    f"{UNUSUAL_SHARE:.1%} and over {UNUSUAL_FACTOR:g} times the median of the earlier months. A comparison "
+    f"needs {MIN_ROWS:,} rows and {MIN_EARLIER_MONTHS} earlier months.",
 }
 
 

@@ -49,8 +49,9 @@ _checksums: dict[tuple[int, ...], str] = {}
 def remembered_sha256(path: Path, known: str = "") -> str:
     """Return a file's SHA-256, reading it once per process as long as it is the same file.
 
-    For files that are replaced by rename and never changed: three steps of a month ask for its object's checksum. To
-    read a largest month's 500 MB each time takes 1 s, and 4 s on a processor without SHA instructions.
+    For files that are replaced by rename and never changed; a change that keeps size and time is not seen. Three steps
+    of a month ask for its object's checksum. To read a largest month's 500 MB each time takes 1 s, and 4 s on a
+    processor without SHA instructions.
 
     Args:
         path: The file.

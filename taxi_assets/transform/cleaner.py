@@ -39,7 +39,7 @@ class Cleaner:
         rejects: Rows that could not be read, by reason.
         filled: Cleaned rows whose missing passenger count was filled with 0.
         anomalies: Anomalies among the cleaned rows.
-        days: Cleaned rows by the day of their pick-up.
+        days: Cleaned rows by the day of their pickup.
         read_as: Times that carry a zone, and how they are read, by column.
     """
 

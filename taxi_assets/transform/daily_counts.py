@@ -1,4 +1,4 @@
-"""Trips by day of pick-up, counted while a month is cleaned: for the charts, and to recognize another month's file."""
+"""Trips by day of pickup, counted while a month is cleaned: for the charts, and to recognize another month's file."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _DAY = 86_400_000_000
 """Microseconds."""
 
 _ENOUGH_ROWS, _FEW_ROWS = 10, 3
-"""More than half of the pick-ups outside the month fail it from ten on; of fewer, but three, all must be outside. (The
+"""More than half of the pickups outside the month fail it from ten on; of fewer, but three, all must be outside. (The
 first eight rows of yellow 2019-01 include five of November and December.)"""
 
 
 class DayCounter:
-    """Counts a month's trips by day of pick-up, and those outside the month by month."""
+    """Counts a month's trips by day of pickup, and those outside the month by month."""
 
     def __init__(self, dataset: Dataset, month: Month) -> None:
         self._pickup = dataset.one("pickup_time")
@@ -60,7 +60,7 @@ class DayCounter:
         """Refuse a file most of whose trips belong to another month.
 
         Raises:
-            PermanentError: More than half of the pick-ups are outside the month.
+            PermanentError: More than half of the pickups are outside the month.
         """
         outside = int(self._elsewhere.total())
         total = outside + int(self._seen.sum())
@@ -74,5 +74,5 @@ class DayCounter:
         else:
             guess, remedy = f"{len(self._elsewhere):,} other months occur, most often {most}", "check the file's dates"
         raise PermanentError(
-            f"{outside:,} of {total:,} pick-ups are outside {self._month}: {guess}", location=location, remedy=remedy
+            f"{outside:,} of {total:,} pickups are outside {self._month}: {guess}", location=location, remedy=remedy
         )

@@ -146,8 +146,8 @@ def check_anomalies(cleaned: CleanedFile, earlier: Sequence[CleanedFile]) -> Che
     said = "; ".join(unusual) or f"nothing unusual compared with the {len(earlier)} months before"
     if len(earlier) < MIN_EARLIER_MONTHS or cleaned.cleaned_rows < MIN_ROWS:
         said = (
-            f"not compared: {cleaned.cleaned_rows:,} rows, {len(earlier)} months before; that takes {MIN_ROWS:,} rows "
-            f"and {MIN_EARLIER_MONTHS} months"
+            f"not compared: a comparison needs {MIN_ROWS:,} rows and {MIN_EARLIER_MONTHS} earlier months; there are "
+            f"{cleaned.cleaned_rows:,} rows and {len(earlier)} months"
         )
     return CheckResult(
         not unusual,

@@ -112,6 +112,7 @@ BOATS = Dataset(
     description="A row for each trip of a water taxi.",
     first_month=Month(2027, 1),
     dictionary="none; it is made up",
+    dictionary_url="https://example.org",
     columns=(
         Column(
             "boat", "string", "Name of the boat.", required=True, aliases=("vessel",), codes={"hudson ii": "Hudson"}

@@ -23,7 +23,7 @@ COLUMNS = (
     Column("Flag", "string", "A text."),
     Column("At", "timestamp", "A time."),
 )
-THINGS = Dataset("things", "Things", "Things.", Month(2020, 1), COLUMNS, "made up")
+THINGS = Dataset("things", "Things", "Things.", Month(2020, 1), COLUMNS, "made up", "https://example.org")
 
 
 def test_arrow() -> None:

@@ -44,7 +44,7 @@ class Fault:
 
 
 def few_and_all(every: int) -> pytest.MarkDecorator:
-    """Give a test each so-manieth fault for `make test`, and all for `make torture`."""
+    """Give a test every nth fault for `make test`, and all for `make torture`."""
     return pytest.mark.parametrize(
         "every", [pytest.param(every, id="few"), pytest.param(1, id="all", marks=pytest.mark.torture)]
     )
@@ -112,9 +112,15 @@ def test_nothing_lands_of_what_a_source_sends_instead_of_a_month(
         site.files |= {f"/{path.name}": path.read_bytes() for path in folder.iterdir()}
 
         def fault(answer: Answer) -> Fault:
-            return Fault(
-                lambda: site.standing.update({PATH: answer}), lambda: bool(site.standing.pop(PATH)), fatal=True
-            )
+            def start() -> None:
+                site.asked[PATH].clear()
+                site.standing[PATH] = answer
+
+            def stop() -> bool:
+                del site.standing[PATH]
+                return bool(site.asked[PATH])
+
+            return Fault(start, stop, fatal=True)
 
         instead = answers(site.files[PATH], site.files["/yellow_2021-02.csv.gz"])
         faults = {name: fault(answer) for name, answer in list(instead.items())[::every]}

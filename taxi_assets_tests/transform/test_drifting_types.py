@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from taxi_assets.contracts import DATASETS
@@ -17,6 +18,7 @@ from taxi_assets.errors import PermanentError
 from taxi_assets.months import Month
 from taxi_assets.transform import arrays
 from taxi_assets.transform.header import UnknownHeaderError
+from taxi_assets.transform.parquet_batches import ParquetFile
 from taxi_assets_tests.transform.landing import Landed, land
 
 AT, TO = datetime(2026, 1, 5, 8), datetime(2026, 1, 5, 8, 10)  # noqa: DTZ001 - New York wall time
@@ -181,9 +183,27 @@ def test_many_row_groups_with_one_bad_row_in_each_reject_just_these(tmp_path: Pa
     assert landed.column("passenger_count") == [int(count) for count in counts if count != 2.5]
 
 
-def test_a_parquet_file_whose_data_are_damaged_fails_as_damaged(tmp_path: Path) -> None:
-    import pyarrow.parquet as pq
+@pytest.mark.parametrize("encoding", ["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY", "PLAIN"])
+def test_texts_in_any_encoding_of_parquet_land(encoding: str, tmp_path: Path) -> None:
+    texts = pa.array(["N", "Y", None, "N"])
+    sink = pa.BufferOutputStream()
+    trips = published(4, store_and_fwd_flag=texts)
+    pq.write_table(trips, sink, use_dictionary=False, column_encoding={"store_and_fwd_flag": encoding})
 
+    assert land(sink.getvalue().to_pybytes(), tmp_path, month=JANUARY).column("store_and_fwd_flag") == texts.to_pylist()
+
+
+def test_only_texts_with_few_distinct_values_are_read_as_dictionaries(tmp_path: Path) -> None:
+    few, all_differ = pa.array(["N", "Y"] * 5000), pa.array([f"plate {number}" for number in range(10_000)])
+    path = tmp_path / "texts.parquet"
+    pq.write_table(pa.table({"few": few, "all_differ": all_differ}), path)
+
+    (batch,) = ParquetFile(path).row_batches({})
+
+    assert [pa.types.is_dictionary(column.type) for column in batch.columns] == [True, False]
+
+
+def test_a_parquet_file_whose_data_are_damaged_fails_as_damaged(tmp_path: Path) -> None:
     path = tmp_path / "published"
     pq.write_table(published(5000, trip_distance=pa.array([n / 7 for n in range(5000)])), path, compression="zstd")
     content = bytearray(path.read_bytes())

@@ -48,7 +48,7 @@ def schema_versions(draw: st.DrawFn) -> SchemaVersion:
     """A schema version with its rows in any number and order, quoted or not."""
     version = draw(st.sampled_from(SCHEMA_VERSIONS))
     rows = draw(st.lists(st.sampled_from(version.rows), min_size=1, max_size=12))
-    # so that most pick-ups are in the month, whatever the damage
+    # so that most pickups are in the month, whatever the damage
     rows += [row for row in version.rows if str(version.month) in row][:1] * (
         5 + sum(str(version.month) not in row for row in rows)
     )

@@ -27,9 +27,7 @@ def test_another_months_file_is_refused_and_the_month_it_belongs_to_is_named(
     dataset: str, month: Month, tmp_path: Path
 ) -> None:
     path = write_month(tmp_path / "published.csv", dataset, month, 2_000)
-    with pytest.raises(
-        PermanentError, match=rf"2,000 of 2,000 pick-ups are outside .*: this looks like {month}'s file"
-    ):
+    with pytest.raises(PermanentError, match=rf"2,000 of 2,000 pickups are outside .*: this looks like {month}'s file"):
         land_file(path, dataset, month.plus(1), tmp_path)
 
 
@@ -42,7 +40,7 @@ def test_dates_with_the_day_first_are_refused_and_not_swapped(rows: int, days: i
 
 def test_a_file_of_many_other_months_says_so(tmp_path: Path) -> None:
     lines = [trip(tpep_pickup_datetime=f"20{n:02}-07-15 08:00:00") for n in range(10, 20)] * 2
-    with pytest.raises(PermanentError, match="20 of 20 pick-ups are outside 2021-01: 10 other months occur"):
+    with pytest.raises(PermanentError, match="20 of 20 pickups are outside 2021-01: 10 other months occur"):
         land(csv(lines), tmp_path)
 
 

@@ -135,6 +135,6 @@ class FolderLake:
                     location=str(source),
                     remedy="clean the month again",
                 )
+            remembered_sha256(draft, sha256)  # before another process can put its own file there
             draft.replace(target)
-            remembered_sha256(target, sha256)
             sync(target.parent)
