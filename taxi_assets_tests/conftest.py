@@ -23,7 +23,7 @@ def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     """Take every setting out of the environment, and work below a folder of the test's own."""
     monkeypatch.setenv("DAGSTER_HOME", "")  # so that what a command sets is taken out again after the test
     for name in list(os.environ):
-        if name.startswith(("TAXI_", "DAGSTER_")) and name != "TAXI_REAL_DATA":
+        if name.startswith(("TAXI_", "DAGSTER_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("TAXI_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("TAXI_FIRST_WAIT", "0")
