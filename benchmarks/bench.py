@@ -80,9 +80,8 @@ def measure_way(name: str, source: Path, out: Path, plain: Mapping[str, str], se
         command, settings = WAYS[name].function(source, out)
         figure, _ = measure(command, {**plain, **settings})
     else:
-        allocator = (
-            {"ARROW_DEFAULT_MEMORY_POOL": "system"} if WAYS[name].ours else {}
-        )  # as in the command and the image
+        # as the command and the image have it
+        allocator = {"ARROW_DEFAULT_MEMORY_POOL": "system"} if WAYS[name].ours else {}
         words = [sys.executable, "-m", "benchmarks.one", name, str(source), str(out)]
         figure, _ = measure(words, {**servers, **allocator})
     shutil.rmtree(out)

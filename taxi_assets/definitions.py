@@ -22,7 +22,6 @@ def build_definitions(
     datasets: Mapping[str, Dataset] = DATASETS,
     resources: Mapping[str, Any] | None = None,
     reload: bool = False,
-    code_references: bool = False,
 ) -> dg.Definitions:
     """Build the project's definitions.
 
@@ -31,7 +30,6 @@ def build_definitions(
         datasets: Contracts to make assets for.
         resources: Resources and IO managers to use instead of the profile's, by key.
         reload: Load months into the warehouse again even if it has them.
-        code_references: Link assets to their lines of code, which takes 10 ms and only the UI needs.
     """
     from taxi_assets.assets.monthly import assets_of
     from taxi_assets.assets.report import report_asset
@@ -48,7 +46,7 @@ def build_definitions(
         assets += [*assets_of(dataset, retries, rules, **stores), report_asset(dataset, retries)]
         checks += checks_of(dataset, retries, postgres=postgres)
     return dg.Definitions(
-        assets=_linked_to_code(assets) if code_references else assets,
+        assets=_linked_to_code(assets),
         asset_checks=checks,
         **_automation(settings, datasets),
         resources={**_resources(settings, reload=reload), **(resources or {})},
@@ -142,4 +140,4 @@ def defs() -> dg.Definitions:
 
     load_env_file()
     wait_for_locks()
-    return build_definitions(Settings.from_environment(), code_references=True)
+    return build_definitions(Settings.from_environment())

@@ -67,22 +67,20 @@ def reported_failures(
         yield
     except NotPublishedError:
         raise
-    except OSError as error:
+    except (OSError, TaxiError) as raised:
         subject = f"{key.path[0]} {month}" if month else key.to_user_string()
-        raise _failure(_machine_failure(error, subject), key, month) from error
-    except TransientError as error:
+        error = _machine_failure(raised, subject) if isinstance(raised, OSError) else raised
+        if not isinstance(error, TransientError):
+            note(error)
+            raise _failure(error, key, month, retry=False) from raised
         asked, is_last = error.wait_before(retry_number + 1), retries and retry_number >= retries.max_retries
         too_long = asked > MAX_RETRY_AFTER_SECONDS
         if asked and retries and not is_last and not too_long:
             wait = max(asked, retries.calculate_delay(retry_number + 1))
-            raise dg.RetryRequested(max_retries=retries.max_retries, seconds_to_wait=wait) from error
+            raise dg.RetryRequested(max_retries=retries.max_retries, seconds_to_wait=wait) from raised
         if is_last or too_long:
             note(error)
-        raise _failure(error, key, month, retry=not too_long) from error
-    except TaxiError as error:
-        if isinstance(error, PermanentError):
-            note(error)
-        raise _failure(error, key, month, retry=False) from error
+        raise _failure(error, key, month, retry=not too_long) from raised
 
 
 def _failure(error: TaxiError, key: dg.AssetKey, month: Month | None, *, retry: bool = True) -> dg.Failure:

@@ -84,6 +84,17 @@ def _split(url: str) -> SplitResult:
         raise ValueError("it must be a well-formed address") from None
 
 
+def smtp_url(text: str) -> str:
+    """Accept text that is empty, or the address of a mail server."""
+    try:
+        _ = _split(text).port
+    except ValueError:  # of the port too
+        raise ValueError("it must be a well-formed address; in the password write %5B for [") from None
+    if text and not re.fullmatch(r"(?i:smtps?)://(.*@)?[^@/:?#]+.*", text, re.DOTALL):
+        raise ValueError("it must begin with smtp:// or smtps:// and name a host")
+    return text
+
+
 def object_prefix(text: str) -> str:
     """Return a folder of a bucket, without slashes at its ends; refuse what Cloud Storage or a load job does.
 
@@ -149,7 +160,7 @@ def reason(error: ValidationError) -> str:
 
 BUCKET = r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"
 URL = AfterValidator(web_url)
-SMTP = matching(r"(?i:smtps?)://(.*@)?[^@/:?#]+.*", "it must begin with smtp:// or smtps:// and name a host")
+SMTP = AfterValidator(smtp_url)
 POSTGRES = matching(
     r"(?i:postgresql|postgres):.*", "it must be written as postgresql://user:password@host:5432/database"
 )

@@ -159,7 +159,7 @@ def test_each_column_is_followed_from_the_names_in_files_to_the_tables() -> None
 
 
 def test_each_asset_links_to_its_code_in_the_ui_and_its_columns_to_tlcs_dictionary() -> None:
-    found = node("fhvhv/cleaned_parquet", code_references=True)
+    found = node("fhvhv/cleaned_parquet")
     (reference,) = found.metadata["dagster/code_references"].code_references
     line = Path(reference.file_path).read_text("utf-8").splitlines()[reference.line_number - 1]
     assert line.strip() == "@dg.asset("

@@ -41,6 +41,9 @@ def test_a_source_folder_that_does_not_exist_is_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TAXI_PARQUET_URL", f"file://{tmp_path}/miror/{{dataset}}_{{year}}-{{month:02}}.parquet")
+    assert doctor() == 0  # TAXI_SOURCE=csv never asks there
+    capsys.readouterr()
+    monkeypatch.setenv("TAXI_SOURCE", "auto")
     assert doctor() == 1
     told = " ".join(capsys.readouterr().out.split())
     assert f"there is no such folder where: file://{tmp_path}/miror (TAXI_PARQUET_URL)" in told

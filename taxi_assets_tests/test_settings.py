@@ -33,6 +33,16 @@ def test_an_empty_variable_takes_the_default() -> None:
     assert Settings.from_environment({"TAXI_SOURCE": " ", "TAXI_MEMORY_LIMIT": ""}) == Settings()
 
 
+@pytest.mark.parametrize(
+    "address", ["smtp://mail:pla[nted@host", "smtps://mail:planted\u2100@host", "smtp://mail:planted@host:port"]
+)
+def test_a_mail_server_that_could_not_be_asked_is_refused_without_its_password(address: str) -> None:
+    text = refusal(TAXI_SMTP_URL=address)
+    assert "TAXI_SMTP_URL cannot be used" in text
+    assert "it must be a well-formed address" in text
+    assert "nted" not in text
+
+
 @pytest.mark.parametrize("name", URLS)
 @pytest.mark.parametrize(
     "address",

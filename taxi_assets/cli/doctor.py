@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 import click
 
@@ -201,18 +200,16 @@ def _check_postgres(url: str, setting: str) -> str:
 
 def _check_source(settings: Settings) -> str:
     from taxi_assets.partitions import last_month
-    from taxi_assets.source.addresses import without_secrets
+    from taxi_assets.source.addresses import is_local, local_path, without_secrets
     from taxi_assets.source.availability import probe
 
     dataset = DATASETS["yellow"]
     month = last_month(dataset)
     source = build_source(settings)
-    for url, setting in ((settings.csv_url, "TAXI_CSV_URL"), (settings.parquet_url, "TAXI_PARQUET_URL")):
-        folder = url.partition("{")[0].rpartition("/")[0]
-        if folder.startswith("file://") and not Path(unquote(folder.removeprefix("file://"))).is_dir():
-            raise PermanentError(
-                "there is no such folder", location=f"{folder} ({setting})", remedy="correct the address"
-            )
+    for form, url in (("csv", settings.csv_url), ("parquet", settings.parquet_url)):
+        folder, name = url.partition("{")[0].rpartition("/")[0], f"TAXI_{form.upper()}_URL"
+        if settings.source in (form, "auto") and is_local(folder) and not local_path(folder).is_dir():
+            raise PermanentError("there is no such folder", location=f"{folder} ({name})", remedy=f"correct {name}")
     availability = probe(source, dataset.name, month, None, date.today())  # noqa: DTZ011 - days, by this machine's calendar
     location = ", ".join(without_secrets(url) for url in source.urls(dataset.name, month))
     if availability.status in ("refused", "down"):

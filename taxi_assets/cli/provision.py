@@ -65,7 +65,7 @@ def command() -> int:
 def _provision_bucket(place: BucketFolder, settings: Settings, name: str) -> BucketInfo:
     created = place.create_bucket(settings.bq_location)
     info = place.describe_bucket()
-    _print(name, f"gs://{place.bucket} in {info.location or 'a location that this account may not see'}", created)
+    _print(name, info.place, created)
     for warning in info.warnings:
         out.print(f"  warning: {warning}")
     return info

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def kept_open(instance: dg.DagsterInstance, *runs: str) -> Iterator[None]:
+def kept_open(instance: dg.DagsterInstance, run: str = "") -> Iterator[None]:
     """Keep a connection to each file until the context ends; do nothing where the history is not in SQLite.
 
     Dagster opens a new connection for each event, and the last one that closes moves SQLite's write-ahead log into the
@@ -26,13 +26,13 @@ def kept_open(instance: dg.DagsterInstance, *runs: str) -> Iterator[None]:
 
     Args:
         instance: The history.
-        runs: Runs whose events are about to be written, each to a file of its own; by default the common files.
+        run: The run whose events are about to be written to a file of its own; by default, the files that runs share.
     """
     history = Path(instance.root_directory) / "history"
-    common = (history / "runs.db", history / "runs/index.db")
+    shared = [history / "runs.db", history / "runs/index.db"]
     with contextlib.ExitStack() as stack:
-        if not dagster_postgres_url() and all(path.is_file() for path in common):
-            for path in [history / f"runs/{run}.db" for run in runs] or common:
+        if not dagster_postgres_url() and all(path.is_file() for path in shared):
+            for path in [history / f"runs/{run}.db"] if run else shared:
                 with contextlib.suppress(sqlite3.Error):  # a full disk, say, which Dagster itself will report
                     connection = stack.enter_context(contextlib.closing(sqlite3.connect(path)))
                     connection.execute("PRAGMA journal_mode = WAL").fetchall()

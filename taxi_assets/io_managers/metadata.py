@@ -168,7 +168,7 @@ def column_schema(columns: Sequence[Column]) -> dg.TableSchema:
 def column_lineage(
     dataset: Dataset, upstream: dg.AssetKey, columns: Sequence[Column] | None = None
 ) -> dg.TableColumnLineage:
-    """Return which columns of an upstream asset become which columns, the same for every month.
+    """Return which columns of an upstream asset become which columns, the same for every month; only Dagster+ draws it.
 
     Args:
         dataset: The contract.

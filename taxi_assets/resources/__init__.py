@@ -37,11 +37,12 @@ class SettingsResource(dg.ConfigurableResource):
 
         IO managers hold the store too, and would not see a run's change.
         """
-        values = {name: getattr(self, name) for name in Settings.model_fields if name in type(self).model_fields}
-        lines = [f"- `{variable(name)}`: {_text(value)}" for name, value in values.items()]
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        lines = [
+            f"- `{variable(name)}`: {_text(name, fields[name])}" for name in Settings.model_fields if name in fields
+        ]
 
         def create(_: dg.InitResourceContext) -> Any:
-            fields = {name: getattr(self, name) for name in type(self).model_fields}
             return type(self)(**{n: v.get_value() if isinstance(v, dg.EnvVar) else v for n, v in fields.items()})
 
         create.__name__ = type(self).__name__  # the UI shows it as the resource's type
@@ -132,6 +133,10 @@ def _field(settings: Settings, name: str) -> Any:
     return value if isinstance(value, (bool, int, float, str)) else str(value)
 
 
-def _text(value: Any) -> str:
+def _text(name: str, value: Any) -> str:
     """Return a field's value as a person reads it; a secret's is not here."""
+    if name == "memory_limit":
+        return f"{value} MiB" if value else "a quarter of the machine's"
+    if name == "threads":
+        return str(value or "all that the machine has")
     return "set, and not shown" if isinstance(value, dg.EnvVar) else str(value) or "empty"

@@ -74,13 +74,13 @@ def lake_sensor(datasets: Mapping[str, Dataset], jobs: Sequence[Any], status: An
 def _look(instance: dg.DagsterInstance, lake: Lake, datasets: Mapping[str, Dataset], tick: _Tick) -> None:
     """Read the objects that are new; request a run for each that someone else put."""
     until = time.monotonic() + BUDGET_SECONDS
+    found = {name: lake.versions(name) for name in datasets}
+    # after the objects: a run of ours that put one of them is open still, or has recorded its checksum
+    runs, in_progress = history.open_runs(instance)
     for name, dataset in datasets.items():
-        found = lake.versions(name)
-        # after the objects: a run of ours that put one of them is open still, or has recorded its checksum
-        runs, in_progress = history.open_runs(instance)
         versions = {
             month: version
-            for month, version in found.items()
+            for month, version in found[name].items()
             if month >= dataset.first_month
             and tick.seen.get(f"{name} {month}") != version
             and (name, month) not in in_progress

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
-from urllib.parse import urlsplit
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from urllib3.util import parse_url
 
@@ -26,6 +27,11 @@ def without_secrets(url: str) -> str:
 def is_local(url: str) -> bool:
     """Return whether a URL names a file of this machine."""
     return urlsplit(url).scheme == "file"
+
+
+def local_path(url: str) -> Path:
+    """Return the path of a file of this machine."""
+    return Path(unquote(url.removeprefix("file://")))
 
 
 def is_public(address: str) -> bool:

@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from pathlib import Path
-from urllib.parse import unquote
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.errors import NotPublishedError, PermanentError, TaxiError
 from taxi_assets.months import Month
 from taxi_assets.records import RawFile, ZonesFile
-from taxi_assets.source.addresses import is_local, without_secrets
+from taxi_assets.source.addresses import is_local, local_path, without_secrets
 from taxi_assets.source.guard import ConnectionGuard
 from taxi_assets.source.http import BLOCK_BYTES, Answer, open_http
 from taxi_assets.source.inspection import FileInspector
@@ -188,7 +187,7 @@ class Source:
 
 @contextlib.contextmanager
 def _open_file(url: str, etag: str) -> Iterator[Answer]:
-    path = Path(unquote(url.removeprefix("file://")))
+    path = local_path(url)
     try:
         file = path.open("rb")
     except (FileNotFoundError, NotADirectoryError) as error:

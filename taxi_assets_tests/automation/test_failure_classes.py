@@ -121,6 +121,16 @@ def test_a_month_that_a_server_has_put_off_says_so_on_its_assets_page(make_world
     assert note.asset_observation.metadata["status"].value == "failed"
 
 
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(28, "No space left on device")])
+def test_a_month_that_the_machine_failed_for_good_says_so_on_its_assets_page(error: OSError) -> None:
+    notes: list[dg.AssetObservation] = []
+    key, month, policy = dg.AssetKey(["yellow", "raw_file"]), Month(2021, 1), retry_policy(2, 0.0)
+    with pytest.raises(dg.Failure), reported_failures(key, month, retries=policy, retry_number=1, observe=notes.append):
+        raise error
+    (note,) = notes
+    assert (note.partition, note.metadata["status"].value) == ("2021-01-01", "failed")
+
+
 def test_a_server_that_asks_for_little_does_not_shorten_the_wait() -> None:
     error = TransientError("busy")
     error.retry_after = 0.001

@@ -17,10 +17,26 @@ import pyarrow.parquet as pq
 from taxi_assets.contracts import DATASETS, Dataset
 from taxi_assets.contracts.schemas import arrow_schema
 from taxi_assets.months import Month
-from taxi_assets.records import CleanedFile
+from taxi_assets.records import CleanedFile, RawFile
 from taxi_assets.storage.warehouse.postgres import PostgresStore
 
 JANUARY = Month(2021, 1)
+
+
+def raw_record(content: bytes, suffix: str) -> RawFile:
+    """Return the record of a raw month that has these bytes."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    return RawFile(
+        dataset="yellow",
+        month=JANUARY,
+        file=f"raw/yellow/yellow_tripdata_2021-01.{sha256[:8]}.{suffix}",
+        bytes=len(content),
+        sha256=sha256,
+        format="parquet" if suffix == "parquet" else "csv",
+        compression="none",
+        source_rows=1,
+        source_url="file:///x",
+    )
 
 
 def make_month(

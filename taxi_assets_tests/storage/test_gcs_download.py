@@ -16,6 +16,7 @@ from taxi_assets.storage.lake.gcs import GcsLake
 from taxi_assets.storage.staging.gcs import GcsStagingArea
 from taxi_assets_tests.servers.gcs import GcsServer
 from taxi_assets_tests.servers.proxy import FaultyProxy, faulty_proxy
+from taxi_assets_tests.storage.made_months import raw_record
 from taxi_assets_tests.storage.months import JANUARY, cleaned_month
 
 MIB = 1 << 20
@@ -31,18 +32,7 @@ def proxy(gcs: GcsServer) -> Iterator[FaultyProxy]:
 def raw(lake: GcsLake, tmp_path: Path) -> RawFile:
     """A raw month of 12 MiB that another machine has put into the bucket."""
     content = os.urandom(12 * MIB)
-    sha256 = hashlib.sha256(content).hexdigest()
-    record = RawFile(
-        dataset="yellow",
-        month=JANUARY,
-        file=f"raw/yellow/yellow_tripdata_2021-01.{sha256[:8]}.parquet",
-        bytes=len(content),
-        sha256=sha256,
-        format="parquet",
-        compression="none",
-        source_rows=1,
-        source_url="file:///x",
-    )
+    record = raw_record(content, "parquet")
     elsewhere = GcsStagingArea(tmp_path / "elsewhere", lake.access, f"gs://{lake.bucket}/work")
     with elsewhere.temporary("raw") as draft:
         draft.write_bytes(content)
@@ -64,7 +54,7 @@ def test_a_staged_file_that_changes_on_its_way_is_not_kept(
         staging.path(raw.file)
     assert staging.path(raw.file).stat().st_size == raw.bytes
     assert staging.intact(raw) == raw
-    assert staging.path(raw.file).exists()
+    assert (staging.root / raw.file).exists()
 
 
 def test_a_download_that_breaks_is_continued_and_its_checksum_is_verified_all_the_same(

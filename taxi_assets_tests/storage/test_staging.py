@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import subprocess
@@ -22,24 +21,14 @@ from taxi_assets.source.client import Source
 from taxi_assets.storage.files import sha256_of, sweep
 from taxi_assets.storage.staging.local import StagingArea
 from taxi_assets.transform.clean import clean_month
+from taxi_assets_tests.storage.made_months import raw_record
 
 JANUARY = Month(2021, 1)
 
 
 def commit(staging: StagingArea, content: bytes) -> RawFile:
     """Stage a raw month of these bytes."""
-    sha256 = hashlib.sha256(content).hexdigest()
-    record = RawFile(
-        dataset="yellow",
-        month=JANUARY,
-        file=f"raw/yellow/yellow_tripdata_2021-01.{sha256[:8]}.csv",
-        bytes=len(content),
-        sha256=sha256,
-        format="csv",
-        compression="none",
-        source_rows=1,
-        source_url="file:///x",
-    )
+    record = raw_record(content, "csv")
     with staging.temporary("yellow") as draft:
         draft.write_bytes(content)
         staging.commit("raw", record, {record.file: draft})

@@ -14,10 +14,7 @@ import pytest
 
 from taxi_assets.months import parse_months
 from taxi_assets_tests.servers.bigquery import BigQueryServer
-from taxi_assets_tests.servers.cloud import environment
-from taxi_assets_tests.servers.credentials import TokenEndpoint
 from taxi_assets_tests.servers.gcs import GcsServer
-from taxi_assets_tests.servers.http_source import http_source
 from taxi_assets_tests.servers.postgres import PostgresServer
 from taxi_assets_tests.torture.bench import Bench, bench, drawn, state_of
 from taxi_assets_tests.torture.places import Cloud, Here, Place, Postgres
@@ -84,19 +81,13 @@ def test_a_run_killed_at_any_moment_and_run_again_ends_as_if_undisturbed(
 @short_and_full(few=2, month=42, range_=42)
 def test_so_does_one_that_lands_in_the_cloud(
     kill: Kill,
-    source: dict[str, str],
+    cloud: dict[str, str],
     gcs: GcsServer,
     bigquery: BigQueryServer,
-    token_endpoint: TokenEndpoint,
-    monkeypatch: pytest.MonkeyPatch,
     months: str,
     kills: int,
 ) -> None:
-    with http_source() as unused:
-        settings = environment(gcs, bigquery, token_endpoint, unused) | source | {"HTTPS_PROXY": "http://127.0.0.1:9"}
-    for name, value in settings.items():  # Google's libraries look for some of it themselves
-        monkeypatch.setenv(name, value)
-    kill(Cloud(gcs, bigquery, settings), months, kills)
+    kill(Cloud(gcs, bigquery, cloud), months, kills)
 
 
 @short_and_full(few=2, month=42, range_=42)

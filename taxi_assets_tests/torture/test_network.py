@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 
 from taxi_assets_tests.servers.bigquery import BigQueryServer
-from taxi_assets_tests.servers.cloud import environment
-from taxi_assets_tests.servers.credentials import TokenEndpoint
 from taxi_assets_tests.servers.gcs import GcsServer
 from taxi_assets_tests.servers.http_source import Answer, broken, http_source, redirect, status
 from taxi_assets_tests.servers.postgres import PostgresServer
@@ -132,20 +130,13 @@ def test_nothing_lands_of_what_a_source_sends_instead_of_a_month(
 
 @few_and_all(10)
 def test_a_cloud_that_answers_with_errors_gets_each_row_once(
-    source: dict[str, str],
+    cloud: dict[str, str],
     gcs: GcsServer,
     bigquery: BigQueryServer,
-    token_endpoint: TokenEndpoint,
-    monkeypatch: pytest.MonkeyPatch,
     tally: Tally,
     tmp_path: Path,
     every: int,
 ) -> None:
-    with http_source() as unused:
-        settings = environment(gcs, bigquery, token_endpoint, unused) | source | {"HTTPS_PROXY": "http://127.0.0.1:9"}
-    for name, value in settings.items():  # Google's libraries look for some of it themselves
-        monkeypatch.setenv(name, value)
-
     def fault(code: int, reason: str, when: str, times: int) -> Fault:
         front = bigquery.front if "bigquery" in when else gcs.front
 
@@ -164,11 +155,12 @@ def test_a_cloud_that_answers_with_errors_gets_each_row_once(
         for code, reason in errors.items()
         for times in (1, 3)
     }
-    with bench(tmp_path, settings, Cloud.more) as trials:
-        place = Cloud(gcs, bigquery, settings)
+    with bench(tmp_path, cloud, Cloud.more) as trials:
+        place = Cloud(gcs, bigquery, cloud)
         disturb(trials, place, tally, dict(list(faults.items())[::every]))
 
 
+@dataclass(frozen=True, kw_only=True)
 class _ThroughProxy(Postgres):
     """A Postgres that is reached by a proxy."""
 
@@ -176,7 +168,8 @@ class _ThroughProxy(Postgres):
 
     def empty(self) -> dict[str, str]:
         """See `Place.empty`."""
-        return {name: url.replace(str(self.server.port), str(self.proxy.port)) for name, url in super().empty().items()}
+        ours, theirs = f":{self.server.port}/", f":{self.proxy.port}/"
+        return {name: url.replace(ours, theirs) for name, url in super().empty().items()}
 
 
 @few_and_all(8)
@@ -198,7 +191,6 @@ def test_a_postgres_whose_connections_break_gets_each_row_once(
             for direction, total in (("up", 60_000), ("down", 12_000))
             for after in (int(share * total) + 1 for share in shares(12))
         }
-        _ThroughProxy.proxy = proxy
-        place = _ThroughProxy(postgres, source)
+        place = _ThroughProxy(postgres, source, proxy=proxy)
         with bench(tmp_path, place.settings, place.more) as trials:
             disturb(trials, place, tally, dict(list(faults.items())[::every]))

@@ -45,10 +45,16 @@ class BucketInfo:
     missing_permissions: tuple[str, ...]
     warnings: tuple[str, ...] = ()
 
+    @property
+    def place(self) -> str:
+        """The bucket and where it is."""
+        return f"gs://{self.name} in {self.location or 'a location that this account may not see'}"
+
     def report(self) -> str:
         """Return the description for people, with what is dangerous about the bucket."""
-        where = self.location or "a location that this account may not see"
-        return "\n".join([f"gs://{self.name} in {where}, all permissions", *(f"warning: {w}" for w in self.warnings)])
+        lacking = ", ".join(self.missing_permissions)
+        permissions = f"without {lacking}" if lacking else "all permissions"
+        return "\n".join([f"{self.place}, {permissions}", *(f"warning: {w}" for w in self.warnings)])
 
 
 class BucketFolder:
@@ -63,7 +69,7 @@ class BucketFolder:
     setting: ClassVar[str]
     """The setting that names the bucket, for errors."""
 
-    def __init__(self, access: GoogleAccess, bucket: str, prefix: str) -> None:
+    def __init__(self, access: GoogleAccess, bucket: str, prefix: str = "") -> None:
         self.access, self.bucket, self.prefix = access, bucket, prefix
 
     def describe_bucket(self) -> BucketInfo:

@@ -17,7 +17,6 @@ from taxi_assets.contracts.model import SOURCE_MONTH
 from taxi_assets.errors import PermanentError, TransientError
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, LakeObject
-from taxi_assets.storage.google.access import GoogleAccess
 from taxi_assets.storage.google.buckets import BucketFolder
 from taxi_assets.storage.google.errors import mapped_errors
 from taxi_assets.storage.google.upload import upload
@@ -41,9 +40,6 @@ class GcsLake(BucketFolder):
     """
 
     setting = "TAXI_GCS_BUCKET"
-
-    def __init__(self, access: GoogleAccess, bucket: str, prefix: str = "") -> None:
-        super().__init__(access, bucket, prefix)
 
     def check(self) -> None:
         """See `Lake.check`: the bucket exists, and the account has the permissions that landing needs."""

@@ -77,7 +77,7 @@ def connect(
 
 
 def _notifier(what: str) -> Callable[[tenacity.RetryCallState], None]:
-    """Return what notifies, once, of a wait that takes longer than others."""
+    """Return what notifies, once, of a long wait for a file in use; to open a large one may take as long."""
     notified = False
 
     def notify(state: tenacity.RetryCallState) -> None:
