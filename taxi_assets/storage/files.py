@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+
 _ABANDONED_AFTER_SECONDS = 24 * 3600
 """Age at which another machine's temporary file counts as left by a crash; no month takes that long."""
 
@@ -83,18 +85,8 @@ def sweep(folder: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
             if path.name.startswith(f"{host}-"):
                 process = path.name.removeprefix(f"{host}-").partition("-")[0]
-                gone = process.isdigit() and not _alive(int(process))
+                gone = process.isdigit() and not psutil.pid_exists(int(process))
             else:
                 gone = time.time() - path.stat().st_mtime > _ABANDONED_AFTER_SECONDS
             if gone and path.is_file():
                 path.unlink()
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
