@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import mimetypes
 import tempfile
 from pathlib import Path
@@ -17,9 +16,10 @@ from taxi_assets.contracts.model import SOURCE_MONTH
 from taxi_assets.errors import PermanentError, TransientError
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, LakeObject
+from taxi_assets.storage.files import sha256_of
 from taxi_assets.storage.google.buckets import BucketFolder
 from taxi_assets.storage.google.errors import mapped_errors
-from taxi_assets.storage.google.upload import upload
+from taxi_assets.storage.google.upload import crc32c_of, upload
 from taxi_assets.storage.lake.objects import footer, object_name, parse_object_name
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class GcsLake(BucketFolder):
             PermanentError: The file is not the record's; no bucket, no permission, no credentials.
             TransientError: The link is broken, or another run puts another file under the same name.
         """
-        crc32c, sha256 = _checksums(path)
+        crc32c, sha256 = crc32c_of(path), sha256_of(path)
         if sha256 != cleaned.sha256:
             raise PermanentError(
                 "the cleaned file does not match its record",
@@ -79,12 +79,11 @@ class GcsLake(BucketFolder):
 
     def put_file(self, name: str, path: Path) -> str:
         """See `Lake.put_file`."""
-        crc32c, sha256 = _checksums(path)
         guessed = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         content_type = PARQUET if path.suffix == ".parquet" else guessed
         uri = self._uri(name)
         with mapped_errors(uri):
-            self._put(name, path, crc32c, {"sha256": sha256}, content_type)
+            self._put(name, path, crc32c_of(path), {"sha256": sha256_of(path)}, content_type)
         return uri
 
     def read_file(self, name: str) -> bytes:
@@ -229,15 +228,3 @@ def _months_of(parquet: Any) -> set[Month]:
             if column.path_in_schema == SOURCE_MONTH.name and column.statistics and column.statistics.has_min_max:
                 found |= {Month.of(column.statistics.min), Month.of(column.statistics.max)}
     return found
-
-
-def _checksums(path: Path) -> tuple[str, str]:
-    """Return a file's CRC32C as Cloud Storage writes it (base64), and its SHA-256 (hexadecimal), in one reading."""
-    import google_crc32c
-
-    crc32c, sha256 = google_crc32c.Checksum(), hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            crc32c.update(block)
-            sha256.update(block)
-    return base64.b64encode(crc32c.digest()).decode(), sha256.hexdigest()
