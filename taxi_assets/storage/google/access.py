@@ -96,11 +96,7 @@ class GoogleAccess:
         """
         from google.cloud import storage
 
-        return storage.Client(
-            project=self.project,
-            client_options={"api_endpoint": self.storage_emulator} if self.storage_emulator else None,
-            **self._client_arguments(anonymous=bool(self.storage_emulator)),
-        )
+        return storage.Client(**self._client_arguments(self.storage_emulator))
 
     def bigquery(self) -> bigquery.Client:
         """Return a client of BigQuery.
@@ -110,12 +106,7 @@ class GoogleAccess:
         """
         from google.cloud import bigquery
 
-        return bigquery.Client(
-            project=self.project,
-            location=self.location,
-            client_options={"api_endpoint": self.bigquery_emulator} if self.bigquery_emulator else None,
-            **self._client_arguments(anonymous=bool(self.bigquery_emulator)),
-        )
+        return bigquery.Client(location=self.location, **self._client_arguments(self.bigquery_emulator))
 
     def load_credentials(self, *, anonymous: bool = False) -> Any:
         """Return credentials.
@@ -170,14 +161,15 @@ class GoogleAccess:
             raise _unusable_key("they are not the key of a service account")
         return key
 
-    def _client_arguments(self, *, anonymous: bool) -> dict[str, Any]:
+    def _client_arguments(self, emulator: str) -> dict[str, Any]:
         from google.auth.transport.requests import AuthorizedSession
 
-        credentials = self.load_credentials(anonymous=anonymous)
+        credentials = self.load_credentials(anonymous=bool(emulator))
         session = AuthorizedSession(credentials)
         for scheme in ("https://", "http://"):
             session.mount(scheme, _adapter(self.connect_timeout, self.read_timeout))
-        return {"credentials": credentials, "_http": session}
+        options = {"api_endpoint": emulator} if emulator else None
+        return {"project": self.project, "credentials": credentials, "_http": session, "client_options": options}
 
 
 def _unusable_key(reason: str) -> PermanentError:

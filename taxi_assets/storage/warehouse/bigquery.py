@@ -108,10 +108,7 @@ class BigQueryWarehouse(BigQueryDataset):
         config = jobs.replace_config(schema, create=bigquery.CreateDisposition.CREATE_IF_NEEDED, labels=LABELS)
         location, job_id = f"{uri} into {self.schema}.{name}", f"{self.schema}-{name}-{uuid.uuid4().hex}"
         with mapped_errors(location):
-            job, _ = jobs.start(
-                self._client, job_id, uri, self._reference(name), config,
-                location=self.location, request_options=self.access.request_options,
-            )  # fmt: skip
+            job, _ = jobs.start(self._client, job_id, uri, self._reference(name), config, **self._job_options)
             failure = jobs.wait(job, self.access.retry)
             if failure is not None:
                 raise jobs.load_error(job, failure, location)
@@ -223,17 +220,20 @@ class BigQueryWarehouse(BigQueryDataset):
         """
         from google.api_core import exceptions as api
 
-        options: Any = {"location": self.location, "request_options": self.access.request_options}
         try:
-            if job := jobs.find(self._client, job_id, **options):
+            if job := jobs.find(self._client, job_id, **self._job_options):
                 return job, False
             labels = LABELS | {"dataset": stored.dataset, "month": str(stored.month)}
             config = jobs.replace_config(schema, create="CREATE_NEVER", labels=labels)
-            return jobs.start(self._client, job_id, stored.file, self._reference(table), config, **options)
+            return jobs.start(self._client, job_id, stored.file, self._reference(table), config, **self._job_options)
         except api.Forbidden as error:
             if re.search(r"bigquery\.jobs\.get\b|Access Denied: Job\b", str(error)):
                 return None, False
             raise
+
+    @property
+    def _job_options(self) -> dict[str, Any]:
+        return {"location": self.location, **self.access.request_options}
 
     @functools.cached_property
     def _loads(self) -> MonthLoads:

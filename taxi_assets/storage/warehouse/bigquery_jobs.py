@@ -19,9 +19,7 @@ MAX_LOAD_SECONDS = 3600.0
 _COLUMN = re.compile(r"\b(?:[Cc]olumn|[Ff]ield)(?:: *| +(?='))'?(\w+)")
 
 
-def replace_config(
-    schema: Sequence[Any], *, create: str, labels: dict[str, str] | None = None
-) -> bigquery.LoadJobConfig:
+def replace_config(schema: Sequence[Any], *, create: str, labels: dict[str, str]) -> bigquery.LoadJobConfig:
     """Return the configuration of a job that replaces its destination as a whole by a Parquet object's rows.
 
     Args:
@@ -37,12 +35,12 @@ def replace_config(
         write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
         create_disposition=create,
     )
-    config.labels = labels or {}
+    config.labels = labels
     return config
 
 
-def find(client: bigquery.Client, job_id: str, location: str, request_options: dict[str, Any]) -> Any:
-    """Return a job, or None if there is none.
+def find(client: bigquery.Client, job_id: str, **options: Any) -> Any:
+    """Return a job, or None if there is none; the options are its location, and time limit and retry of the request.
 
     Raises:
         google.api_core.exceptions.Forbidden: There is one that this account may not see.
@@ -50,7 +48,7 @@ def find(client: bigquery.Client, job_id: str, location: str, request_options: d
     from google.api_core import exceptions as api
 
     try:
-        return client.get_job(job_id, location=location, **request_options)
+        return client.get_job(job_id, **options)
     except api.NotFound:
         return None
 
@@ -61,11 +59,11 @@ def start(
     uri: str,
     table: bigquery.TableReference,
     config: bigquery.LoadJobConfig,
-    *,
-    location: str,
-    request_options: dict[str, Any],
+    **options: Any,
 ) -> tuple[Any, bool]:
     """Start a load job, unless there is one of that identifier; return it, and whether this request started it.
+
+    The options are those of `find`.
 
     Raises:
         google.api_core.exceptions.GoogleAPICallError: BigQuery refuses.
@@ -74,11 +72,9 @@ def start(
 
     config.labels = config.labels | {"request": uuid.uuid4().hex}
     try:
-        return client.load_table_from_uri(
-            uri, table, job_id=job_id, job_config=config, location=location, **request_options
-        ), True
+        return client.load_table_from_uri(uri, table, job_id=job_id, job_config=config, **options), True
     except api.Conflict:  # another run was first, or the answer to our own first request was lost
-        job = client.get_job(job_id, location=location, **request_options)
+        job = client.get_job(job_id, **options)
         return job, (job.labels or {}).get("request") == config.labels["request"]
 
 

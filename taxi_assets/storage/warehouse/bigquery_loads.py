@@ -46,24 +46,14 @@ class MonthLoad:
     job: str
 
 
+@dataclass(frozen=True)
 class MonthLoads:
-    """The table of loads.
+    """The table of loads; `run_query` runs SQL with parameters and returns its rows."""
 
-    Args:
-        client: The client of BigQuery.
-        table: The table's reference.
-        run_query: Runs SQL with parameters and returns its rows.
-        request_options: `timeout` and `retry` of each request.
-    """
-
-    def __init__(
-        self,
-        client: bigquery.Client,
-        table: bigquery.TableReference,
-        run_query: Callable[..., Any],
-        request_options: dict[str, Any],
-    ) -> None:
-        self.client, self.table, self.run_query, self.request_options = client, table, run_query, request_options
+    client: bigquery.Client
+    table: bigquery.TableReference
+    run_query: Callable[..., Any]
+    request_options: dict[str, Any]
 
     def latest(self, table: str, months: Collection[Month] | None = None) -> dict[Month, MonthLoad]:
         """Return the latest load of each month of a table, by default of all; of those that are recorded."""
