@@ -36,28 +36,24 @@ WAIT_SECONDS = 2.0
 
 Listener = Callable[[Step], None]
 WaitListener = Callable[[str], None]
-_listeners: list[Listener] = []
-_wait_listeners: list[WaitListener] = []
+_listeners: list[tuple[Listener, WaitListener]] = []
 
 
 @contextlib.contextmanager
-def listening(listener: Listener, wait_listener: WaitListener | None = None) -> Iterator[None]:
+def listening(listener: Listener, wait_listener: WaitListener) -> Iterator[None]:
     """Call a listener with every step, and another with what is waited for, until the context ends."""
-    waits = [wait_listener] if wait_listener else []
-    _listeners.append(listener)
-    _wait_listeners.extend(waits)
+    both = listener, wait_listener
+    _listeners.append(both)
     try:
         yield
     finally:
-        _listeners.remove(listener)
-        for each in waits:
-            _wait_listeners.remove(each)
+        _listeners.remove(both)
 
 
 @contextlib.contextmanager
 def waiting_for(what: str) -> Iterator[None]:
     """Notify of what is waited for, once, if the context takes longer than `WAIT_SECONDS`."""
-    if not _wait_listeners:
+    if not _listeners:
         yield
         return
     timer = threading.Timer(WAIT_SECONDS, notify_of_wait, [what])
@@ -71,11 +67,11 @@ def waiting_for(what: str) -> Iterator[None]:
 
 def notify_of_wait(what: str) -> None:
     """Call all listeners with what is waited for."""
-    for listener in _wait_listeners:
+    for _, listener in _listeners:
         listener(what)
 
 
 def notify(step: Step) -> None:
     """Call all listeners."""
-    for listener in _listeners:
+    for listener, _ in _listeners:
         listener(step)
