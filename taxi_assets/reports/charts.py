@@ -174,11 +174,7 @@ def _days(axes: Axes, theme: Theme, metrics: Metrics) -> None:
         axes.plot(places, list(metrics.year_before.values()), "o-", color=theme.accent, lw=1.5, ms=4, label=label)
     axes.set_xticks([day.day for day in days], [f"{day.day}\n{day:%a}"[:-1] for day in days], fontsize=8)
     axes.set_xlim(0.4, len(days) + 0.6)
-    axes.set_xlabel("Day of pickup")
-    axes.set_ylabel("Trips")
-    _plain_numbers(axes.yaxis)
-    axes.grid(axis="y")
-    _legend(axes)
+    _label(axes, "Day of pickup", "Trips")
 
 
 def _hours(axes: Axes, theme: Theme, metrics: Metrics) -> None:
@@ -188,11 +184,7 @@ def _hours(axes: Axes, theme: Theme, metrics: Metrics) -> None:
     axes.set_xticks(range(24), [f"{hour:02}" for hour in range(24)])
     axes.set_xlim(-0.4, 23.4)
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("Hour of pickup, New York time")
-    axes.set_ylabel("Trips, mean of the days")
-    _plain_numbers(axes.yaxis)
-    axes.grid(axis="y")
-    _legend(axes)
+    _label(axes, "Hour of pickup, New York time", "Trips, mean of the days")
 
 
 def _distances(axes: Axes, theme: Theme, miles: Distribution) -> None:
@@ -202,11 +194,7 @@ def _distances(axes: Axes, theme: Theme, miles: Distribution) -> None:
     axes.axvline(miles.median, color=theme.accent, lw=2, ls="--", label=f"Median: {miles.median:g} miles")
     axes.set_xlim(0, end)
     axes.set_xticks(range(0, int(end) + 1, 2))
-    axes.set_xlabel(f"Distance in miles; a bar is {width:g} mile wide")
-    axes.set_ylabel("Trips")
-    _plain_numbers(axes.yaxis)
-    axes.grid(axis="y")
-    _legend(axes)
+    _label(axes, f"Distance in miles; a bar is {width:g} mile wide", "Trips")
 
 
 def _shares(axes: Axes, theme: Theme, things: list[tuple[str, int]], trips_in_all: int, of: str) -> None:
@@ -242,7 +230,12 @@ def _draw_anomalies(axes: Axes, theme: Theme, anomalies: list[Anomaly]) -> None:
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0, fontsize=8.5)
 
 
-def _legend(axes: Axes) -> None:
+def _label(axes: Axes, x: str, y: str) -> None:
+    """Label the axes of a chart of trips over `x`, with a grid and a legend."""
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    _plain_numbers(axes.yaxis)
+    axes.grid(axis="y")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0, fontsize=8.5)
 
 
