@@ -133,16 +133,15 @@ def _refusal(error: Exception, url: str, settings: Settings) -> TaxiError | None
     """Return what the machine or the database said that caused an error; None if it was neither."""
     from sqlalchemy.exc import DBAPIError
 
-    if url:
-        from taxi_assets.instance.postgres import storage_error
-
-        if found := storage_error(error, url):
-            return found
     cause: BaseException | None = error
     while cause and not isinstance(cause, DBAPIError | OSError):
         cause = cause.__cause__
     if cause is None:
         return None
+    if url and isinstance(cause, DBAPIError):
+        from taxi_assets.instance.postgres import storage_error
+
+        return storage_error(cause.orig, url)
     reason = str(cause.orig).splitlines()[0] if isinstance(cause, DBAPIError) else str(cause)
     remedy = "check that the disk has room and that this user may read and write there"
     if "database is locked" in reason:

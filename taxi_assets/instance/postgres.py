@@ -10,7 +10,6 @@ when dagster-postgres writes a pool in one statement.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from taxi_assets.errors import PermanentError, TaxiError
@@ -19,6 +18,7 @@ from taxi_assets.storage.warehouse.postgres_errors import map_connect_error, map
 
 if TYPE_CHECKING:
     import dagster as dg
+    import psycopg2
 
 SETTING = "DAGSTER_POSTGRES_URL"
 POOLS = ("source", "lake", "warehouse", "postgres")
@@ -53,16 +53,10 @@ def check_server(url: str) -> str:
     return plain
 
 
-def storage_error(error: BaseException, url: str) -> TaxiError | None:
-    """Return what an exception from Dagster's storage means, or None if the database did not cause it."""
-    import psycopg2
-
-    for cause in _causes(error):
-        original = getattr(cause, "orig", None)  # SQLAlchemy's wrapper of the driver's exception
-        if isinstance(original, psycopg2.Error):
-            mapping = map_error if original.pgcode else map_connect_error
-            return mapping(original, _location(url), SETTING)
-    return None
+def storage_error(error: psycopg2.Error, url: str) -> TaxiError:
+    """Return what an error of Dagster's database means."""
+    mapping = map_error if error.pgcode else map_connect_error
+    return mapping(error, _location(url), SETTING)
 
 
 def create_pools(instance: dg.DagsterInstance) -> None:
@@ -81,9 +75,3 @@ def create_pools(instance: dg.DagsterInstance) -> None:
 
 def _location(url: str) -> str:
     return f"Dagster's storage, Postgres at {server_address(parse_url(url, SETTING))}"
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error:
-        yield error
-        error = error.__cause__
