@@ -17,8 +17,7 @@ from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, LakeObject, RawFile
 from taxi_assets.settings import Settings
 from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
-from taxi_assets.storage.files import sha256_of
-from taxi_assets.storage.google.upload import crc32c_of
+from taxi_assets.storage.files import crc32c_of, sha256_of
 from taxi_assets.transform.quality import drift_notes
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import fcntl
 import hashlib
@@ -42,6 +43,17 @@ def sha256_of(path: Path) -> str:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def crc32c_of(path: Path) -> str:
+    """Return a file's CRC32C as Cloud Storage writes it (base64)."""
+    import google_crc32c
+
+    checksum = google_crc32c.Checksum()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            checksum.update(block)
+    return base64.b64encode(checksum.digest()).decode()
 
 
 _checksums: dict[tuple[int, ...], str] = {}

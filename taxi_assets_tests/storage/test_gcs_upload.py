@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from taxi_assets.errors import PermanentError, TransientError
-from taxi_assets.storage.google.upload import CHUNK, crc32c_of
+from taxi_assets.storage.files import crc32c_of
+from taxi_assets.storage.google.upload import CHUNK
 from taxi_assets.storage.lake.gcs import GcsLake
 from taxi_assets_tests.servers.gcs import GcsServer
 from taxi_assets_tests.servers.proxy import faulty_proxy

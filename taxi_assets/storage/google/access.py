@@ -12,13 +12,18 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import google.auth
+from google.api_core.retry import Retry
+from google.auth.credentials import AnonymousCredentials
+from google.auth.transport.requests import AuthorizedSession, Request
+from google.cloud import bigquery, storage
+from google.oauth2 import service_account
+from requests.adapters import HTTPAdapter
 
 from taxi_assets.errors import PermanentError
 from taxi_assets.storage.google.errors import is_busy, mapped_errors
-
-if TYPE_CHECKING:
-    from google.cloud import bigquery, storage
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 LABELS = {"source": "tlc", "made_by": "taxi_assets"}
@@ -66,8 +71,6 @@ class GoogleAccess:
         Google's own `Retry` counts seconds; this one counts attempts, so that each chunk of a long upload has all of
         them.
         """
-        from google.api_core.retry import Retry
-
         access = self
 
         class Attempts(Retry):
@@ -94,8 +97,6 @@ class GoogleAccess:
         Raises:
             PermanentError: The credentials cannot be used.
         """
-        from google.cloud import storage
-
         return storage.Client(**self._client_arguments(self.storage_emulator))
 
     def bigquery(self) -> bigquery.Client:
@@ -104,8 +105,6 @@ class GoogleAccess:
         Raises:
             PermanentError: The credentials cannot be used.
         """
-        from google.cloud import bigquery
-
         return bigquery.Client(location=self.location, **self._client_arguments(self.bigquery_emulator))
 
     def load_credentials(self, *, anonymous: bool = False) -> Any:
@@ -117,10 +116,6 @@ class GoogleAccess:
         Raises:
             PermanentError: They cannot be used; says why, without quoting them.
         """
-        import google.auth
-        from google.auth.credentials import AnonymousCredentials
-        from google.oauth2 import service_account
-
         if self.credentials:
             try:
                 return service_account.Credentials.from_service_account_info(self._read_key(), scopes=[SCOPE])
@@ -138,8 +133,6 @@ class GoogleAccess:
             PermanentError: Google does not accept the credentials.
             TransientError: It does not answer.
         """
-        from google.auth.transport.requests import Request
-
         credentials = self.load_credentials()
         with mapped_errors("the credentials (TAXI_GCP_CREDENTIALS, or Application Default Credentials)"):
             credentials.refresh(Request())
@@ -162,8 +155,6 @@ class GoogleAccess:
         return key
 
     def _client_arguments(self, emulator: str) -> dict[str, Any]:
-        from google.auth.transport.requests import AuthorizedSession
-
         credentials = self.load_credentials(anonymous=bool(emulator))
         session = AuthorizedSession(credentials)
         for scheme in ("https://", "http://"):
@@ -191,7 +182,6 @@ def _adapter(connect_timeout: float, read_timeout: float) -> Any:
     those of BigQuery take one number only, which they also send as `X-Server-Timeout`. BigQuery answers a query within
     10 seconds, if only to say that it is not done.
     """
-    from requests.adapters import HTTPAdapter
 
     class StreamingAdapter(HTTPAdapter):
         def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from google.api_core import exceptions as api
+from google.cloud.storage.exceptions import DataCorruption
+
 from taxi_assets.errors import PermanentError
+from taxi_assets.storage.files import crc32c_of
 from taxi_assets.storage.google.access import LABELS, GoogleAccess
 from taxi_assets.storage.google.errors import mapped_errors, message_of, permission_error, role_of
-from taxi_assets.storage.google.upload import crc32c_of
 
 PERMISSIONS = tuple(f"storage.objects.{verb}" for verb in ("create", "delete", "get", "list", "update"))
 """What landing months needs; replacing an object counts as deleting it, and the lake sensor lists them."""
@@ -78,8 +81,6 @@ class BucketFolder:
         Raises:
             PermanentError: There is no such bucket, it is a requester-pays bucket, or the credentials cannot be used.
         """
-        from google.api_core import exceptions as api
-
         options = self.access.request_options
         with mapped_errors(self._place):
             held = self._client.bucket(self.bucket).test_iam_permissions(list(PERMISSIONS), **options)
@@ -124,8 +125,6 @@ class BucketFolder:
         Raises:
             PermanentError: The account may not create it, or it belongs to someone else.
         """
-        from google.api_core import exceptions as api
-
         options = self.access.request_options
         with mapped_errors(self._place):
             bucket = self._client.bucket(self.bucket)
@@ -186,8 +185,6 @@ class BucketFolder:
         Raises:
             google.cloud.storage.exceptions.DataCorruption: The bytes changed on their way.
         """
-        from google.cloud.storage.exceptions import DataCorruption
-
         blob.download_to_filename(path, checksum=None, **self.access.request_options)
         if blob.crc32c and crc32c_of(path) != blob.crc32c:
             raise DataCorruption(None, "the bytes do not have the object's checksum")
@@ -214,8 +211,6 @@ def _warnings(bucket: Any, request_options: dict[str, Any]) -> list[str]:
 
 def _is_public(bucket: Any, request_options: dict[str, Any]) -> bool:
     """Whether its policy lets everybody in; False also if this account may not see the policy."""
-    from google.api_core import exceptions as api
-
     if bucket.iam_configuration.public_access_prevention == "enforced":
         return False
     try:

@@ -6,8 +6,16 @@ One place for Cloud Storage and BigQuery: `is_busy` decides what may be tried ag
 from __future__ import annotations
 
 import contextlib
+import http.client
 import re
 from collections.abc import Iterator, Sequence
+
+import requests
+import urllib3
+from google.api_core import exceptions as api
+from google.auth import exceptions as auth
+from google.cloud.exceptions import GoogleCloudError
+from google.cloud.storage import exceptions as storage_errors
 
 from taxi_assets.errors import PermanentError, TaxiError, TransientError
 from taxi_assets.storage.google.answers import find_answer
@@ -20,13 +28,6 @@ _LOCATIONS = re.compile(r"different locations: source: (?P<source>\S+), destinat
 
 def is_busy(error: BaseException) -> bool:
     """Whether the same request may succeed later."""
-    import http.client
-
-    import requests
-    import urllib3
-    from google.api_core import exceptions as api
-    from google.auth import exceptions as auth
-
     if isinstance(error, (api.RetryError, auth.TransportError)):
         cause = error.cause if isinstance(error, api.RetryError) else next(iter(error.args), None)
         return is_busy(cause) if isinstance(cause, BaseException) else True
@@ -63,15 +64,6 @@ def mapped_errors(location: str, remedy: str = "") -> Iterator[None]:
         PermanentError: Asking again gives the same answer.
         TransientError: The service was busy or the link broke, `attempts` times.
     """
-    import http.client
-
-    import requests
-    import urllib3
-    from google.api_core import exceptions as api
-    from google.auth import exceptions as auth
-    from google.cloud.exceptions import GoogleCloudError
-    from google.cloud.storage import exceptions as storage_errors
-
     try:
         yield
     except TaxiError:
@@ -94,10 +86,6 @@ def mapped_errors(location: str, remedy: str = "") -> Iterator[None]:
 
 def map_error(error: Exception, location: str, remedy: str = "") -> PermanentError | TransientError:
     """Return the project's error for one of Google's."""
-    from google.api_core import exceptions as api
-    from google.auth import exceptions as auth
-    from google.cloud.storage import exceptions as storage_errors
-
     message = message_of(error)
     if isinstance(error, storage_errors.DataCorruption):
         return TransientError(
@@ -161,8 +149,6 @@ def different_locations(bucket: str, dataset: str, location: str) -> PermanentEr
 
 def message_of(error: BaseException) -> str:
     """Return Google's message, or what broke, as a sentence without URLs and Python's names."""
-    import requests
-
     response = getattr(error, "response", None)
     with contextlib.suppress(Exception):  # not JSON, or not Google's
         return _tidy(str(response.json()["error"]["message"]))  # type: ignore[union-attr]

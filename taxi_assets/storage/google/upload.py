@@ -9,13 +9,15 @@ See https://cloud.google.com/storage/docs/performing-resumable-uploads.
 
 from __future__ import annotations
 
-import base64
 import re
 import time
 from pathlib import Path
 from typing import Any
 
+from google.api_core import exceptions as api
+
 from taxi_assets.errors import TransientError
+from taxi_assets.storage.files import crc32c_of
 from taxi_assets.storage.google.access import GoogleAccess
 from taxi_assets.storage.google.errors import is_busy, message_of
 
@@ -40,8 +42,6 @@ def upload(blob: Any, path: Path, access: GoogleAccess, *, content_type: str, if
         google.api_core.exceptions.GoogleAPICallError: Cloud Storage refuses.
         TransientError: The bytes changed on their way.
     """
-    from google.api_core import exceptions as api
-
     blob.crc32c = blob.crc32c or crc32c_of(path)
     expected = blob.crc32c
     try:
@@ -53,17 +53,6 @@ def upload(blob: Any, path: Path, access: GoogleAccess, *, content_type: str, if
     blob._set_properties(answer)  # noqa: SLF001 - `reload` would give the same for a further request
     if blob.crc32c != expected:
         raise _damaged(blob, f"crc32c {blob.crc32c}, not {expected}")
-
-
-def crc32c_of(path: Path) -> str:
-    """Return a file's CRC32C as Cloud Storage writes it (base64)."""
-    import google_crc32c
-
-    checksum = google_crc32c.Checksum()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            checksum.update(block)
-    return base64.b64encode(checksum.digest()).decode()
 
 
 class _Upload:
@@ -108,11 +97,9 @@ class _Upload:
                 end = start + len(chunk)
                 self._request(f"bytes {start}-{end - 1}/{self.size}" if chunk else f"bytes */{self.size}", chunk)
                 if self.answer is None and self.confirmed <= start:
-                    raise _try_again("Cloud Storage has not confirmed any byte of a chunk")
+                    raise api.ServiceUnavailable("Cloud Storage has not confirmed any byte of a chunk")
 
     def _start_session(self) -> str:
-        from google.api_core import exceptions as api
-
         try:
             url = self.blob.create_resumable_upload_session(
                 content_type=self.content_type,
@@ -129,8 +116,6 @@ class _Upload:
 
     def _request(self, content_range: str, chunk: bytes = b"") -> None:
         """Send a chunk, or ask for the upload's status, and note what is confirmed."""
-        from google.api_core import exceptions as api
-
         headers = {"Content-Range": content_range, "Content-Type": self.content_type}
         response = self.http.put(self.url, data=chunk, headers=headers, allow_redirects=False)
         if response.status_code in (200, 201):
@@ -146,15 +131,8 @@ class _Upload:
             raise api.from_http_response(response)
 
 
-def _session_lost(status: int) -> Exception:
-    return _try_again(f"the upload session is lost (HTTP {status})")
-
-
-def _try_again(message: str) -> Exception:
-    from google.api_core import exceptions as api
-
-    error: Exception = api.ServiceUnavailable(message)
-    return error
+def _session_lost(status: int) -> Any:
+    return api.ServiceUnavailable(f"the upload session is lost (HTTP {status})")
 
 
 def _damaged(blob: Any, message: str) -> TransientError:

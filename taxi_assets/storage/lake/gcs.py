@@ -10,20 +10,21 @@ import contextlib
 import mimetypes
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from google.api_core import exceptions as api
 
 from taxi_assets.contracts.model import SOURCE_MONTH
 from taxi_assets.errors import PermanentError, TransientError
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, LakeObject
-from taxi_assets.storage.files import sha256_of
+from taxi_assets.storage.files import crc32c_of, sha256_of
 from taxi_assets.storage.google.buckets import BucketFolder
 from taxi_assets.storage.google.errors import mapped_errors
-from taxi_assets.storage.google.upload import crc32c_of, upload
+from taxi_assets.storage.google.upload import upload
 from taxi_assets.storage.lake.objects import footer, object_name, parse_object_name
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 PARQUET = "application/vnd.apache.parquet"
 FOOTER_CHUNK = 1 << 20
@@ -93,8 +94,6 @@ class GcsLake(BucketFolder):
 
     def remove_file(self, name: str) -> None:
         """See `Lake.remove_file`."""
-        from google.api_core import exceptions as api
-
         with mapped_errors(self._uri(name)), contextlib.suppress(api.NotFound):
             self._blob(name).delete(**self.access.request_options)
 
@@ -134,8 +133,6 @@ class GcsLake(BucketFolder):
 
     def read(self, stored: LakeObject) -> pa.Table:
         """See `Lake.read`; downloads to a temporary file and verifies the checksum."""
-        import pyarrow.parquet as pq
-
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "object.parquet"
             with mapped_errors(f"{stored.dataset} {stored.month}, {stored.file}"):
@@ -151,9 +148,6 @@ class GcsLake(BucketFolder):
 
     def _inspect(self, blob: Any, month: Month, location: str) -> dict[str, str]:
         """Return what an object's own footer and checksum say, in the form of its metadata."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         remedy = "put the month into the lake again, which replaces the object"
         try:
             with blob.open("rb", chunk_size=FOOTER_CHUNK, **self.access.request_options) as file:
@@ -181,8 +175,6 @@ class GcsLake(BucketFolder):
     def _upload(
         self, name: str, path: Path, crc32c: str, ledger: dict[str, str], content_type: str, replaces: int
     ) -> tuple[Any, bool]:
-        from google.api_core import exceptions as api
-
         blob = self._blob(name)
         blob.metadata = ledger
         blob.crc32c = crc32c

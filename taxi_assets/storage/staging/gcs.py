@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from google.api_core import exceptions as api
+
 from taxi_assets.errors import PermanentError, TransientError
 from taxi_assets.records import R
 from taxi_assets.storage.files import sha256_of
@@ -44,8 +46,6 @@ class GcsStagingArea(BucketFolder, StagingArea):
         Raises:
             PermanentError: The bucket does not have it.
         """
-        from google.api_core import exceptions as api
-
         copy = self.root / file
         if copy.exists():
             return copy
@@ -74,8 +74,6 @@ class GcsStagingArea(BucketFolder, StagingArea):
         Raises:
             TransientError: Another run committed the month meanwhile.
         """
-        from google.api_core import exceptions as api
-
         stem = f"{stage}/{record.stem}"
         with mapped_errors(self.location(f"{stem}.json")):
             before = self._get(f"{stem}.json")
@@ -99,8 +97,6 @@ class GcsStagingArea(BucketFolder, StagingArea):
 
     def _sweep(self, stem: str, kept: set[str]) -> None:
         """Remove what earlier records named. A run that wrote it meanwhile finds the record changed, and stops."""
-        from google.api_core import exceptions as api
-
         for blob in list(self._list(f"{stem}.")):
             if self._short_name(blob.name) not in kept:
                 try:
@@ -109,8 +105,6 @@ class GcsStagingArea(BucketFolder, StagingArea):
                     continue
 
     def _text(self, name: str) -> str:
-        from google.api_core import exceptions as api
-
         with mapped_errors(self.location(name)):
             try:
                 return str(self._blob(name).download_as_text(encoding="utf-8", **self.access.request_options))

@@ -11,7 +11,11 @@ import functools
 import re
 import uuid
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
+from google.api_core import exceptions as api
+from google.cloud import bigquery
 
 from taxi_assets.contracts.model import SOURCE_MONTH, Column, Dataset, table_of
 from taxi_assets.contracts.schemas import bigquery_fields
@@ -25,10 +29,6 @@ from taxi_assets.storage.warehouse.bigquery_dataset import BigQueryDataset
 from taxi_assets.storage.warehouse.bigquery_loads import LOADS, MonthLoads
 from taxi_assets.storage.warehouse.bigquery_tables import check_expiration, ensure_table
 from taxi_assets.storage.warehouse.guard import check_replacement
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from google.cloud import bigquery
 
 MAX_LOAD_JOBS = 50
 """Load jobs of one object into one month; each further one follows a failure that someone looked at."""
@@ -102,8 +102,6 @@ class BigQueryWarehouse(BigQueryDataset):
 
     def replace_table(self, name: str, columns: Sequence[Column], uri: str) -> int:
         """Make a small table hold exactly the rows of a Parquet object; return their number."""
-        from google.cloud import bigquery
-
         schema = [bigquery.SchemaField.from_api_repr(each) for each in bigquery_fields(columns)]
         config = jobs.replace_config(schema, create=bigquery.CreateDisposition.CREATE_IF_NEEDED, labels=LABELS)
         location, job_id = f"{uri} into {self.schema}.{name}", f"{self.schema}-{name}-{uuid.uuid4().hex}"
@@ -116,8 +114,6 @@ class BigQueryWarehouse(BigQueryDataset):
 
     def has_table(self, name: str) -> bool:
         """Return whether the schema has a table of that name."""
-        from google.api_core import exceptions as api
-
         with mapped_errors(f"{self.schema}.{name}"):
             self.location  # noqa: B018 - raises if there is no dataset; a missing table is no error
             try:
@@ -133,8 +129,6 @@ class BigQueryWarehouse(BigQueryDataset):
             table: Name of the table.
             months: Months to count, by default all.
         """
-        from google.cloud import bigquery
-
         view = f"`{self.access.project}.{self.schema}.INFORMATION_SCHEMA.PARTITIONS`"
         sql = f"SELECT partition_id, total_rows FROM {view} WHERE table_name = @name AND total_rows > 0"
         with mapped_errors(f"{self.schema}.{table}"):
@@ -218,8 +212,6 @@ class BigQueryWarehouse(BigQueryDataset):
 
         The job is None if there is one that this account may not see.
         """
-        from google.api_core import exceptions as api
-
         try:
             if job := jobs.find(self._client, job_id, **self._job_options):
                 return job, False
@@ -241,8 +233,6 @@ class BigQueryWarehouse(BigQueryDataset):
 
     def _count_rows(self, table: str) -> int:
         """Return the rows of a table, or of a partition of it, by its metadata; 0 if there is none."""
-        from google.api_core import exceptions as api
-
         self.location  # noqa: B018 - raises if there is no dataset; a missing table has no rows
         try:
             return int(self._client.get_table(self._reference(table), **self.access.request_options).num_rows or 0)

@@ -6,17 +6,17 @@ import contextlib
 import functools
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
+from google.api_core import exceptions as api
+from google.cloud import bigquery
 
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.errors import PermanentError, QueryError
 from taxi_assets.storage.google.access import LABELS, GoogleAccess
 from taxi_assets.storage.google.errors import different_locations, is_busy, map_error, mapped_errors, permission_error
 from taxi_assets.storage.warehouse.bigquery_tables import check_expiration, reconciled
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from google.cloud import bigquery
 
 TABLE_PERMISSIONS = ["bigquery.tables." + verb for verb in ("get", "getData", "update", "updateData")]
 """What loading into a table needs; replacing a month by a load job counts as updating the table."""
@@ -39,9 +39,6 @@ class BigQueryDataset:
         Raises:
             PermanentError: The account may not create it.
         """
-        from google.api_core import exceptions as api
-        from google.cloud import bigquery
-
         with mapped_errors(self._setting):
             try:
                 self.location  # noqa: B018 - raises NotFound if there is no dataset
@@ -59,8 +56,6 @@ class BigQueryDataset:
         Raises:
             PermanentError: It is not, or may not.
         """
-        from google.cloud import bigquery
-
         with mapped_errors(self._setting):
             if self.location.upper() != self.access.location.upper():
                 raise PermanentError(
@@ -88,8 +83,6 @@ class BigQueryDataset:
         Raises:
             PermanentError: It differs from the contract, drops old months, or the account lacks permissions.
         """
-        from google.api_core import exceptions as api
-
         location = f"{self.access.project}.{self.schema}.{dataset.table}"
         with mapped_errors(location):
             try:
@@ -121,8 +114,6 @@ class BigQueryDataset:
             PermanentError: The account lacks a permission.
             TransientError: BigQuery is busy or the link broke.
         """
-        from google.cloud import bigquery
-
         types = {bool: "BOOL", int: "INT64", float: "FLOAT64", str: "STRING"}
         values = [bigquery.ScalarQueryParameter(None, types.get(type(v), "DATE"), v) for v in parameters]
         if max_bytes is not None:
@@ -137,8 +128,6 @@ class BigQueryDataset:
         Raises:
             QueryError: It is not a query: it would change something. Or BigQuery refuses it.
         """
-        from google.cloud import bigquery
-
         config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False, labels=LABELS)
         with _query_errors(sql):
             job = self._client.query(
@@ -155,8 +144,6 @@ class BigQueryDataset:
     @functools.cached_property
     def location(self) -> str:
         """Where the BigQuery dataset is."""
-        from google.cloud import bigquery
-
         reference = bigquery.DatasetReference(self.access.project, self.schema)
         return str(self._client.get_dataset(reference, **self.access.request_options).location)
 
@@ -172,8 +159,6 @@ class BigQueryDataset:
         return f"`{self.access.project}.{self.schema}.{table}`"
 
     def _reference(self, table: str) -> bigquery.TableReference:
-        from google.cloud import bigquery
-
         return bigquery.DatasetReference(self.access.project, self.schema).table(table)
 
     def _run_query(
@@ -183,9 +168,6 @@ class BigQueryDataset:
 
         `job_retry=None`, because the library's own retries jobs in silence for up to 40 minutes.
         """
-        from google.api_core import exceptions as api
-        from google.cloud import bigquery
-
         config = bigquery.QueryJobConfig(query_parameters=list(parameters), labels=LABELS)
         if max_bytes is not None:
             config.maximum_bytes_billed = max_bytes
@@ -206,8 +188,6 @@ class BigQueryDataset:
 @contextlib.contextmanager
 def _query_errors(sql: str) -> Iterator[None]:
     """Map Google's errors; what is wrong with the query itself becomes a `QueryError`."""
-    from google.api_core import exceptions as api
-
     remedy = "correct the query; tables are named as nyc_tlc.yellow_trips"
     with mapped_errors(sql, remedy):
         try:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import re
 import uuid
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from google.api_core import exceptions as api
+from google.cloud import bigquery
 
 from taxi_assets.errors import PermanentError, TransientError
 from taxi_assets.storage.google.errors import is_busy, map_error
-
-if TYPE_CHECKING:
-    from google.cloud import bigquery
 
 MAX_LOAD_SECONDS = 3600.0
 """Seconds to wait for a load job; TLC's largest month is 611 MB, and BigQuery loads such in a minute."""
@@ -27,8 +28,6 @@ def replace_config(schema: Sequence[Any], *, create: str, labels: dict[str, str]
         create: `CREATE_NEVER` or `CREATE_IF_NEEDED`.
         labels: Labels of the job in BigQuery's own lists and bills.
     """
-    from google.cloud import bigquery
-
     config = bigquery.LoadJobConfig(
         schema=list(schema),
         source_format=bigquery.SourceFormat.PARQUET,
@@ -45,8 +44,6 @@ def find(client: bigquery.Client, job_id: str, **options: Any) -> Any:
     Raises:
         google.api_core.exceptions.Forbidden: There is one that this account may not see.
     """
-    from google.api_core import exceptions as api
-
     try:
         return client.get_job(job_id, **options)
     except api.NotFound:
@@ -68,8 +65,6 @@ def start(
     Raises:
         google.api_core.exceptions.GoogleAPICallError: BigQuery refuses.
     """
-    from google.api_core import exceptions as api
-
     config.labels = config.labels | {"request": uuid.uuid4().hex}
     try:
         return client.load_table_from_uri(uri, table, job_id=job_id, job_config=config, **options), True
@@ -84,10 +79,6 @@ def wait(job: Any, retry: Any) -> Exception | None:
     Raises:
         google.api_core.exceptions.GoogleAPICallError: BigQuery does not answer.
     """
-    import concurrent.futures
-
-    from google.api_core import exceptions as api
-
     try:
         job.result(timeout=MAX_LOAD_SECONDS, retry=retry)
     except concurrent.futures.TimeoutError:

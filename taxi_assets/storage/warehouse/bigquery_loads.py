@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from google.api_core import exceptions as api
+from google.cloud import bigquery
 
 from taxi_assets.months import Month
 from taxi_assets.records import LakeObject
 from taxi_assets.storage.google.access import LABELS
-
-if TYPE_CHECKING:
-    from google.cloud import bigquery
 
 LOADS = "month_loads"
 _COLUMNS = {
@@ -57,9 +57,6 @@ class MonthLoads:
 
     def latest(self, table: str, months: Collection[Month] | None = None) -> dict[Month, MonthLoad]:
         """Return the latest load of each month of a table, by default of all; of those that are recorded."""
-        from google.api_core import exceptions as api
-        from google.cloud import bigquery
-
         sql = (
             f"SELECT source_month, loaded_rows, object_sha256, job FROM `{self.table}` "
             f"WHERE table_name = @table {'' if months is None else 'AND source_month IN UNNEST(@months)'} "
@@ -76,9 +73,6 @@ class MonthLoads:
 
     def add(self, table: str, stored: LakeObject, job: str) -> None:
         """Record a load."""
-        from google.api_core import exceptions as api
-        from google.cloud import bigquery
-
         values: tuple[Any, ...] = (
             table, stored.month.first_day, stored.rows, stored.file, stored.sha256, stored.source_sha256,
             stored.transform_version, job,

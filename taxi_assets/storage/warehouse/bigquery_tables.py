@@ -7,16 +7,16 @@ are its owner's to choose.
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from google.api_core import exceptions as api
+from google.cloud import bigquery
 
 from taxi_assets.contracts.model import SOURCE_MONTH, Dataset
 from taxi_assets.contracts.schemas import bigquery_fields
 from taxi_assets.errors import PermanentError
 from taxi_assets.months import Month
 from taxi_assets.storage.google.access import LABELS
-
-if TYPE_CHECKING:
-    from google.cloud import bigquery
 
 
 def ensure_table(
@@ -34,9 +34,6 @@ def ensure_table(
         PermanentError: The table differs in another way; says in which.
         google.api_core.exceptions.GoogleAPICallError: BigQuery refuses.
     """
-    from google.api_core import exceptions as api
-    from google.cloud import bigquery
-
     try:
         table = client.get_table(reference, **request_options)
     except api.NotFound:
@@ -50,8 +47,6 @@ def ensure_table(
 
 def new_table(reference: bigquery.TableReference, dataset: Dataset) -> bigquery.Table:
     """Return the table of a contract, not yet created."""
-    from google.cloud import bigquery
-
     fields = bigquery_fields(dataset.table_columns)
     table = bigquery.Table(reference, schema=[bigquery.SchemaField.from_api_repr(field) for field in fields])
     table.time_partitioning = bigquery.TimePartitioning(
