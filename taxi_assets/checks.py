@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import dagster as dg
+import pyarrow.parquet as pq
 
 from taxi_assets.contracts.model import Dataset, Role
 from taxi_assets.errors import PermanentError
@@ -96,8 +97,6 @@ def _not_empty(dataset: Dataset, month: Month, resources: Any) -> CheckResult:
 
 
 def _ledger(dataset: Dataset, month: Month, resources: Any) -> CheckResult:
-    import pyarrow.parquet as pq
-
     cleaned, area = _cleaned(dataset, month, resources), resources.staging.create()
     rows = pq.read_metadata(area.path(cleaned.file)).num_rows
     limit = resources.staging.rejected_share_limit

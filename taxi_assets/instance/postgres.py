@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import psycopg2
+
 from taxi_assets.errors import PermanentError, TaxiError
 from taxi_assets.settings import SettingError
 from taxi_assets.storage.warehouse.postgres_errors import map_connect_error, map_error, parse_url, server_address
 
 if TYPE_CHECKING:
     import dagster as dg
-    import psycopg2
 
 SETTING = "DAGSTER_POSTGRES_URL"
 POOLS = ("source", "lake", "warehouse", "postgres")
@@ -36,8 +37,6 @@ def check_server(url: str) -> str:
         SettingError: The URL cannot be parsed.
         PermanentError: The server refuses the connection: password, database, permissions, ...
     """
-    import psycopg2
-
     scheme, _, rest = url.partition("://")
     plain = f"postgresql://{rest}" if scheme in ("postgres", "postgresql+psycopg2") else url
     try:

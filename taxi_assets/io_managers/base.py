@@ -7,9 +7,10 @@ itself is streamed from store to store.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 
 from taxi_assets import progress
 from taxi_assets.contracts import DATASETS
@@ -18,9 +19,6 @@ from taxi_assets.errors import PermanentError
 from taxi_assets.failures import reported_failures
 from taxi_assets.months import Month
 from taxi_assets.records import LakeObject, MonthRecord, TableMonth
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 class MonthReader(dg.ConfigurableIOManager):
@@ -49,8 +47,6 @@ class MonthReader(dg.ConfigurableIOManager):
         if not asks_for_rows:
             (record,) = found
             return record
-        import pyarrow as pa
-
         table = pa.concat_tables(found)
         return table.to_pandas() if module == "pandas" else table
 

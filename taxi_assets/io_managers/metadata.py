@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from taxi_assets.contracts.model import Column, Dataset
 from taxi_assets.contracts.schemas import TYPES
@@ -17,8 +19,6 @@ from taxi_assets.storage.base import Staging
 from taxi_assets.storage.google.console import job_url, object_url, partition_url
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from taxi_assets.reports.report import ReportFile
 
 INLINE_CHARACTERS = 1000
@@ -51,8 +51,6 @@ def of_cleaned(cleaned: CleanedFile, staging: Staging, *, changed: bool) -> dict
         staging: Where its files are.
         changed: Whether it is new.
     """
-    import pyarrow.parquet as pq
-
     has_passengers = "zero_passengers" in cleaned.anomalies
     counts = {
         "source rows": cleaned.source_rows,

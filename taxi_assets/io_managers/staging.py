@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from taxi_assets.io_managers.base import MonthReader
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, RawFile
 from taxi_assets.resources import StagingResource
 from taxi_assets.transform.quality import require_ledger
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 class RawIOManager(MonthReader):
@@ -50,6 +47,4 @@ class CleanedIOManager(MonthReader):
 
     def rows(self, record: CleanedFile) -> pa.Table:
         """See `MonthReader.rows`."""
-        import pyarrow.parquet as pq
-
         return pq.read_table(self.staging.create().path(record.file), partitioning=None)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 from pydantic import Field
 
 from taxi_assets.contracts import DATASETS
@@ -14,9 +15,6 @@ from taxi_assets.io_managers.base import MonthIOManager
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, LakeObject, TableMonth
 from taxi_assets.resources import LakeResource, PostgresResource, StagingResource, WarehouseResource
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 class LakeIOManager(MonthIOManager):

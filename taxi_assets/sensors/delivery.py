@@ -8,6 +8,8 @@ from email.message import EmailMessage
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+import requests
+
 if TYPE_CHECKING:
     from taxi_assets.settings import Settings
 
@@ -37,8 +39,6 @@ def cut(text: str, limit: int) -> str:
 
 
 def _post(settings: Settings, text: str) -> str:
-    import requests
-
     # what files and sources say must not become a mention or a link
     # https://docs.slack.dev/messaging/formatting-message-text
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from taxi_assets.errors import PermanentError
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, LakeObject
 from taxi_assets.storage.files import remembered_sha256, sha256_of, sync, temporary
 from taxi_assets.storage.lake.objects import footer, object_name, parse_object_name
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 class FolderLake:
@@ -76,8 +75,6 @@ class FolderLake:
         Raises:
             PermanentError: The object is not a Parquet file.
         """
-        import pyarrow as pa
-
         target = self.root / object_name(dataset, month)
         if not target.is_file():
             return None
@@ -120,8 +117,6 @@ class FolderLake:
 
     def read(self, stored: LakeObject) -> pa.Table:
         """See `Lake.read`."""
-        import pyarrow.parquet as pq
-
         return pq.read_table(self.path(stored), partitioning=None)
 
     def _copy(self, source: Path, target: Path, sha256: str) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from taxi_assets.months import Month
 
 _NAME = re.compile(r"data/(?P<dataset>\w+)/(?P=dataset)_tripdata_(?P<month>\d{4}-\d{2})\.parquet")
@@ -38,8 +40,6 @@ def footer(file: Any) -> tuple[int, dict[str, str]]:
     Raises:
         OSError, pyarrow.ArrowInvalid: It is not a Parquet file.
     """
-    import pyarrow.parquet as pq
-
     metadata = pq.read_metadata(file)
     written = metadata.metadata or {}
     return metadata.num_rows, {

@@ -9,14 +9,16 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
 
 from taxi_assets.contracts.model import Column
 from taxi_assets.contracts.schemas import arrow_schema, arrow_type
 from taxi_assets.errors import PermanentError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _BATCH_ROWS = 16_384
 """Rows encoded at a time, some 2 MB of CSV."""
@@ -32,9 +34,6 @@ def read(path: Path, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
     Raises:
         PermanentError: It is not a Parquet file, or its columns are not these.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     names = [column.name for column in columns]
     try:
         # with pre_buffer the whole row group's bytes are held besides its values
@@ -58,16 +57,11 @@ def read(path: Path, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
 
 def without_zero(batch: pa.RecordBatch, name: str) -> pa.RecordBatch:
     """Return the rows whose number in a column is not zero; an unknown number is not zero."""
-    import pyarrow.compute as pc
-
     return batch.filter(pc.fill_null(pc.not_equal(batch[name], 0), fill_value=True))
 
 
 def encode(batch: pa.RecordBatch) -> memoryview:
     """Return a batch as CSV without a header: texts in quotes, NULL as nothing, floats in their shortest exact form."""
-    import pyarrow as pa
-    import pyarrow.csv as pa_csv
-
     sink = pa.BufferOutputStream()
     pa_csv.write_csv(batch, sink, pa_csv.WriteOptions(include_header=False))
     return memoryview(sink.getvalue())
@@ -75,9 +69,6 @@ def encode(batch: pa.RecordBatch) -> memoryview:
 
 def parse(text: Iterable[Any], columns: Sequence[Column], block_bytes: int = _BLOCK_BYTES) -> pa.RecordBatchReader:
     """Read the CSV of a COPY as a stream of batches; the names are in lower case, as Postgres has them."""
-    import pyarrow as pa
-    import pyarrow.csv as pa_csv
-
     schema = pa.schema([field.with_name(field.name.lower()) for field in arrow_schema(columns)])
     # an empty cell is NULL, an empty text comes in quotes
     convert = pa_csv.ConvertOptions(

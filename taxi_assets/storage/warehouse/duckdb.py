@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import duckdb
+import pyarrow as pa
 
 from taxi_assets.contracts.model import SOURCE_MONTH, Column, Dataset, table_of
 from taxi_assets.contracts.schemas import duckdb_columns, literal, quote
@@ -28,9 +29,6 @@ from taxi_assets.storage.warehouse.duckdb_tables import (
     record_load,
 )
 from taxi_assets.storage.warehouse.guard import check_replacement
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _QUERIES = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 """DuckDB parses DESCRIBE, SHOW, SUMMARIZE and VALUES as SELECT."""
@@ -204,8 +202,6 @@ class DuckDBWarehouse:
             PermanentError: There is no warehouse yet.
             QueryError: DuckDB refuses the query.
         """
-        import pyarrow as pa
-
         if not self.path.exists():
             raise PermanentError(
                 "the warehouse is empty",

@@ -17,7 +17,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import psycopg
+import pyarrow as pa
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import SOURCE_MONTH, Column, Dataset, table_of
@@ -43,10 +46,6 @@ from taxi_assets.storage.warehouse.postgres_tables import (
     prepare,
     record_load,
 )
-
-if TYPE_CHECKING:
-    import psycopg
-    import pyarrow as pa
 
 _CONNECTION = {
     "application_name": "taxi_assets",
@@ -240,8 +239,6 @@ class PostgresStore:
     @contextlib.contextmanager
     def _session(self, what: str) -> Iterator[psycopg.Connection[Any]]:
         """Connect; statements outside `connection.transaction()` commit by themselves."""
-        import psycopg
-
         parts = parse_url(self._url)
         location = f"{what}, Postgres at {server_address(parts)}"
         try:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
 from taxi_assets.errors import PermanentError, TaxiError, TransientError
 
 _SETTING = "TAXI_POSTGRES_URL"
@@ -68,9 +71,6 @@ def parse_url(url: str, setting: str = _SETTING) -> dict[str, str]:
     Raises:
         PermanentError: It cannot be read; the message does not contain it.
     """
-    import psycopg
-    from psycopg.conninfo import conninfo_to_dict
-
     try:
         parts = {name: str(value) for name, value in conninfo_to_dict(url).items()}
     except psycopg.Error:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import psycopg
+import pyarrow as pa
 
 from taxi_assets.contracts.model import SOURCE_MONTH, Column
 from taxi_assets.contracts.schemas import TYPES, literal, postgres_columns, quote
@@ -16,10 +19,6 @@ from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile
 from taxi_assets.storage.warehouse import copy_codec
 from taxi_assets.storage.warehouse.columns import differences, unknown
-
-if TYPE_CHECKING:
-    import psycopg
-    import pyarrow as pa
 
 LOADS = "month_loads"
 """Table that records which file each month was loaded from."""
