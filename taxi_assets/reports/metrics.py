@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.contracts.zones import ZONES_TABLE
@@ -18,10 +18,8 @@ from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile
 from taxi_assets.reports.queries import report_sql
 from taxi_assets.reports.sparkline import year_before
+from taxi_assets.storage.base import Warehouse
 from taxi_assets.transform.anomalies import anomaly_shares
-
-if TYPE_CHECKING:
-    from taxi_assets.storage.base import Warehouse
 
 MAX_ZONES = 12
 

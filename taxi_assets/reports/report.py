@@ -10,7 +10,6 @@ import re
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.months import Month
@@ -18,9 +17,7 @@ from taxi_assets.records import CleanedFile, MonthRecord
 from taxi_assets.reports.charts import THEMES, Chart, charts_of, write_pngs
 from taxi_assets.reports.html import INDEX, PAGE, render_index, render_nav, render_page
 from taxi_assets.reports.metrics import Metrics, collect_metrics
-
-if TYPE_CHECKING:
-    from taxi_assets.storage.base import Lake, Staging, Warehouse
+from taxi_assets.storage.base import Lake, Staging, Warehouse
 
 _EARLIER_MONTHS = 12
 """Months that anomalies are compared with."""

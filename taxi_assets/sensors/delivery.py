@@ -5,13 +5,11 @@ from __future__ import annotations
 import smtplib
 import ssl
 from email.message import EmailMessage
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import requests
 
-if TYPE_CHECKING:
-    from taxi_assets.settings import Settings
+from taxi_assets.settings import Settings
 
 TIMEOUT_SECONDS = 5.0
 MAX_TEXT, MAX_SUBJECT = 10_000, 200

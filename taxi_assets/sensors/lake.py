@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
@@ -22,9 +22,7 @@ from taxi_assets.months import Month
 from taxi_assets.names import BIGQUERY_TABLE, GCS_OBJECT, asset_key
 from taxi_assets.partitions import partition_key
 from taxi_assets.sensors.polling import MAX_OPEN_RUNS
-
-if TYPE_CHECKING:
-    from taxi_assets.storage.base import Lake
+from taxi_assets.storage.base import Lake
 
 INTERVAL_SECONDS = 120
 BUDGET_SECONDS = 25.0

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timezone
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -19,11 +18,9 @@ from taxi_assets.instance import history
 from taxi_assets.instance.history import MonthKey
 from taxi_assets.months import Month
 from taxi_assets.partitions import partitions_of
+from taxi_assets.records import RawFile
 from taxi_assets.source.availability import Availability, probe
-
-if TYPE_CHECKING:
-    from taxi_assets.records import RawFile
-    from taxi_assets.source.client import Source
+from taxi_assets.source.client import Source
 
 MAX_OPEN_RUNS = 100
 """Runs that may be waiting or in progress before nothing more is requested. A hundred small months take the daemon less

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
+from numpy.typing import NDArray
 
 from taxi_assets.errors import PermanentError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 BOM = b"\xef\xbb\xbf"
 
