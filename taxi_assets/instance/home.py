@@ -6,7 +6,6 @@ Here belongs what must hold before Dagster itself starts.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import gc
 import io
 import os
@@ -18,12 +17,15 @@ from taxi_assets.errors import TaxiError, TransientError
 from taxi_assets.instance.locks import wait_for_locks
 from taxi_assets.instance.sqlite import check_history, kept_open
 from taxi_assets.settings import SettingError, Settings, dagster_home, dagster_postgres_url
+from taxi_assets.storage.files import locked
 
 if TYPE_CHECKING:
     import dagster as dg
 
 _INSTANCE_FILES = Path(__file__).parent
 """Folder of the packaged `dagster.yaml` and of `postgres.yaml`, the part that Postgres adds."""
+_LOCK = ".lock"
+"""File in the home that keeps other processes from creating or upgrading the history meanwhile."""
 _REMOVED_CLASS = "SqliteOrPostgres"
 """Named by the `dagster.yaml` that earlier releases wrote; the class is gone, and Dagster would not start."""
 
@@ -94,7 +96,7 @@ def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 
         wait_for_locks()
         check_history(home)
-        with _one_at_a_time(home):
+        with locked(home / _LOCK):
             instance = dg.DagsterInstance.get()
         if not gc.isenabled():  # by `taxi_assets.cli.main`, until start-up is over
             gc.freeze()
@@ -107,14 +109,6 @@ def dagster_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
         if refusal := _refusal(error, url, settings):
             raise refusal from error
         raise
-
-
-@contextlib.contextmanager
-def _one_at_a_time(home: Path) -> Iterator[None]:
-    """Keep other processes from creating or upgrading the history meanwhile; the system frees a dead process's lock."""
-    with (home / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 @contextlib.contextmanager
@@ -159,7 +153,7 @@ def migrate(settings: Settings) -> Path:
     Raises:
         TaxiError: The storage cannot be used; see `dagster_instance`.
     """
-    with dagster_instance(settings) as instance, _one_at_a_time(dagster_home(settings)):
+    with dagster_instance(settings) as instance, locked(dagster_home(settings) / _LOCK):
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):  # progress bars
             instance.upgrade()
         if dagster_postgres_url():

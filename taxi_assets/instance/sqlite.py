@@ -43,7 +43,7 @@ def kept_open(instance: dg.DagsterInstance, run: str = "") -> Iterator[None]:
 def check_history(home: Path) -> None:
     """Check that the SQLite files of Dagster's history, where there are any, have one schema version each.
 
-    Two processes that created them at the same time, without `_one_at_a_time`, left two.
+    Two processes that created them at the same time, without the lock of `home`, left two.
 
     Raises:
         PermanentError: A file is broken; the message says how to mend it.
