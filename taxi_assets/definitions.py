@@ -11,9 +11,20 @@ from typing import Any
 
 import dagster as dg
 
+from taxi_assets.automation import downstream_sensor
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
+from taxi_assets.failures import retry_policy
+from taxi_assets.jobs import EVERYTHING, GCS_TO_BIGQUERY, jobs_of
+from taxi_assets.resources import LakeResource, PostgresResource, SourceResource, StagingResource, WarehouseResource
+from taxi_assets.schedules import schedules_of
+from taxi_assets.sensors.alerts import failure_alerts, recovery_alerts
+from taxi_assets.sensors.lake import lake_sensor
+from taxi_assets.sensors.publication import publication_sensor
+from taxi_assets.sensors.retries import retry_sensor
+from taxi_assets.sensors.watchdog import watchdog
 from taxi_assets.settings import Settings
+from taxi_assets.transform.rules import CleaningRules
 
 
 def build_definitions(
@@ -35,8 +46,6 @@ def build_definitions(
     from taxi_assets.assets.report import report_asset
     from taxi_assets.assets.zones import zones_asset
     from taxi_assets.checks import checks_of
-    from taxi_assets.failures import retry_policy
-    from taxi_assets.transform.rules import CleaningRules
 
     postgres, retries = bool(settings.postgres_url), retry_policy(settings.attempts, settings.first_wait)
     rules = CleaningRules(settings.missing_passengers, settings.drop_zero_passengers)
@@ -63,15 +72,6 @@ def _linked_to_code(assets: Sequence[dg.AssetsDefinition]) -> Sequence[Any]:
 
 def _automation(settings: Settings, datasets: Mapping[str, Dataset]) -> dict[str, Any]:
     """Return jobs, schedules and sensors; they are there in every profile, and run from the start where they should."""
-    from taxi_assets.automation import downstream_sensor
-    from taxi_assets.jobs import EVERYTHING, GCS_TO_BIGQUERY, jobs_of
-    from taxi_assets.schedules import schedules_of
-    from taxi_assets.sensors.alerts import failure_alerts, recovery_alerts
-    from taxi_assets.sensors.lake import lake_sensor
-    from taxi_assets.sensors.publication import publication_sensor
-    from taxi_assets.sensors.retries import retry_sensor
-    from taxi_assets.sensors.watchdog import watchdog
-
     runs = settings.automated
     sensor = dg.DefaultSensorStatus.RUNNING if runs else dg.DefaultSensorStatus.STOPPED
     schedule = dg.DefaultScheduleStatus.RUNNING if runs else dg.DefaultScheduleStatus.STOPPED
@@ -98,7 +98,6 @@ def _automation(settings: Settings, datasets: Mapping[str, Dataset]) -> dict[str
 def _resources(settings: Settings, *, reload: bool) -> dict[str, Any]:
     from taxi_assets.io_managers.staging import CleanedIOManager, RawIOManager
     from taxi_assets.io_managers.stores import LakeIOManager, PostgresIOManager, WarehouseIOManager
-    from taxi_assets.resources import PostgresResource, SourceResource
 
     settings.check_profile()
     staging, lake, warehouse = (kind.from_settings(settings) for kind in _stores(settings))
@@ -123,8 +122,6 @@ def _resources(settings: Settings, *, reload: bool) -> dict[str, Any]:
 
 def _stores(settings: Settings) -> tuple[Any, Any, Any]:
     """Return the classes of the profile's staging area, lake and warehouse."""
-    from taxi_assets.resources import LakeResource, StagingResource, WarehouseResource
-
     if settings.profile == "local":
         return StagingResource, LakeResource, WarehouseResource
     from taxi_assets.resources.gcp import BigQueryWarehouseResource, GcsLakeResource, GcsStagingResource
