@@ -63,11 +63,7 @@ class Lake(Protocol):
     """A dataset's cleaned months, one Parquet object each."""
 
     def check(self) -> None:
-        """See that months can be put; cheap, and done before a run downloads anything.
-
-        Raises:
-            TaxiError: They cannot.
-        """
+        """See that months can be put, or raise why not; cheap, and done before any download."""
         ...
 
     def put(self, cleaned: CleanedFile, path: Path) -> LakeObject:
@@ -109,20 +105,18 @@ class Warehouse(Protocol):
     schema: str
 
     def check(self, lake: Any) -> None:
-        """See that months can be loaded from a lake; cheap, and done before a run downloads anything.
-
-        Raises:
-            TaxiError: They cannot.
-        """
+        """See that months can be loaded from a lake, or raise why not; cheap, and done before any download."""
         ...
 
     def replace_month(self, dataset: Dataset, stored: LakeObject, *, reload: bool = False) -> TableMonth:
-        """Make the table hold, for the object's month, exactly the object's rows.
+        """Make the table hold, for the object's month, exactly the object's rows; do nothing if it already does.
 
-        Args:
-            dataset: The contract.
-            stored: The month's object.
-            reload: Load the month even if the table already has it, by its own record.
+        `reload` loads the month even if the table has it by its own record, and whatever rows the table has of it.
+
+        Raises:
+            PermanentError: The object or the table does not fit the contract, the object would erase the month, or the
+                account lacks a permission; the old month stays.
+            TransientError: The warehouse is busy, or the link broke.
         """
         ...
 
@@ -141,10 +135,7 @@ class Warehouse(Protocol):
     def find_month(self, dataset: str, month: Month, stored: LakeObject | None = None) -> TableMonth | None:
         """Return what the warehouse holds of a month; None if nothing.
 
-        Args:
-            dataset: Name of the dataset.
-            month: The month.
-            stored: The month's object, for warehouses that do not keep the checksum of what they loaded.
+        A warehouse that did not record the checksum of what it loaded takes that of `stored`, the month's object.
         """
         ...
 

@@ -44,18 +44,7 @@ class BigQueryWarehouse(BigQueryDataset):
         self.check_bucket(lake.bucket, bucket.location, is_region=bucket.is_region)
 
     def replace_month(self, dataset: Dataset, stored: LakeObject, *, reload: bool = False) -> TableMonth:
-        """Make the table hold, for the object's month, exactly the object's rows; do nothing if it already does.
-
-        Args:
-            dataset: The contract.
-            stored: The month's object.
-            reload: Load the month even if it looks unchanged, and whatever rows the table has of it.
-
-        Raises:
-            PermanentError: The object or the table does not fit the contract, the object would erase the month, or the
-                account lacks a permission; the old month stays.
-            TransientError: BigQuery is busy or the link broke.
-        """
+        """See `Warehouse.replace_month`."""
         partition = partition_of(dataset.table, stored.month)
         location = f"{dataset.name} {stored.month}, {stored.file} into {self.schema}.{partition}"
         with mapped_errors(location):
@@ -101,7 +90,7 @@ class BigQueryWarehouse(BigQueryDataset):
         )
 
     def replace_table(self, name: str, columns: Sequence[Column], uri: str) -> int:
-        """Make a small table hold exactly the rows of a Parquet object; return their number."""
+        """See `Warehouse.replace_table`; the file is an object."""
         schema = [bigquery.SchemaField.from_api_repr(each) for each in bigquery_fields(columns)]
         config = jobs.replace_config(schema, create=bigquery.CreateDisposition.CREATE_IF_NEEDED, labels=LABELS)
         location, job_id = f"{uri} into {self.schema}.{name}", f"{self.schema}-{name}-{uuid.uuid4().hex}"
@@ -113,7 +102,7 @@ class BigQueryWarehouse(BigQueryDataset):
             return self._count_rows(name)
 
     def has_table(self, name: str) -> bool:
-        """Return whether the schema has a table of that name."""
+        """See `Warehouse.has_table`."""
         with mapped_errors(f"{self.schema}.{name}"):
             self.location  # noqa: B018 - raises if there is no dataset; a missing table is no error
             try:
@@ -123,12 +112,7 @@ class BigQueryWarehouse(BigQueryDataset):
         return True
 
     def count_months(self, table: str, months: Collection[Month] | None = None) -> dict[Month, int]:
-        """Return the rows of each month of a table, by its metadata: no row is scanned. Empty if there is no table.
-
-        Args:
-            table: Name of the table.
-            months: Months to count, by default all.
-        """
+        """See `Warehouse.count_months`; by the table's metadata: no row is scanned."""
         view = f"`{self.access.project}.{self.schema}.INFORMATION_SCHEMA.PARTITIONS`"
         sql = f"SELECT partition_id, total_rows FROM {view} WHERE table_name = @name AND total_rows > 0"
         with mapped_errors(f"{self.schema}.{table}"):
@@ -140,16 +124,9 @@ class BigQueryWarehouse(BigQueryDataset):
         return {month: found[month] for month in sorted(found) if months is None or month in months}
 
     def find_month(self, dataset: str, month: Month, stored: LakeObject | None = None) -> TableMonth | None:
-        """Return what the warehouse holds of a month; None if it has no row of it.
+        """See `Warehouse.find_month`.
 
-        Args:
-            dataset: Name of the dataset.
-            month: The month.
-            stored: The month's object, if there is one.
-
-        Returns:
-            The month, with the checksum of the object it was loaded from. That is not recorded of months that an
-            earlier release loaded: for them it is `stored`'s if it has as many rows.
+        Of months that an earlier release loaded, no checksum is recorded: it is `stored`'s if that has as many rows.
         """
         table = table_of(dataset)
         with mapped_errors(f"{dataset} {month}, {self.schema}.{table}"):
@@ -172,16 +149,12 @@ class BigQueryWarehouse(BigQueryDataset):
         )
 
     def loaded_checksums(self, table: str) -> dict[Month, str]:
-        """Return the checksum of the object from which each month of a table was loaded, where it is recorded."""
+        """See `Warehouse.loaded_checksums`."""
         with mapped_errors(f"{self.schema}.{LOADS}"):
             return {month: load.sha256 for month, load in self._loads.latest(table).items()}
 
     def verify_month(self, dataset: Dataset, stored: LakeObject) -> list[str]:
-        """Compare what the table was loaded from, and its rows, with the object; no value is read.
-
-        Returns:
-            What does not hold, a sentence each; nothing if all is well.
-        """
+        """See `Warehouse.verify_month`; compares what the table was loaded from, and its rows: no value is read."""
         loaded = self.find_month(dataset.name, stored.month, stored)
         if loaded is None:
             return ["the table has no rows of the month"]
@@ -198,11 +171,7 @@ class BigQueryWarehouse(BigQueryDataset):
         return self.query(f"SELECT * FROM {table} WHERE {SOURCE_MONTH.name} = ?", [month.first_day])
 
     def ensure_table(self, dataset: Dataset) -> bigquery.Table:
-        """Return a dataset's table, created or widened if need be.
-
-        Raises:
-            PermanentError: It differs from the contract in more than missing nullable columns.
-        """
+        """Return a dataset's table, created or widened if need be; see `bigquery_tables.ensure_table`."""
         with mapped_errors(f"{self.schema}.{dataset.table}"):
             reference = self._reference(dataset.table)
             return ensure_table(self._client, reference, dataset, **self.access.request_options)

@@ -23,22 +23,13 @@ TABLE_PERMISSIONS = ["bigquery.tables." + verb for verb in ("get", "getData", "u
 
 
 class BigQueryDataset:
-    """A BigQuery dataset.
-
-    Args:
-        access: The account, and how long and how often it tries.
-        schema: The BigQuery dataset of the tables.
-    """
+    """A BigQuery dataset, `schema`, and the account that uses it."""
 
     def __init__(self, access: GoogleAccess, schema: str) -> None:
         self.access, self.schema = access, schema
 
     def create_dataset(self) -> bool:
-        """Create the BigQuery dataset if there is none; return whether it was created.
-
-        Raises:
-            PermanentError: The account may not create it.
-        """
+        """Create the BigQuery dataset if there is none; return whether it was created."""
         with mapped_errors(self._setting):
             try:
                 self.location  # noqa: B018 - raises NotFound if there is no dataset
@@ -51,11 +42,7 @@ class BigQueryDataset:
         return False
 
     def check_access(self) -> None:
-        """Try what loading needs: the dataset is where the settings say, and the account may start jobs.
-
-        Raises:
-            PermanentError: It is not, or may not.
-        """
+        """Refuse a dataset that is not where the settings say, and an account that may not start jobs."""
         with mapped_errors(self._setting):
             if self.location.upper() != self.access.location.upper():
                 raise PermanentError(
@@ -67,18 +54,14 @@ class BigQueryDataset:
             self._client.query("SELECT 1", job_config=dry, retry=self.access.retry, job_retry=None)
 
     def check_bucket(self, bucket: str, bucket_location: str, *, is_region: bool) -> None:
-        """Refuse a bucket from which BigQuery cannot load into this dataset.
-
-        Raises:
-            PermanentError: It is in another location.
-        """
+        """Refuse a bucket in another location, from which BigQuery cannot load into this dataset."""
         location = f"bucket {bucket} (TAXI_GCS_BUCKET), BigQuery dataset {self.access.project}.{self.schema}"
         with mapped_errors(location):
             if not _can_load(bucket_location, self.location, is_region=is_region):
                 raise different_locations(bucket_location, self.location, location)
 
     def check_table(self, dataset: Dataset) -> bool:
-        """Check that months can be loaded into a dataset's table; return whether there is one. Changes nothing.
+        """Return whether a dataset's table is there; change nothing.
 
         Raises:
             PermanentError: It differs from the contract, drops old months, or the account lacks permissions.
@@ -100,19 +83,10 @@ class BigQueryDataset:
     def query(
         self, sql: str, parameters: Sequence[Any] = (), *, max_bytes: int | None = None, limit: int | None = None
     ) -> pa.Table:
-        """Return the result of a query; `nyc_tlc.yellow_trips` is a table of the project.
+        """See `Warehouse.query`; `nyc_tlc.yellow_trips` is a table of the project.
 
-        Args:
-            sql: The query.
-            parameters: Values of its `?`.
-            max_bytes: Bytes that a person's query may scan. BigQuery refuses it, free of charge, if it would scan more,
-                and it is refused here if it is no SELECT.
-            limit: Rows to fetch at most.
-
-        Raises:
-            QueryError: BigQuery refuses it, or it would change something.
-            PermanentError: The account lacks a permission.
-            TransientError: BigQuery is busy or the link broke.
+        `max_bytes` limits what a person's query may scan. BigQuery refuses it, free of charge, if it would scan more,
+        and it is refused here if it is no SELECT.
         """
         types = {bool: "BOOL", int: "INT64", float: "FLOAT64", str: "STRING"}
         values = [bigquery.ScalarQueryParameter(None, types.get(type(v), "DATE"), v) for v in parameters]
@@ -123,11 +97,7 @@ class BigQueryDataset:
             return rows.to_arrow(create_bqstorage_client=False)
 
     def dry_run_bytes(self, sql: str) -> int:
-        """Return how many bytes a query would scan, without running it.
-
-        Raises:
-            QueryError: It is not a query: it would change something. Or BigQuery refuses it.
-        """
+        """Return how many bytes a query would scan, without running it; refuse what is no SELECT."""
         config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False, labels=LABELS)
         with _query_errors(sql):
             job = self._client.query(

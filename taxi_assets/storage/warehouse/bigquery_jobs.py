@@ -23,10 +23,7 @@ _COLUMN = re.compile(r"\b(?:[Cc]olumn|[Ff]ield)(?:: *| +(?='))'?(\w+)")
 def replace_config(schema: Sequence[Any], *, create: str, labels: dict[str, str]) -> bigquery.LoadJobConfig:
     """Return the configuration of a job that replaces its destination as a whole by a Parquet object's rows.
 
-    Args:
-        schema: The destination's own fields: without them, a file's optional columns would not fit REQUIRED ones.
-        create: `CREATE_NEVER` or `CREATE_IF_NEEDED`.
-        labels: Labels of the job in BigQuery's own lists and bills.
+    `schema` has the destination's own fields: without them, a file's optional columns would not fit REQUIRED ones.
     """
     config = bigquery.LoadJobConfig(
         schema=list(schema),
@@ -39,11 +36,7 @@ def replace_config(schema: Sequence[Any], *, create: str, labels: dict[str, str]
 
 
 def find(client: bigquery.Client, job_id: str, **options: Any) -> Any:
-    """Return a job, or None if there is none; the options are its location, and time limit and retry of the request.
-
-    Raises:
-        google.api_core.exceptions.Forbidden: There is one that this account may not see.
-    """
+    """Return a job, None if there is none; `options` are its location, and time limit and retry of the request."""
     try:
         return client.get_job(job_id, **options)
     except api.NotFound:
@@ -61,9 +54,6 @@ def start(
     """Start a load job, unless there is one of that identifier; return it, and whether this request started it.
 
     The options are those of `find`.
-
-    Raises:
-        google.api_core.exceptions.GoogleAPICallError: BigQuery refuses.
     """
     config.labels = config.labels | {"request": uuid.uuid4().hex}
     try:
@@ -74,11 +64,7 @@ def start(
 
 
 def wait(job: Any, retry: Any) -> Exception | None:
-    """Wait for a job; return its error, None if it succeeded.
-
-    Raises:
-        google.api_core.exceptions.GoogleAPICallError: BigQuery does not answer.
-    """
+    """Wait for a job; return its error, None if it succeeded. Raises an error of the request itself."""
     try:
         job.result(timeout=MAX_LOAD_SECONDS, retry=retry)
     except concurrent.futures.TimeoutError:

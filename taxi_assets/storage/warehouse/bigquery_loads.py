@@ -33,13 +33,7 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class MonthLoad:
-    """The latest load of a month.
-
-    Attributes:
-        rows: Rows that the table had after it.
-        sha256: Checksum of the object.
-        job: The load job, as `project:location.id`.
-    """
+    """The latest load of a month: the table's rows after it, the object's checksum, the job (`project:location.id`)."""
 
     rows: int
     sha256: str

@@ -22,17 +22,10 @@ from taxi_assets.storage.google.access import LABELS
 def ensure_table(
     client: bigquery.Client, reference: bigquery.TableReference, dataset: Dataset, **request_options: Any
 ) -> bigquery.Table:
-    """Return the table; creates it if it is missing, and adds the columns that are new.
-
-    Args:
-        client: The client.
-        reference: The table's name.
-        dataset: Its contract.
-        request_options: `timeout` and `retry` of each request.
+    """Return the table; create it if it is missing, and add the columns that are new.
 
     Raises:
         PermanentError: The table differs in another way; says in which.
-        google.api_core.exceptions.GoogleAPICallError: BigQuery refuses.
     """
     try:
         table = client.get_table(reference, **request_options)
@@ -74,9 +67,6 @@ def check_expiration(table: bigquery.Table, month: Month) -> None:
 
     A table takes its dataset's default expirations when it is created. In the BigQuery sandbox they are 60 days, and
     every month that TLC publishes is older.
-
-    Raises:
-        PermanentError: The table expires, or the month is older than its partition expiration.
     """
     name = f"{table.project}.{table.dataset_id}.{table.table_id}"
     if table.expires is not None:
@@ -105,10 +95,8 @@ def _keep(name: str, option: str, default: str) -> str:
 def reconciled(table: bigquery.Table, dataset: Dataset) -> list[dict[str, Any]]:
     """Return the fields that a table should have: its own with the contract's descriptions, then new ones.
 
-    Its owner may have added columns that a load can leave empty, and may have relaxed REQUIRED ones.
-
-    Raises:
-        PermanentError: The table differs in another way.
+    Its owner may have added columns that a load can leave empty, and may have relaxed REQUIRED ones; a table that
+    differs in another way is refused.
     """
     name = f"{table.project}.{table.dataset_id}.{table.table_id}"
     want = {field["name"].lower(): field for field in bigquery_fields(dataset.table_columns)}

@@ -8,10 +8,8 @@ from collections.abc import Collection, Mapping
 def differences(have: Mapping[str, str], required: Collection[str], want: Mapping[str, str]) -> list[str]:
     """Return why months cannot be loaded into a table; columns that the table lacks are not a reason.
 
-    Args:
-        have: Type of each column of the table.
-        required: The table's columns that may not be NULL.
-        want: Type of each column of the contract.
+    `have` and `want` are the types of the table's and the contract's columns; `required` are the table's that may not
+    be NULL.
     """
     return [
         f"{name} is {kind}, not {want[name]}"

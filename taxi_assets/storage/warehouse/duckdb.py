@@ -37,14 +37,8 @@ _QUERIES = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 class DuckDBWarehouse:
     """Tables in a DuckDB file; a month is replaced in one transaction.
 
-    Every method raises `PermanentError` if the file is damaged, and `TransientError` if another process uses it for too
-    long or the operating system refuses.
-
-    Args:
-        path: The file; it is created by the first load.
-        schema: Schema of the tables.
-        limits: How much of the machine DuckDB may use.
-        wait_seconds: Seconds to wait for a process that uses the file.
+    Every method raises `PermanentError` if the file is damaged, and `TransientError` if another process uses it for
+    more than `wait_seconds` or the operating system refuses. The first load creates the file.
     """
 
     def __init__(self, path: Path, schema: str, limits: ResourceLimits, wait_seconds: float = 60.0) -> None:
@@ -54,17 +48,7 @@ class DuckDBWarehouse:
         """See `Warehouse.check`: the first load creates the file."""
 
     def replace_month(self, dataset: Dataset, stored: LakeObject, *, reload: bool = False) -> TableMonth:
-        """Make the table hold, for the object's month, exactly the object's rows; do nothing if it already does.
-
-        Args:
-            dataset: The contract.
-            stored: The object; its URI is a file's.
-            reload: Load the month even if it looks unchanged.
-
-        Raises:
-            PermanentError: The object or the table does not fit the contract, or the object would erase the month; the
-                old month stays.
-        """
+        """See `Warehouse.replace_month`; the object's URI is a file's."""
         month, location = stored.month, f"{dataset.name} {stored.month}, {stored.file}"
         with connect(self.path, self.limits, self.wait_seconds) as connection:
             connection.execute(f"SET memory_limit = '{LOAD_MEMORY_MIB}MiB'")
@@ -104,7 +88,7 @@ class DuckDBWarehouse:
         )
 
     def replace_table(self, name: str, columns: Sequence[Column], uri: str) -> int:
-        """Make a small table hold exactly a Parquet file's rows; return their number."""
+        """See `Warehouse.replace_table`."""
         full = self._full(name)
         with connect(self.path, self.limits, self.wait_seconds) as connection:
             connection.execute("BEGIN")
@@ -115,17 +99,12 @@ class DuckDBWarehouse:
             return one(connection, f"SELECT count(*) FROM {full}")
 
     def has_table(self, name: str) -> bool:
-        """Return whether the schema has a table of that name."""
+        """See `Warehouse.has_table`."""
         with self._read(name) as connection:
             return connection is not None
 
     def count_months(self, table: str, months: Collection[Month] | None = None) -> dict[Month, int]:
-        """Count the rows of each month of a table; empty if there is no table.
-
-        Args:
-            table: Name of the table.
-            months: Months to count, by default all.
-        """
+        """See `Warehouse.count_months`."""
         with self._read(table) as connection:
             if connection is None:
                 return {}
@@ -135,7 +114,7 @@ class DuckDBWarehouse:
             return {Month.of(day): rows for day, rows in connection.execute(sql, days).fetchall()}
 
     def find_month(self, dataset: str, month: Month, stored: LakeObject | None = None) -> TableMonth | None:
-        """Return what the warehouse holds of a month; None if nothing was loaded."""
+        """See `Warehouse.find_month`."""
         table = table_of(dataset)
         with self._read(table, LOADS) as connection:
             known = connection and find_load(connection, self.schema, table, month)
@@ -161,11 +140,7 @@ class DuckDBWarehouse:
             return {Month.of(day): sha256 for day, sha256 in connection.execute(sql, [table]).fetchall()}
 
     def verify_month(self, dataset: Dataset, stored: LakeObject) -> list[str]:
-        """Read every value of a month in the table and in its object, and compare them regardless of their order.
-
-        Returns:
-            What does not hold, a sentence each; nothing if all is well.
-        """
+        """See `Warehouse.verify_month`; reads every value, and compares them regardless of their order."""
         source = _rows(stored)
         with self._read(dataset.table, LOADS) as connection:
             known = connection and find_load(connection, self.schema, dataset.table, stored.month)
@@ -190,18 +165,7 @@ class DuckDBWarehouse:
         max_bytes: int | None = None,
         limit: int | None = None,
     ) -> pa.Table:
-        """Return the rows of one query; it reads the warehouse and nothing else.
-
-        Args:
-            sql: One SELECT, or what DuckDB treats as one (DESCRIBE, EXPLAIN, SHOW, ...).
-            parameters: Values of its `?`.
-            max_bytes: For BigQuery only.
-            limit: Fetch no more rows than this, by default all.
-
-        Raises:
-            PermanentError: There is no warehouse yet.
-            QueryError: DuckDB refuses the query.
-        """
+        """See `Warehouse.query`; takes one SELECT, or what DuckDB treats as one (DESCRIBE, EXPLAIN, SHOW, ...)."""
         if not self.path.exists():
             raise PermanentError(
                 "the warehouse is empty",

@@ -36,18 +36,11 @@ _DAMAGED = ("Corrupt", "checksum", "not a valid DuckDB database", "invalidated b
 def connect(
     path: Path, limits: ResourceLimits, wait_seconds: float, *, read_only: bool = False, sealed: bool = False
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the file; create it if it does not exist.
-
-    Args:
-        path: The file.
-        limits: How much of the machine DuckDB may use.
-        wait_seconds: Seconds to wait for a process that uses the file.
-        read_only: Open for reading.
-        sealed: Refuse SQL access to anything outside the database.
+    """Open the file; create it if it does not exist. A sealed connection reaches nothing outside the database.
 
     Raises:
         PermanentError: The file is damaged, or written by a later DuckDB.
-        TransientError: The file is in use, or the operating system refused.
+        TransientError: The file is in use for more than `wait_seconds`, or the operating system refused.
     """
     if not path.exists():
         _create(path)
@@ -90,13 +83,7 @@ def _notifier(what: str) -> Callable[[tenacity.RetryCallState], None]:
 
 
 def map_error(error: duckdb.Error, path: Path, what: str = "") -> TaxiError | None:
-    """Return what an error of DuckDB's says about the file; None if it says nothing about it.
-
-    Args:
-        error: The error.
-        path: The file.
-        what: What was being done.
-    """
+    """Return what an error of DuckDB's, met while doing `what`, says about the file; None if it says nothing."""
     text, location = str(error).splitlines()[0], ", ".join(filter(None, [what, str(path)]))
     if isinstance(error, _OF_THE_SQL):
         return None
@@ -126,11 +113,7 @@ def map_error(error: duckdb.Error, path: Path, what: str = "") -> TaxiError | No
 
 
 def _create(path: Path) -> None:
-    """Create the file whole or not at all; DuckDB never opens one that it could not finish, as on a full disk.
-
-    Raises:
-        TransientError: It cannot be created.
-    """
+    """Create the file whole or not at all; DuckDB never opens one that it could not finish, as on a full disk."""
     draft = path.with_suffix(".new")
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.with_suffix(".lock")):

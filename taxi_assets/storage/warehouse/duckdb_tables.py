@@ -37,10 +37,7 @@ def exists(connection: duckdb.DuckDBPyConnection, schema: str, *tables: str) -> 
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, schema: str, dataset: Dataset) -> tuple[str, ...]:
-    """Create a dataset's table, or add the columns that it lacks.
-
-    Returns:
-        The table's columns that the contract does not have.
+    """Create a dataset's table, or add the columns that it lacks; return its columns that the contract does not have.
 
     Raises:
         PermanentError: The table differs from the contract by more than missing or additional nullable columns.

@@ -13,15 +13,9 @@ editions of a month differ by less than 1%."""
 def check_replacement(stored: LakeObject, rows_before: int, location: str) -> None:
     """Refuse an object that would erase a month, or most of it.
 
-    Args:
-        stored: The object.
-        rows_before: Rows of the month in the table.
-        location: For the error.
-
-    Raises:
-        PermanentError: It has no rows, or, if it is from elsewhere, far fewer than the table. Of an object that this
-            project made, the checks of raw and cleaned file have seen how many rows it should have; without rows it
-            may land where there was nothing.
+    That is one without rows or, if it is from elsewhere, with far fewer than the table. Of an object that this project
+    made, the checks of raw and cleaned file have seen how many rows it should have; without rows it may land where
+    there was nothing.
     """
     made_here = bool(stored.source_sha256)
     if stored.rows == 0 and (rows_before or not made_here):

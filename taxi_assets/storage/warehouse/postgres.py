@@ -85,16 +85,8 @@ class PostgresStore:
     ) -> TableMonth:
         """Make the table hold, for the file's month, exactly the file's rows; do nothing if it already does.
 
-        Args:
-            dataset: The contract.
-            cleaned: The file's record.
-            path: Where the file lies.
-            drop_zero_passengers: Leave out trips with zero passengers, as the tutorial does; an unknown number stays.
-            reload: Load the month even if it looks unchanged.
-
-        Raises:
-            PermanentError: The file or the table does not fit the contract, or the server refuses; the old month stays.
-            TransientError: The server is busy or gone, or the month is being loaded elsewhere; the old month stays.
+        `reload` loads the month even if it looks unchanged. `drop_zero_passengers` leaves out trips with zero
+        passengers, as the tutorial does; those with an unknown number stay. If it raises, the old month stays.
         """
         month, passengers = cleaned.month, dataset.one("passengers") if drop_zero_passengers else None
         table = self._table(dataset)
@@ -124,12 +116,7 @@ class PostgresStore:
         return self._loaded(dataset.name, month, load, cleaned.bytes, changed=True, unknown=extra)
 
     def replace_table(self, name: str, columns: Sequence[Column], path: Path) -> int:
-        """Make a small table hold exactly a Parquet file's rows; return their number.
-
-        Raises:
-            PermanentError: The file or the table does not have these columns, or the server refuses.
-            TransientError: The server is busy or gone.
-        """
+        """Make a small table hold exactly a Parquet file's rows; return their number."""
         table = Table(self.schema, name, columns)
         with self._session(name) as connection:
             prepare(connection, table)
@@ -139,12 +126,7 @@ class PostgresStore:
                 return copy_rows(connection, table, copy_codec.read(path, columns))[0]
 
     def count_months(self, table: str, months: Iterable[Month] | None = None) -> dict[Month, int]:
-        """Count the rows of each month of a table; empty if there is no table.
-
-        Args:
-            table: Name of the table.
-            months: Months to count, by default all.
-        """
+        """Count the rows of these months of a table, by default of all; empty if there is no table."""
         named = Table(self.schema, table, ())
         with self._session(table) as connection:
             if not exists(connection, self.schema, table):
@@ -198,8 +180,7 @@ class PostgresStore:
     def verify_month(self, dataset: Dataset, cleaned: CleanedFile, path: Path) -> list[str]:
         """Read every value of a month in the table and in its cleaned file, and compare them regardless of their order.
 
-        Returns:
-            What does not hold, a sentence each; nothing if all is well.
+        Return what does not hold, a sentence each.
         """
         import duckdb
 

@@ -64,12 +64,8 @@ _TRANSIENT: dict[str, str] = {
 def parse_url(url: str, setting: str = _SETTING) -> dict[str, str]:
     """Return a connection URL's parts by libpq's names (`host`, `port`, `user`, `password`, `dbname`, ...).
 
-    Args:
-        url: The URL.
-        setting: The variable that holds it.
-
     Raises:
-        PermanentError: It cannot be read; the message does not contain it.
+        PermanentError: It cannot be read; the message names the variable that holds it, and does not contain it.
     """
     try:
         parts = {name: str(value) for name, value in conninfo_to_dict(url).items()}
@@ -92,13 +88,7 @@ def server_address(parts: dict[str, str]) -> str:
 
 
 def map_connect_error(error: Exception, location: str, setting: str = _SETTING) -> TaxiError:
-    """Map an error that prevented a connection.
-
-    Args:
-        error: psycopg's or psycopg2's; both carry libpq's text.
-        location: What the connection was for, and the server.
-        setting: The variable that holds the address.
-    """
+    """Map psycopg's or psycopg2's error that prevented a connection; `setting` is the variable with the address."""
     text = " ".join(str(error).split())
     if not any(words in text for words in _NOT_NOW):
         for words, (what, remedy) in _REFUSED.items():
@@ -112,13 +102,7 @@ def map_connect_error(error: Exception, location: str, setting: str = _SETTING) 
 
 
 def map_error(error: Any, location: str, setting: str = _SETTING) -> TaxiError:
-    """Map an error within a session; its transaction was rolled back in every case.
-
-    Args:
-        error: psycopg's or psycopg2's.
-        location: What was done, and the server.
-        setting: The variable that holds the address.
-    """
+    """Map psycopg's or psycopg2's error within a session; its transaction was rolled back in every case."""
     state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
     text = " ".join((error.diag.message_primary or str(error)).split())
     if state is None:

@@ -37,8 +37,6 @@ class Table:
     """A table as the contract describes it.
 
     Attributes:
-        schema: Its schema.
-        name: Its name without the schema.
         columns: Its columns by the contract; in Postgres their names are in lower case, so that no query needs quotes.
         monthly: Whether it is partitioned by `source_month`.
         indexed: The column to index in every partition.
@@ -116,11 +114,7 @@ def prepare(connection: psycopg.Connection[Any], table: Table) -> tuple[str, ...
 
 
 def has_partition(connection: psycopg.Connection[Any], table: Table, month: Month) -> bool:
-    """Whether a month has a partition.
-
-    Raises:
-        PermanentError: A table of its name exists and is not a partition of the parent.
-    """
+    """Whether a month has a partition; refuse a table of its name that is none of the parent."""
     partition = table.partition(month)
     sql = (
         "SELECT inhparent = to_regclass(%s) FROM pg_class LEFT JOIN pg_inherits ON inhrelid = pg_class.oid "
@@ -197,11 +191,7 @@ def _comment(connection: psycopg.Connection[Any], table: Table, columns: Sequenc
 
 
 def _columns(connection: psycopg.Connection[Any], table: Table) -> dict[str, str]:
-    """Return the names and types of a table's columns; empty if there is no table.
-
-    Raises:
-        PermanentError: The table cannot take the contract's months.
-    """
+    """Return names and types of a table's columns, empty if there is no table; refuse one that cannot take months."""
     sql = (
         "SELECT c.relkind::text, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull FROM pg_class c "
         "LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
@@ -243,11 +233,7 @@ def copy_rows(
     *,
     frozen: bool = False,
 ) -> tuple[int, int]:
-    """Copy rows into a table; given their column, leave out trips with zero passengers.
-
-    Returns:
-        Copied and dropped rows.
-    """
+    """Copy rows into a table, without zero passengers if given their column; return the numbers copied and dropped."""
     dropped = 0
     # FREEZE, for a table created in this transaction, saves the first reader from writing each page once more
     options = f"FORMAT csv, FREEZE {'on' if frozen else 'off'}"
