@@ -24,10 +24,10 @@ from taxi_assets.names import BIGQUERY_TABLE, CLEANED_PARQUET, GCS_OBJECT, POSTG
 from taxi_assets.partitions import partitions_of
 from taxi_assets.records import CleanedFile, LakeObject, RawFile
 from taxi_assets.transform import quality
+from taxi_assets.transform.anomalies import earlier_months
 from taxi_assets.transform.quality import CheckResult
 
 LEDGER = "No row was lost: what came in is what went out, was dropped by a rule, or was rejected."
-MONTHS_COMPARED = 12
 T = TypeVar("T")
 
 Check = Callable[[Dataset, Month, Any], CheckResult]
@@ -114,9 +114,8 @@ def _rejected(dataset: Dataset, month: Month, resources: Any) -> CheckResult:
 
 
 def _anomalies(dataset: Dataset, month: Month, resources: Any) -> CheckResult:
-    area, months = resources.staging.create(), [month.plus(-back) for back in range(1, MONTHS_COMPARED + 1)]
-    found = [area.find(CleanedFile, "cleaned", dataset.name, earlier) for earlier in months]
-    return quality.check_anomalies(_cleaned(dataset, month, resources), [each for each in found if each])
+    earlier = earlier_months(resources.staging.create(), dataset.name, month)
+    return quality.check_anomalies(_cleaned(dataset, month, resources), earlier)
 
 
 def _object_ledger(dataset: Dataset, month: Month, resources: Any) -> CheckResult:

@@ -18,9 +18,7 @@ from taxi_assets.reports.charts import THEMES, Chart, charts_of, write_pngs
 from taxi_assets.reports.html import INDEX, PAGE, render_index, render_nav, render_page
 from taxi_assets.reports.metrics import Metrics, collect_metrics
 from taxi_assets.storage.base import Lake, Staging, Warehouse
-
-_EARLIER_MONTHS = 12
-"""Months that anomalies are compared with."""
+from taxi_assets.transform.anomalies import earlier_months
 
 _NAV = re.compile("<nav>.*?</nav>", re.DOTALL)
 
@@ -57,12 +55,9 @@ def make_report(dataset: Dataset, month: Month, warehouse: Warehouse, lake: Lake
         lake: Where the report goes.
         staging: Where this month's and earlier months' records are.
     """
-
-    def record(of: Month) -> CleanedFile | None:
-        return staging.find(CleanedFile, "cleaned", dataset.name, of)
-
-    earlier = [found for back in range(1, _EARLIER_MONTHS + 1) if (found := record(month.plus(-back)))]
-    metrics = collect_metrics(dataset, month, warehouse, record(month), earlier)
+    cleaned = staging.find(CleanedFile, "cleaned", dataset.name, month)
+    earlier = earlier_months(staging, dataset.name, month)
+    metrics = collect_metrics(dataset, month, warehouse, cleaned, earlier)
     charts = list(charts_of(dataset, metrics))
     folder = report_folder(dataset.name, month)
     _put_images(lake, folder, dataset, metrics, charts)

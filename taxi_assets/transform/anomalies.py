@@ -18,11 +18,13 @@ from taxi_assets.contracts.model import Column, Dataset
 from taxi_assets.contracts.zones import ZONES
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile
+from taxi_assets.storage.base import Staging
 from taxi_assets.transform.arrays import MICROSECONDS, constants
 
 ABSURD_MILES = 1000
 """No taxi trip has this many miles; TLC's files hold trips of 100,000 and more."""
 
+MONTHS_COMPARED = 12
 UNUSUAL_FACTOR = 3.0
 UNUSUAL_SHARE = 0.002
 MIN_EARLIER_MONTHS = 6
@@ -84,6 +86,12 @@ class AnomalyCounter:
 def anomaly_shares(name: str, records: Iterable[CleanedFile]) -> tuple[float, ...]:
     """Return an anomaly's share of the rows, 0 to 1, in each month that counted it."""
     return tuple(each.anomalies[name] / max(each.cleaned_rows, 1) for each in records if name in each.anomalies)
+
+
+def earlier_months(staging: Staging, dataset: str, month: Month) -> list[CleanedFile]:
+    """Return the records of the months that a month is compared with: those of the year before that are there."""
+    months = [month.plus(-back) for back in range(1, MONTHS_COMPARED + 1)]
+    return [found for each in months if (found := staging.find(CleanedFile, "cleaned", dataset, each))]
 
 
 def is_unusual(share: float, earlier_shares: Sequence[float], rows: int) -> bool:
