@@ -64,39 +64,30 @@ class Lake(Protocol):
 
     def check(self) -> None:
         """See that months can be put, or raise why not; cheap, and done before any download."""
-        ...
 
     def put(self, cleaned: CleanedFile, path: Path) -> LakeObject:
         """Make the file at `path` the month's object, unless the object already has the same bytes."""
-        ...
 
     def put_file(self, name: str, path: Path) -> str:
         """Put any other file and return its URI."""
-        ...
 
     def read_file(self, name: str) -> bytes:
         """Return the content of a file that `put_file` put."""
-        ...
 
     def remove_file(self, name: str) -> None:
         """Remove a file that `put_file` put, if it is there."""
-        ...
 
     def list_files(self, folder: str) -> list[str]:
         """Return the names of the files below a folder, in order."""
-        ...
 
     def find(self, dataset: str, month: Month) -> LakeObject | None:
         """Return what the lake holds of a month, by the object's own footer and checksum; None if nothing."""
-        ...
 
     def versions(self, dataset: str) -> dict[Month, str]:
         """Return, for each month's object, something that differs when it is replaced; no object is read."""
-        ...
 
     def read(self, stored: LakeObject) -> pa.Table:
         """Return an object's rows."""
-        ...
 
 
 class Warehouse(Protocol):
@@ -106,7 +97,6 @@ class Warehouse(Protocol):
 
     def check(self, lake: Any) -> None:
         """See that months can be loaded from a lake, or raise why not; cheap, and done before any download."""
-        ...
 
     def replace_month(self, dataset: Dataset, stored: LakeObject, *, reload: bool = False) -> TableMonth:
         """Make the table hold, for the object's month, exactly the object's rows; do nothing if it already does.
@@ -118,38 +108,30 @@ class Warehouse(Protocol):
                 account lacks a permission; the old month stays.
             TransientError: The warehouse is busy, or the link broke.
         """
-        ...
 
     def replace_table(self, name: str, columns: Sequence[Column], uri: str) -> int:
         """Make a small table hold exactly the rows of a Parquet file; return their number."""
-        ...
 
     def has_table(self, name: str) -> bool:
         """Return whether the schema has a table of that name."""
-        ...
 
     def count_months(self, table: str, months: Collection[Month] | None = None) -> dict[Month, int]:
         """Return how many rows each month of a table has; empty if there is no table."""
-        ...
 
     def find_month(self, dataset: str, month: Month, stored: LakeObject | None = None) -> TableMonth | None:
         """Return what the warehouse holds of a month; None if nothing.
 
         A warehouse that did not record the checksum of what it loaded takes that of `stored`, the month's object.
         """
-        ...
 
     def loaded_checksums(self, table: str) -> dict[Month, str]:
         """Return the checksum of the object from which each month of a table was loaded, where it is recorded."""
-        ...
 
     def verify_month(self, dataset: Dataset, stored: LakeObject) -> list[str]:
         """Compare a month of the table with its object; return what does not hold, a sentence each."""
-        ...
 
     def read_month(self, dataset: str, month: Month) -> pa.Table:
         """Return a month's rows."""
-        ...
 
     def query(
         self, sql: str, parameters: Sequence[Any] = (), *, max_bytes: int | None = None, limit: int | None = None
@@ -165,4 +147,3 @@ class Warehouse(Protocol):
         Raises:
             QueryError: The warehouse refuses the query.
         """
-        ...
