@@ -20,12 +20,15 @@ class TaxiError(Exception):
         location: Dataset, month and file, URL or setting; never a secret.
         remedy: What to do about it.
         kind: The class in one word, as Dagster's observations carry it.
+        default_remedy: What to do where an error of the class does not say.
     """
 
     kind = "permanent"
+    default_remedy = ""
 
     def __init__(self, message: str, *, location: str = "", remedy: str = "") -> None:
         """Keep the three parts; `str()` returns them on up to three lines."""
+        remedy = remedy or self.default_remedy
         super().__init__(message, location, remedy)
         self.message, self.location, self.remedy = message, location, remedy
 

@@ -56,13 +56,7 @@ class BlockedError(TransientError):
     """The source sent a block or maintenance page: TLC's does so to a machine that asks too often, for some minutes."""
 
     waits = (30.0, 90.0, 270.0)
-
-    def __init__(self, message: str, *, location: str = "", remedy: str = "") -> None:
-        super().__init__(
-            message,
-            location=location,
-            remedy=remedy or "the source blocks this machine or is under maintenance; open the address in a browser",
-        )
+    default_remedy = "the source blocks this machine or is under maintenance; open the address in a browser"
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ class NotATripFileError(PermanentError):
         super().__init__(
             looks_like if looks_like.startswith("not a trip file") else f"not a trip file: it is {looks_like}",
             location=location,
-            remedy=remedy or self.default_remedy,
+            remedy=remedy,
         )
 
 

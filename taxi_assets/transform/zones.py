@@ -34,8 +34,7 @@ MAX_BYTES = 1 << 20
 class NotAZoneLookupError(PermanentError):
     """The file is not the zone lookup, or not all of it."""
 
-    def __init__(self, what: str, *, location: str = "", remedy: str = "") -> None:
-        super().__init__(what, location=location, remedy=remedy or "look at TAXI_ZONES_URL in a browser")
+    default_remedy = "look at TAXI_ZONES_URL in a browser"
 
 
 def fetch_zones(source: Source, url: str, staging: Staging) -> tuple[ZonesFile, bool]:
