@@ -5,8 +5,6 @@ See https://docs.dagster.io/guides/build/jobs/asset-jobs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import dagster as dg
 
 from taxi_assets.contracts.model import Dataset
@@ -38,28 +36,13 @@ def jobs_of(dataset: Dataset, *, postgres: bool = False) -> list[dg.UnresolvedAs
     ]
 
 
-def request_month(
-    dataset: str,
-    month: Month,
-    job: str = EVERYTHING,
-    *,
-    run_key: str | None = None,
-    tags: Mapping[str, str] | None = None,
-) -> dg.RunRequest:
-    """Return the run of a job that lands one month.
-
-    Args:
-        dataset: Name of the dataset.
-        month: The month.
-        job: Which of the dataset's jobs.
-        run_key: Dagster starts one run per key and requester; `None` starts one each time.
-        tags: Further tags of the run.
-    """
+def request_month(dataset: str, month: Month, job: str = EVERYTHING, *, run_key: str) -> dg.RunRequest:
+    """Return the run of a job that lands one month; Dagster starts one run per `run_key` and requester."""
     return dg.RunRequest(
         job_name=f"{dataset}_{job}",
         partition_key=partition_key(month),
         run_key=run_key,
-        tags={**run_tags(dataset, month), **(tags or {})},
+        tags=run_tags(dataset, month),
     )
 
 
