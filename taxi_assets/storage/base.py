@@ -20,19 +20,15 @@ class Staging(Protocol):
 
     def path(self, file: str) -> Path:
         """Return where a file that a record names is on this machine."""
-        ...
 
     def location(self, file: str) -> str:
         """Return where every machine finds a file, for people to read."""
-        ...
 
     def find(self, kind: type[R], stage: str, dataset: str, month: Month) -> R | None:
         """Return a month's record if its data file is there, whole; else None."""
-        ...
 
     def read(self, kind: type[R], name: str) -> R | None:
         """Return the record of a name if its data file is there, whole; else None."""
-        ...
 
     def get(self, kind: type[R], stage: str, dataset: str, month: Month) -> R:
         """Return a month's record.
@@ -40,23 +36,18 @@ class Staging(Protocol):
         Raises:
             PermanentError: The month is not there, or its data file is missing.
         """
-        ...
 
     def intact(self, record: R | None) -> R | None:
         """Return the record if its data file has the very bytes that it says; else None."""
-        ...
 
     def months(self, stage: str, dataset: str) -> list[Month]:
         """Return the months of a stage, in order."""
-        ...
 
     def temporary(self, name: str) -> AbstractContextManager[Path]:
         """Give a path to write to; what is there at the end is removed, unless it was moved away."""
-        ...
 
     def commit(self, stage: str, record: R, files: dict[str, Path]) -> None:
         """Move a month's files into place and make its record the one that counts."""
-        ...
 
 
 class Lake(Protocol):
