@@ -24,7 +24,7 @@ from taxi_assets.sensors import polling
 
 INTERVAL_SECONDS = 60
 MIN_AGE, MAX_AGE = timedelta(minutes=2), timedelta(days=1)
-"""Time since a run's end: the daemon retries within a minute, and after a day a person has seen the failure."""
+"""Time since a run failed: the daemon retries within a minute, and after a day a person has seen the failure."""
 
 _STORAGE_ERRORS = {"DagsterPostgresException", "OperationalError"}
 """Classes of the errors of Dagster's storage; those of our own stores arrive as `dagster.Failure`."""
@@ -48,12 +48,11 @@ def retry_sensor(jobs: Sequence[Any], status: Any) -> dg.SensorDefinition:
 
 
 def _requests(instance: dg.DagsterInstance, now: datetime) -> Iterator[dg.RunRequest]:
-    failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=now - MAX_AGE)
-    for record in instance.get_run_records(failed):
-        run = record.dagster_run
+    failed = [dg.DagsterRunStatus.FAILURE]
+    between = dg.RunsFilter(statuses=failed, updated_after=now - MAX_AGE, updated_before=now - MIN_AGE)
+    for run in instance.get_runs(between):  # not `get_run_records`: see `_stuck` of the watchdog
         months = history.months_of_run(run)
-        rested = record.end_time and record.end_time <= (now - MIN_AGE).timestamp()
-        if len(months) != 1 or not rested or not _missed(instance, run) or _was_followed(instance, run):
+        if len(months) != 1 or not _missed(instance, run) or _was_followed(instance, run):
             continue
         ((dataset, month),) = months
         planned = instance.get_records_for_run(
