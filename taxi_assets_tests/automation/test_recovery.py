@@ -13,6 +13,7 @@ import pytest
 
 from taxi_assets.instance import recovery
 from taxi_assets.instance.recovery import end_dead_runs
+from taxi_assets.instance.runs import PID_TAG
 from taxi_assets_tests.automation.daemon import wait_for
 from taxi_assets_tests.automation.world import World
 from taxi_assets_tests.servers.http_source import stall
@@ -68,6 +69,26 @@ def test_a_run_whose_process_is_gone_is_ended_its_slots_freed_and_its_months_req
     assert ended.tags["dagster/will_retry"] == "true"  # what the daemon looks for
     assert slots(world) == 0
     assert end_dead_runs(world.instance) == []
+
+
+def test_a_run_of_a_command_that_was_stopped_before_it_began_is_ended(world: World) -> None:
+    job, not_started = world.definitions.resolve_job_def("yellow_everything"), dg.DagsterRunStatus.NOT_STARTED
+    with (
+        subprocess.Popen([sys.executable, "-c", "pass"]) as gone,
+        subprocess.Popen([sys.executable, "-c", "input()  # taxi_assets"], stdin=subprocess.PIPE) as living,
+    ):
+        gone.wait()
+        daemons, stopped, beginning = (
+            world.instance.create_run_for_job(
+                job, status=not_started, tags={PID_TAG: str(process.pid)} if process else {}
+            )
+            for process in (None, gone, living)
+        )
+        recovered = end_dead_runs(world.instance, [dg.DagsterRunStatus.STARTED])
+        living.communicate()
+    assert [run.run_id for run in recovered] == [stopped.run_id]
+    left = world.instance.get_runs(dg.RunsFilter(statuses=[not_started]))
+    assert {run.run_id for run in left} == {daemons.run_id, beginning.run_id}
 
 
 def test_a_clock_that_is_set_forward_does_not_make_a_living_run_dead(
