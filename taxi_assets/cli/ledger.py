@@ -27,8 +27,8 @@ from taxi_assets.reconciliation import Ledger
 def command(name: str | None, *, verified: bool, as_json: bool) -> int:
     """Show what has landed, where it is, and whether no row is lost.
 
-    Without --verify, it counts the rows in every store. With it, a month that is not marked as failed has: a raw file,
-    a cleaned file and an object with the checksums recorded when they were made; as many rows everywhere as were
+    Without --verify, it counts the rows in every store. With it, a month that is marked as landed has: a raw file, a
+    cleaned file and an object with the checksums recorded when they were made; as many rows everywhere as were
     cleaned; in DuckDB and Postgres, the very values of its object. For Google's stores it relies on the checksums and
     counts that they report. It does not ask the source again.
 

@@ -58,7 +58,7 @@ def end_dead_runs(
         return []
     recovered = []
     for run in instance.get_runs(dg.RunsFilter(statuses=[*statuses, dg.DagsterRunStatus.NOT_STARTED], tags=tags)):
-        ours = int(run.tags.get(PID_TAG, 0))
+        ours = 0 if run.remote_job_origin else int(run.tags.get(PID_TAG, 0))  # re-executing a run copies its tags
         if run.status == dg.DagsterRunStatus.NOT_STARTED and not ours:
             continue  # the daemon's, which will start it
         if _is_alive(ours or _worker_of(instance, run.run_id)):
