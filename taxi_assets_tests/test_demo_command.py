@@ -73,6 +73,8 @@ def test_a_month_that_is_run_in_the_demos_folder_is_made_up_whatever_the_setting
         .to_pylist()
     )
     assert row == {"trips": 20_000}
+    shown = taxi_assets("ledger", "yellow", **sound)
+    assert re.search(r"^yellow +2019-05 +landed ", shown.stdout, re.MULTILINE), shown.stderr
 
 
 def test_the_demo_names_zones_links_its_report_and_says_that_its_data_is_made_up(demo: tuple[Path, str]) -> None:

@@ -42,15 +42,30 @@ def examples(*lines: str) -> str:
     return "\n".join(["\b", "examples:", *(f"  taxi-assets {line}" for line in lines)])
 
 
-def load_settings() -> Settings:
+def load_settings(*, asks_source: bool = False) -> Settings:
     """Read the settings from the environment and, for what it leaves open, from `.env` in this folder.
 
-    Variables that look like a misspelled setting are named on standard error.
+    Variables that look like a misspelled setting are named on standard error. In the demo's folder, the settings are
+    the demo's own: otherwise real months would land among made-up ones.
+
+    Args:
+        asks_source: Whether the command asks the source; then the demo's has to be there.
     """
+    from taxi_assets.demo.place import enter, is_demo, source_folder
+
     load_environment()
     settings = Settings.from_environment()
     note_missing_folder(settings)
-    return settings
+    folder = settings.data_dir
+    if not is_demo(folder):
+        return settings
+    address = source_folder(folder).as_uri()
+    if asks_source:
+        from taxi_assets.demo.server import start_source
+
+        err.print(f"taxi-assets: {folder} is the demo's folder: its made-up source is used, and no other setting")
+        address = start_source(source_folder(folder))
+    return enter(folder, address)
 
 
 def load_environment() -> None:
@@ -74,23 +89,6 @@ def note_missing_folder(settings: Settings) -> None:
     """Say so if TAXI_DATA_DIR names a folder that does not exist: it may be misspelled, or its disk not mounted."""
     if os.environ.get("TAXI_DATA_DIR", "").strip() and not settings.data_dir.exists():
         err.print(f"taxi-assets: TAXI_DATA_DIR names a folder that does not exist yet: {settings.data_dir}")
-
-
-def settings_for_runs() -> Settings:
-    """Read the settings for a command that asks the source; in the demo's folder, they are the demo's own.
-
-    Otherwise real months would land among made-up ones.
-    """
-    from taxi_assets.demo.place import enter, is_demo, source_folder
-    from taxi_assets.demo.server import start_source
-
-    settings = load_settings()
-    if not is_demo(settings.data_dir):
-        return settings
-    err.print(
-        f"taxi-assets: {settings.data_dir} is the demo's folder: its made-up source is used, and no other setting"
-    )
-    return enter(settings.data_dir, start_source(source_folder(settings.data_dir)))
 
 
 @contextlib.contextmanager

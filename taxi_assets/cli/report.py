@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taxi_assets.cli import FAILED, LANDED
-from taxi_assets.cli.common import dataset_named, err, examples, instance_for_runs, out, settings_for_runs
+from taxi_assets.cli.common import dataset_named, err, examples, instance_for_runs, load_settings, out
 from taxi_assets.cli.run import months_named
 from taxi_assets.cli.zones import ensure_zones
 from taxi_assets.contracts.model import Dataset
@@ -30,7 +30,7 @@ def command(name: str, months: str) -> int:
     """
     dataset = dataset_named(name)
     wanted = months_named(dataset, months)
-    settings = settings_for_runs()
+    settings = load_settings(asks_source=True)
     warehouse = build_warehouse(settings)
     landed = warehouse.count_months(dataset.table, wanted).keys()
     failed = False

@@ -17,10 +17,10 @@ from taxi_assets.cli.common import (
     err,
     examples,
     instance_for_runs,
+    load_settings,
     out,
     print_ledger,
     print_places,
-    settings_for_runs,
 )
 from taxi_assets.cli.progress import show_progress
 from taxi_assets.cli.zones import ensure_zones
@@ -56,7 +56,7 @@ def command(name: str, months: str, *, as_json: bool, reload: bool, verbose: boo
     DATASET is yellow, green, fhv or fhvhv. MONTHS are 2021-01, 2021-01..2021-03, 2021, or several after commas.
     """
     dataset = dataset_named(name)
-    settings = settings_for_runs()
+    settings = load_settings(asks_source=True)
     rows = land(settings, dataset, months_named(dataset, months), reload=reload, verbose=verbose)
     statuses = {row.status for row in rows}
     if as_json:

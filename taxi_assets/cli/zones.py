@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from taxi_assets.cli import FAILED, LANDED
-from taxi_assets.cli.common import err, examples, instance_for_runs, out, settings_for_runs
+from taxi_assets.cli.common import err, examples, instance_for_runs, load_settings, out
 from taxi_assets.contracts.zones import ZONES_TABLE
 from taxi_assets.errors import TaxiError
 from taxi_assets.settings import Settings
@@ -25,7 +25,7 @@ _TIMEOUT_SECONDS = 5.0
 @click.command("zones", epilog=examples("zones"))
 def command() -> int:
     """Land the lookup of taxi zones; `taxi-assets run` does it too where there is none."""
-    settings = settings_for_runs()
+    settings = load_settings(asks_source=True)
     with instance_for_runs(settings) as instance:
         if error := land_zones(settings, instance):
             err.print(f"taxi-assets: {error}")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from taxi_assets.demo.server import MONTH_PATH, ZONES_PATH
 from taxi_assets.settings import Settings, forwarded_variables, variable
+
+MONTH_PATH = "{dataset}/{dataset}_tripdata_{year}-{month:02}.csv.gz"
+ZONES_PATH = "taxi_zone_lookup.csv"
+"""Paths of a month and of the zones at the demo's source."""
 
 _NAME = "demo"
 
