@@ -63,8 +63,7 @@ def test_the_demo_touches_nothing_but_its_own_folder_whatever_the_settings_say(d
 def test_a_month_that_is_run_in_the_demos_folder_is_made_up_whatever_the_settings_say(demo: tuple[Path, str]) -> None:
     folder = demo[0] / "data" / "demo"
     settings = NOWHERE | {"TAXI_DATA_DIR": str(folder), "DAGSTER_HOME": str(demo[0] / "history")}
-    sound = {name: text for name, text in settings.items() if text != "nonsense"}  # these are read before the folder is
-    done = taxi_assets("run", "yellow", "2019-05", **sound)
+    done = taxi_assets("run", "yellow", "2019-05", **settings)
     assert done.returncode == 0, done.stderr
     assert f"{folder} is the demo's folder: its made-up source is used" in done.stderr
     (row,) = (
@@ -73,7 +72,7 @@ def test_a_month_that_is_run_in_the_demos_folder_is_made_up_whatever_the_setting
         .to_pylist()
     )
     assert row == {"trips": 20_000}
-    shown = taxi_assets("ledger", "yellow", **sound)
+    shown = taxi_assets("ledger", "yellow", **settings)
     assert re.search(r"^yellow +2019-05 +landed ", shown.stdout, re.MULTILINE), shown.stderr
 
 

@@ -22,6 +22,8 @@ from taxi_assets.months import Month
 from taxi_assets.settings import SettingError, Settings, dagster_postgres_url, setting_variables
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import dagster as dg
 
     from taxi_assets.reconciliation import LedgerRow
@@ -51,14 +53,13 @@ def load_settings(*, asks_source: bool = False) -> Settings:
     Args:
         asks_source: Whether the command asks the source; then the demo's has to be there.
     """
-    from taxi_assets.demo.place import enter, is_demo, source_folder
+    from taxi_assets.demo.place import data_folder, enter, is_demo, source_folder
 
     load_environment()
-    settings = Settings.from_environment()
-    note_missing_folder(settings)
-    folder = settings.data_dir
+    folder = data_folder()
+    note_missing_folder(folder)
     if not is_demo(folder):
-        return settings
+        return Settings.from_environment()
     address = source_folder(folder).as_uri()
     if asks_source:
         from taxi_assets.demo.server import start_source
@@ -85,10 +86,10 @@ def misspelled() -> Iterator[SettingError]:
             yield SettingError(what, location="the environment or .env", remedy="correct its name or remove it")
 
 
-def note_missing_folder(settings: Settings) -> None:
+def note_missing_folder(folder: Path) -> None:
     """Say so if TAXI_DATA_DIR names a folder that does not exist: it may be misspelled, or its disk not mounted."""
-    if os.environ.get("TAXI_DATA_DIR", "").strip() and not settings.data_dir.exists():
-        err.print(f"taxi-assets: TAXI_DATA_DIR names a folder that does not exist yet: {settings.data_dir}")
+    if os.environ.get("TAXI_DATA_DIR", "").strip() and not folder.exists():
+        err.print(f"taxi-assets: TAXI_DATA_DIR names a folder that does not exist yet: {folder}")
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from taxi_assets.cli.common import err, examples, load_environment, note_missing_folder
-from taxi_assets.demo.place import demo_folder, enter, is_demo, source_folder
+from taxi_assets.demo.place import data_folder, demo_folder, enter, is_demo, source_folder
 from taxi_assets.demo.server import start_source
 from taxi_assets.instance.environment import keep_environment
 from taxi_assets.instance.home import migrate
@@ -58,10 +58,10 @@ def command(host: str, port: int, *, demo: bool | None) -> int:
     _check_port(host, port)
     load_environment()
     workspace = Path("workspace.yaml").absolute()
-    own = Settings.from_environment()
-    note_missing_folder(own)
-    shows_demo = is_demo(own.data_dir) or (_landed_only_in_demo(own) if demo is None else demo)
-    settings = _enter_demo() if shows_demo else own
+    note_missing_folder(data_folder())
+    in_demo = is_demo(data_folder())
+    shows_demo = in_demo or (_landed_only_in_demo() if demo is None else demo)
+    settings = _enter_demo() if shows_demo else Settings.from_environment()
     url = f"http://{LOCALHOST if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - compared only
     os.environ.setdefault("TAXI_UI_URL", url)  # for links in alerts
     if not shows_demo:
@@ -76,7 +76,9 @@ def command(host: str, port: int, *, demo: bool | None) -> int:
     if latest:
         err.print(f"  latest month: {url}/assets/yellow/cleaned_parquet?view=partitions&partition={latest}")
     if shows_demo:
-        err.print("  made-up data of the demo; `taxi-assets dev --no-demo` shows your own months")
+        err.print(
+            f"  made-up data of the demo{'' if in_demo else '; `taxi-assets dev --no-demo` shows your own months'}"
+        )
         os.chdir(settings.data_dir)  # where no .env is, which Dagster would read
     target = ["-w", str(workspace)] if workspace.is_file() else ["-m", "taxi_assets.definitions"]
     options = ["-h", host, "-p", str(port), *DATABASE_OPTIONS]
@@ -104,7 +106,8 @@ def _check_port(host: str, port: int) -> None:
             ) from error
 
 
-def _landed_only_in_demo(settings: Settings) -> bool:
+def _landed_only_in_demo() -> bool:
+    settings = Settings.from_environment()
     empty = not (settings.duckdb_path.exists() or (settings.dagster_home / "history").exists())
     return settings.profile == "local" and empty and Settings(data_dir=demo_folder()).duckdb_path.exists()
 

@@ -15,10 +15,15 @@ _NAME = "demo"
 
 
 def demo_folder() -> Path:
-    """Return the demo's folder: the data folder if it is the demo's, or else in it; no other setting is read."""
-    name = variable("data_dir")
-    data = Settings.from_environment({name: os.environ.get(name, "")}).data_dir
+    """Return the demo's folder: the data folder if it is the demo's, or else in it."""
+    data = data_folder()
     return data if is_demo(data) else data / _NAME
+
+
+def data_folder() -> Path:
+    """Return the data folder; no other setting is read."""
+    name = variable("data_dir")
+    return Settings.from_environment({name: os.environ.get(name, "")}).data_dir
 
 
 def is_demo(folder: Path) -> bool:
