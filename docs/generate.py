@@ -2,8 +2,8 @@
 
     make docs
 
-The dictionary comes from `taxi_assets/contracts`, the table from `taxi_assets/settings.py`. A test fails when a file is
-out of date.
+The dictionary comes from `taxi_assets/contracts` and `taxi_assets/reports/labels.py`, the table from
+`taxi_assets/settings.py`. A test fails when a file is out of date.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from taxi_assets.contracts import DATASETS, SOURCE_MONTH, SOURCE_ROW, Column, Dataset, Span
 from taxi_assets.contracts.schemas import TYPES
 from taxi_assets.contracts.zones import ZONE_COLUMNS, ZONES_TABLE
+from taxi_assets.reports.labels import ANOMALIES
 from taxi_assets.settings import Settings, description, variable
 from taxi_assets.transform.values import MISSING_WORDS
 
@@ -29,21 +30,31 @@ _DICTIONARY = f"""\
 <!-- made by `make docs` from taxi_assets/contracts; change it there -->
 
 One table for each of TLC's datasets, the same in Parquet, DuckDB, BigQuery and Postgres (there in lower case), by
-default in the schema `nyc_tlc`. Columns keep TLC's current names. A column that a month's file does not have is NULL in
-that month's rows; a column that no contract knows stays in the raw file and is named in a warning check of the month.
-Times are New York wall time without a zone; a source that marks them as UTC is read as wall time too. The hour that is
-repeated when daylight saving time ends is ambiguous in TLC's files, and stays so. Money is in US dollars. Sources:
-TLC's data dictionaries, named with each table; the texts that older files use for codes were found in TLC's files.
+default in the schema `nyc_tlc`. Columns keep TLC's current names. A column that a month's file does not have is NULL
+in that month's rows. A column that no contract knows stays in the raw file, and a check of the month warns of it.
+Times are New York wall time without a zone, even where a source marks them as UTC. The hour that repeats when
+daylight saving time ends is ambiguous in TLC's files, and stays so. Money is in US dollars. The descriptions follow
+TLC's data dictionaries, named with each table; the texts that older files use for codes were found in the files.
 
 Every table ends with `{SOURCE_ROW.name}` and `{SOURCE_MONTH.name}`, and is partitioned by the latter.
 {SOURCE_MONTH.description} {SOURCE_ROW.description}
 
-"months": those whose file is expected to have the column; the schema check warns where one lacks it. Coordinates and
-zones replace each other, and so do SR_Flag and the details of fhvhv. Blanks and the words
-{_WORDS} (in any case) stand for a missing value, except in the names of
-zones.
+"months": those whose file is expected to have the column; the schema check warns where one lacks it. "none": some
+files have it, none is expected to. Coordinates and zones replace each other, and so do SR_Flag and the details of
+fhvhv.
 
-"required": no file lacks the column; a file without it is refused. "never NULL": a row without a value is rejected.
+Blanks and the words
+{_WORDS} (in any case) stand for a missing value, except in the names of zones.
+
+"required": every file has the column; one without it is refused. "never NULL": a row without a value is rejected.
+"""
+
+_ANOMALIES = """
+## Anomalies
+
+Rows that look wrong but are TLC's. They are kept, and counted for each month that has the columns: in the metadata of
+`cleaned_parquet`, where `anomaly/` and the name plots over the months, and in the monthly report. Some vendors send
+whole blocks of trips without rate code and flag.
 """
 
 
@@ -92,6 +103,8 @@ def dictionary() -> str:
         *(_dataset(dataset) for dataset in DATASETS.values()),
         f"\n## Taxi zones: `{ZONES_TABLE}`\n\nThe zones to which the location columns point.\n",
         zones,
+        _ANOMALIES,
+        _table(("anomaly", "name"), [(label, f"`{name}`") for name, label in ANOMALIES.items()]),
     ]
     return "\n".join(parts) + "\n"
 

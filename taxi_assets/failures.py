@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 import dagster as dg
 
+from taxi_assets import progress
 from taxi_assets.errors import NotPublishedError, PermanentError, TaxiError, TransientError
 from taxi_assets.months import Month
 from taxi_assets.partitions import partition_key
@@ -58,7 +59,7 @@ def reported_failures(
 
     def note(error: TaxiError) -> None:
         if observe and month:
-            metadata = {"status": "failed", "kind": error.kind, "error": str(error)}
+            metadata = {"status": "failed", "kind": error.kind, **parts_of(error)}
             observe(
                 dg.AssetObservation(key, partition=partition_key(month), description=error.message, metadata=metadata)
             )
@@ -75,12 +76,26 @@ def reported_failures(
             raise _failure(error, key, month, retry=False) from raised
         asked, is_last = error.wait_before(retry_number + 1), retries and retry_number >= retries.max_retries
         too_long = asked > MAX_RETRY_AFTER_SECONDS
-        if asked and retries and not is_last and not too_long:
+        if retries and not is_last and not too_long:
             wait = max(asked, retries.calculate_delay(retry_number + 1))
+            _notify_of_attempt(error, subject, retry_number + 2, retries.max_retries + 1, wait)
+        if asked and retries and not is_last and not too_long:
             raise dg.RetryRequested(max_retries=retries.max_retries, seconds_to_wait=wait) from raised
         if is_last or too_long:
             note(error)
         raise _failure(error, key, month, retry=not too_long) from raised
+
+
+def parts_of(error: TaxiError) -> dict[str, str]:
+    """Return an error as metadata: what happened, where and what to do, a line each in the UI."""
+    parts = {"error": error.message, "location": error.location, "remedy": error.remedy}
+    return {name: text for name, text in parts.items() if text}
+
+
+def _notify_of_attempt(error: TaxiError, subject: str, attempt: int, attempts: int, wait: float) -> None:
+    if wait:
+        seconds = f"about {wait:.0f} s" if wait >= 1 else "a moment"
+        progress.notify_of_wait(f"attempt {attempt} of {attempts}, in {seconds}: {subject}: {error.message}")
 
 
 def _failure(error: TaxiError, key: dg.AssetKey, month: Month | None, *, retry: bool = True) -> dg.Failure:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -63,6 +63,17 @@ def months_between(first: Month, last: Month) -> Iterator[Month]:
     while first <= last:
         yield first
         first = first.plus(1)
+
+
+def format_months(months: Iterable[Month]) -> str:
+    """Write months as `parse_months` reads them, a run of neighbors as a range: `2020-12,2021-02..2021-04`."""
+    runs: list[list[Month]] = []
+    for month in sorted(months):
+        if runs and month == runs[-1][-1].plus(1):
+            runs[-1].append(month)
+        else:
+            runs.append([month])
+    return ",".join(f"{run[0]}..{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 def parse_months(text: str) -> list[Month]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.errors import TaxiError
-from taxi_assets.months import Month
+from taxi_assets.months import Month, format_months
 from taxi_assets.records import CleanedFile, LakeObject, RawFile
 from taxi_assets.settings import Settings
 from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
@@ -29,8 +29,8 @@ class LedgerRow:
     """One month; the field names are those of `taxi-assets run --json`.
 
     Attributes:
-        status: `landed`, `unchanged`, `not_published` or `failed`.
-        error: Why it failed or is not published, empty otherwise.
+        status: `landed`, `unchanged`, `not_loaded`, `not_published` or `failed`.
+        error: Why it did not land, empty if it did.
         seconds: Time spent on the month, None where no run is looked at.
         postgres_rows: Rows in Postgres; None where no Postgres is configured.
         postgres_dropped_rows: Rows left out of Postgres for zero passengers.
@@ -93,7 +93,7 @@ class Ledger:
         loaded = self._warehouse.count_months(dataset.table, months)
         loaded_from = self._warehouse.loaded_checksums(dataset.table)
         copied, unreachable = self._in_postgres(dataset, months)
-        there = {*loaded, *(copied or {})}
+        there = {*loaded, *(month for month, (rows, _) in (copied or {}).items() if rows)}
         if months is None:
             there |= {*self._staging.months("cleaned", dataset.name), *self._lake.versions(dataset.name)}
         rows: dict[Month, LedgerRow] = {}
@@ -124,8 +124,8 @@ class Ledger:
                 row = dataclasses.replace(row, postgres_rows=in_postgres, postgres_dropped_rows=left_out)
             if stored and loaded_from.get(month, stored.sha256) != stored.sha256:
                 error = _not_landed(row, ": the table was loaded from other bytes than the object has")
-            error = error or _unlanded(row) or unreachable
-            rows[month] = dataclasses.replace(row, status="failed", error=error) if error else row
+            error = error or _unlanded(row, month in loaded_from, month in (copied or {})) or unreachable
+            rows[month] = _with_status(row, error)
         return rows
 
     def verify(self, row: LedgerRow) -> list[str]:
@@ -144,7 +144,7 @@ class Ledger:
             What does not hold, a sentence each.
         """
         dataset, month = DATASETS[row.dataset], Month.parse(row.month)
-        wrong = [row.error] if row.error else []
+        wrong = [row.error] if row.status == "failed" else []
         for kind, stage in ((RawFile, "raw"), (CleanedFile, "cleaned")):
             record = self._staging.find(kind, stage, row.dataset, month)
             if record is None:
@@ -159,7 +159,8 @@ class Ledger:
         try:
             if stored and row.table:
                 wrong += self._warehouse.verify_month(dataset, stored)
-            if isinstance(record, CleanedFile) and self._postgres and row.postgres_rows is not None:
+            copied = row.postgres_rows is not None and row.status != "not_loaded"
+            if isinstance(record, CleanedFile) and self._postgres and copied:
                 wrong += self._postgres.verify_month(dataset, record, self._staging.path(record.file))
         except TaxiError as error:
             wrong.append(str(error))
@@ -178,8 +179,8 @@ class Ledger:
         """Count the rows in Postgres.
 
         Returns:
-            Each month's rows, and how many its load left out; None if there is no Postgres, or if it cannot be asked,
-            and then why: the ledger shows what is elsewhere all the same.
+            The rows of each month that was loaded, and how many its load left out; None if there is no Postgres, or if
+            it cannot be asked, and then why: the ledger shows what is elsewhere all the same.
         """
         if not self._postgres:
             return None, ""
@@ -188,15 +189,48 @@ class Ledger:
             dropped = self._postgres.dropped_months(dataset.table)
         except TaxiError as error:
             return None, str(error)
-        return {month: (rows, dropped.get(month, 0)) for month, rows in counted.items()}, ""
+        return {month: (counted.get(month, 0), dropped.get(month, 0)) for month in {*counted, *dropped}}, ""
 
 
-def _unlanded(row: LedgerRow) -> str:
-    """Return why a month does not count as landed; empty if it does."""
-    missing = [name for name, where in (("lake", row.object_uri), ("warehouse", row.table)) if not where]
-    if missing:
-        return _not_landed(row, f" is not in the {' and not in the '.join(missing)}")
-    if row.object_rows != row.table_rows:
+def missing_tables(row: LedgerRow) -> str:
+    """Return where a month has no rows, `the warehouse`, `Postgres` or both; empty if it has rows in every table."""
+    in_postgres = row.postgres_rows is None or row.postgres_rows or row.postgres_dropped_rows
+    return " and ".join(
+        table for table, there in (("the warehouse", row.table), ("Postgres", in_postgres)) if not there
+    )
+
+
+def not_loaded(dataset: str, months: Collection[Month], tables: str) -> str:
+    """Return that months are in the lake and have yet to be loaded into tables, and how."""
+    named = format_months(months)
+    what = f"{dataset} {named} {'is' if len(months) == 1 else 'are'} in the lake, not loaded into {tables} yet"
+    return str(TaxiError(what, remedy=f"taxi-assets run {dataset} {named}"))
+
+
+def _with_status(row: LedgerRow, error: str) -> LedgerRow:
+    """Return the row of a month with its status: failed if there is an error."""
+    if error:
+        return dataclasses.replace(row, status="failed", error=error)
+    if tables := missing_tables(row):
+        error = not_loaded(row.dataset, [Month.parse(row.month)], tables)
+        return dataclasses.replace(row, status="not_loaded", error=error)
+    return row
+
+
+def _unlanded(row: LedgerRow, was_loaded: bool, was_copied: bool) -> str:
+    """Return why a month cannot count as landed; empty if it can, or has never been loaded.
+
+    Args:
+        row: The month.
+        was_loaded: Whether the warehouse records that it was loaded.
+        was_copied: Whether Postgres does.
+    """
+    if not row.object_uri:
+        return _not_landed(row, f" is not in the lake{'' if row.table else ' and not in the warehouse'}")
+    for table, was in (("the warehouse", was_loaded), ("Postgres", was_copied)):
+        if was and table in missing_tables(row):
+            return _not_landed(row, f" was loaded into {table}, and is not there any more")
+    if row.table and row.object_rows != row.table_rows:
         return _not_landed(row, f": the object has {row.object_rows:,} rows, the table {row.table_rows:,}")
     return ""
 
@@ -214,10 +248,11 @@ def _imbalances(row: LedgerRow) -> list[str]:
             f"{row.source_rows:,} source rows are not {row.cleaned_rows:,} cleaned + {row.dropped_rows:,} dropped + "
             f"{row.rejected_rows:,} rejected"
         )
-    for where, rows in (("object", row.object_rows), ("table", row.table_rows)):
-        if rows != row.cleaned_rows:
+    for where, there, rows in (("object", row.object_uri, row.object_rows), ("table", row.table, row.table_rows)):
+        if there and rows != row.cleaned_rows:
             wrong.append(f"the {where} has {rows:,} rows, not {row.cleaned_rows:,}")
-    if row.postgres_rows is not None and row.postgres_rows + (row.postgres_dropped_rows or 0) != row.cleaned_rows:
+    copied = (row.postgres_rows or 0) + (row.postgres_dropped_rows or 0)
+    if row.postgres_rows is not None and row.status != "not_loaded" and copied != row.cleaned_rows:
         wrong.append(
             f"Postgres has {row.postgres_rows:,} rows and left out {row.postgres_dropped_rows:,}; together they should "
             f"be {row.cleaned_rows:,}"

@@ -170,7 +170,8 @@ class Settings(BaseSettings):
             raise SettingError(
                 f"{' and '.join(missing)} must be set for TAXI_PROFILE=gcp",
                 location="the environment or .env",
-                remedy="set it, then run `taxi-assets provision`; or TAXI_PROFILE=local, which needs nothing",
+                remedy=f"set {'it' if len(missing) == 1 else 'them'}, then run `taxi-assets provision`; or set "
+                "TAXI_PROFILE=local, which needs nothing",
             )
 
     @property

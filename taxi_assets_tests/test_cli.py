@@ -46,9 +46,10 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
         (["run", "yellow"], "Missing argument 'MONTHS'"),
         (["ruin", "yellow"], "No such command 'ruin'"),
         (["ledger", "--josn"], "No such option '--josn'"),
-        (["dev", "--port", "80000"], "80000 is not in the range 1<=x<=65535"),
+        (["dev", "--port", "80000"], "80000 is no port; give a number from 1 to 65535"),
+        (["dev", "--port", "http"], "http is no port; give a number from 1 to 65535"),
         (["run", "purple", "2021-01"], "'purple' is not a dataset"),
-        (["run", "yellow", "2021-13"], "2021-13 is not a month"),
+        (["run", "yellow", "2021-13"], "2021-13 is not a month\nwhat to do: write months as 2021-01"),
     ],
 )
 def test_wrong_arguments_are_told_as_every_error_is(
@@ -73,4 +74,4 @@ def test_every_command_names_a_misspelt_setting(
     monkeypatch.setenv("TAXI_SOURCE", "fax")
     for words in (["run", "yellow", "2021-01"], ["ledger"], ["report", "yellow", "2021-01"], ["query", "SELECT 1"]):
         assert main(words) == 2
-        assert "TAXI_DATADIR is not a setting; TAXI_DATA_DIR is one" in capsys.readouterr().err
+        assert "TAXI_DATADIR is not a setting; did you mean TAXI_DATA_DIR?" in capsys.readouterr().err

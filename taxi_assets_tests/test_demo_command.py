@@ -60,6 +60,22 @@ def test_the_demo_touches_nothing_but_its_own_folder_whatever_the_settings_say(d
     assert "verified: 6 months" in verified.stdout
 
 
+def test_a_month_that_is_run_in_the_demos_folder_is_made_up_whatever_the_settings_say(demo: tuple[Path, str]) -> None:
+    folder = demo[0] / "data" / "demo"
+    settings = NOWHERE | {"TAXI_DATA_DIR": str(folder), "DAGSTER_HOME": str(demo[0] / "history")}
+    done = taxi_assets("run", "yellow", "2019-05", **settings)
+    assert done.returncode == 0, done.stderr
+    assert f"{folder} is the demo's folder: its made-up source is used" in done.stderr
+    (row,) = (
+        build_warehouse(Settings(data_dir=folder))
+        .query("SELECT count(*) AS trips FROM yellow_trips WHERE source_month = '2019-05-01'")
+        .to_pylist()
+    )
+    assert row == {"trips": 20_000}
+    shown = taxi_assets("ledger", "yellow", **settings)
+    assert re.search(r"^yellow +2019-05 +landed ", shown.stdout, re.MULTILINE), shown.stderr
+
+
 def test_the_demo_names_zones_links_its_report_and_says_that_its_data_is_made_up(demo: tuple[Path, str]) -> None:
     _, text = demo
     assert "JFK Airport" in text or "Midtown Center" in text

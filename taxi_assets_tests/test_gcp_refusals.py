@@ -247,7 +247,7 @@ def test_doctor_tells_what_is_wrong_and_what_to_do(
     notified = capsys.readouterr().out
     assert all(part in notified for part in wrongly), notified
     assert "PRIVATE KEY" not in notified
-    assert "ok    source" in notified
+    assert ("ok    source" in notified) == ("WRONG settings" not in notified)
 
 
 @pytest.mark.parametrize("wrongly", REFUSALS[:4], ids=IDS[:4], indirect=True)

@@ -25,7 +25,8 @@ SENTENCE = "taxi-assets: stopped; what has landed stays, run it again for the re
 
 @pytest.fixture
 def stalling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpSource]:
-    """A source that gives one month, and of the next one nothing for a minute."""
+    """A source that gives one month, and of the next one nothing for a minute; the data folder exists."""
+    (tmp_path / "data").mkdir()
     with http_source() as site:
         _fill(site, tmp_path)
         monkeypatch.setenv("TAXI_CSV_URL", f"{site.url}/{{dataset}}_{{year}}-{{month:02}}.csv.gz")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +74,37 @@ def test_an_object_that_somebody_put_into_the_lake_is_in_the_ledger(
     object_of(place, "2021-03").rename(object_of(place, "2021-04"))
     rows = rows_of(capsys, status=1)
     assert "yellow 2021-03 is not in the lake" in rows["2021-03"]["error"]
-    assert "yellow 2021-04 is not in the warehouse" in rows["2021-04"]["error"]
+    assert rows["2021-04"]["status"] == "not_loaded"
     assert rows["2021-04"]["object_rows"] == 300
+
+
+def test_months_that_are_not_loaded_yet_are_no_failure_and_are_told_together(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for month in ("2021-04", "2021-05", "2021-07"):
+        shutil.copy(object_of(place, "2021-03"), object_of(place, month))
+    assert main(["ledger"]) == 0
+    shown, months = capsys.readouterr().out, "yellow 2021-04..2021-05,2021-07"
+    assert len(re.findall(r"^yellow +2021-0[457] +not loaded ", shown, re.MULTILINE)) == 3
+    assert (
+        f"{months} are in the lake, not loaded into the warehouse yet\nwhat to do: taxi-assets run {months}\n" in shown
+    )
+
+
+def test_a_month_that_vanished_from_the_warehouse_has_failed(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    with duckdb.connect(str(place.warehouse.path)) as connection:
+        connection.execute("DELETE FROM nyc_tlc.yellow_trips WHERE source_month = '2021-02-01'")
+    row = rows_of(capsys, status=1)["2021-02"]
+    assert row["status"] == "failed"
+    assert row["error"].startswith("yellow 2021-02 was loaded into the warehouse, and is not there any more")
+
+
+def test_where_nothing_has_landed_the_folders_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ledger"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("nothing has landed yet")
+    assert f"lake:      {tmp_path / 'data' / 'lake'}" in out
+    assert err == f"taxi-assets: TAXI_DATA_DIR names a folder that does not exist yet: {tmp_path / 'data'}\n"
 
 
 def test_a_table_with_other_rows_than_the_object_is_seen_without_verifying(

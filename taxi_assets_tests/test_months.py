@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from taxi_assets.months import parse_months
+from taxi_assets.months import format_months, parse_months
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,11 @@ from taxi_assets.months import parse_months
 )
 def test_a_month_a_range_a_year_and_several_are_read_in_order_and_once(text: str, months: list[str]) -> None:
     assert [str(month) for month in parse_months(text)] == months
+
+
+def test_months_are_written_as_they_are_read() -> None:
+    text = "2020-11..2021-02,2021-04,2021-06..2021-07"
+    assert format_months(reversed(parse_months(text))) == text
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,13 @@ def test_a_table_ends_after_fifty_rows_and_says_so(capsys: pytest.CaptureFixture
     assert len(capsys.readouterr().out.splitlines()) == 51
 
 
+def test_tables_need_no_schema_before_their_name(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["query", "SHOW TABLES", "--csv"])
+    assert "yellow_trips" in capsys.readouterr().out.splitlines()
+    main(["query", "SELECT count(*) FROM yellow_trips", "--csv"])
+    assert capsys.readouterr().out.splitlines()[1] == "60"
+
+
 def test_csv_has_every_row_and_every_value_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     sql = "SELECT store_and_fwd_flag AS flag, trip_distance, source_month AS flag FROM nyc_tlc.yellow_trips"
     main(["query", sql, "--csv"])

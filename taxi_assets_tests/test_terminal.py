@@ -40,6 +40,7 @@ def test_an_error_says_what_where_and_what_to_do(
     arguments: list[str], what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
     assert cli.main(arguments) in (1, 2)
     first, *rest = capsys.readouterr().err.splitlines()
     assert first.startswith("taxi-assets: ")

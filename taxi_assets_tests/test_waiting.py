@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 from rich.console import Console
@@ -19,6 +22,7 @@ from taxi_assets.months import Month
 from taxi_assets.settings import Settings
 from taxi_assets.storage.factory import build_warehouse
 from taxi_assets_tests.servers.http_source import http_source
+from taxi_assets_tests.test_partial_runs import JANUARY, run, settings_for
 from taxi_assets_tests.test_run_command import taxi_assets
 
 HOLD = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
@@ -63,6 +67,17 @@ def test_a_program_that_has_the_warehouse_open_is_waited_for() -> None:
     assert found == [f"another process to be done with {path}"]
 
 
+def test_a_pool_that_another_run_holds_is_waited_for(tmp_path: Path) -> None:
+    with dg.instance_for_test(overrides={"concurrency": {"pools": {"default_limit": 1}}}) as instance:
+        storage = instance.event_log_storage
+        storage.initialize_concurrency_limit_to_default("source")
+        storage.claim_concurrency_slot("source", "abcdefgh-1234", "step")
+        with told(lambda: storage.free_concurrency_slots_for_run("abcdefgh-1234")) as found:
+            outcomes = run(settings_for(tmp_path), instance, JANUARY, JANUARY, "raw_file")
+    assert outcomes["2021-01"].status == "landed"
+    assert found == ["the pool source, held by run abcdefgh"]
+
+
 def test_a_source_that_does_not_answer_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     with http_source() as site:
         monkeypatch.setenv("TAXI_CSV_URL", f"{site.url}/{{dataset}}_{{year}}-{{month:02}}.csv")
@@ -70,6 +85,19 @@ def test_a_source_that_does_not_answer_is_waited_for(monkeypatch: pytest.MonkeyP
         site.standing["/yellow_2021-01.csv"] = lambda handler: (time.sleep(3), handler.answer(404, b""))
         done = taxi_assets("run", "yellow", "2021-01")
     assert done.stderr.count("waiting for 127.0.0.1 to answer\n") == 1
+
+
+def test_a_source_that_is_out_of_reach_is_tried_again_and_each_attempt_is_told() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}/{{dataset}}_{{year}}-{{month:02}}.csv"
+        settings = {"TAXI_CSV_URL": address, "TAXI_SOURCE": "csv", "TAXI_ATTEMPTS": "3", "TAXI_FIRST_WAIT": "0.1"}
+        done = taxi_assets("run", "yellow", "2021-01", **settings)
+    told = [line for line in done.stderr.splitlines() if line.startswith("waiting for attempt ")]
+    assert [line.partition(", in a moment: yellow 2021-01: the connection")[0] for line in told] == [
+        "waiting for attempt 2 of 3",
+        "waiting for attempt 3 of 3",
+    ]
 
 
 def test_a_long_download_is_told_once_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

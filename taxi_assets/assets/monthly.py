@@ -16,7 +16,7 @@ from taxi_assets import progress
 from taxi_assets.automation import follows_its_upstream
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.errors import NotPublishedError
-from taxi_assets.failures import reported_failures
+from taxi_assets.failures import parts_of, reported_failures
 from taxi_assets.io_managers import metadata
 from taxi_assets.jobs import run_tags
 from taxi_assets.months import Month
@@ -258,5 +258,5 @@ def _not_published(context: dg.AssetExecutionContext, error: NotPublishedError) 
         context.asset_key,
         partition=context.partition_key,
         description=error.message,
-        metadata={"status": "not_published", "error": str(error)},
+        metadata={"status": "not_published", **parts_of(error)},
     )

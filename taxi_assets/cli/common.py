@@ -18,9 +18,12 @@ from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.instance.environment import load_env_file
 from taxi_assets.instance.home import dagster_instance
+from taxi_assets.months import Month
 from taxi_assets.settings import SettingError, Settings, dagster_postgres_url, setting_variables
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import dagster as dg
 
     from taxi_assets.reconciliation import LedgerRow
@@ -41,23 +44,52 @@ def examples(*lines: str) -> str:
     return "\n".join(["\b", "examples:", *(f"  taxi-assets {line}" for line in lines)])
 
 
-def load_settings() -> Settings:
+def load_settings(*, asks_source: bool = False) -> Settings:
     """Read the settings from the environment and, for what it leaves open, from `.env` in this folder.
 
-    Variables that look like a misspelled setting are named on standard error.
+    Variables that look like a misspelled setting are named on standard error. In the demo's folder, the settings are
+    the demo's own: otherwise real months would land among made-up ones.
+
+    Args:
+        asks_source: Whether the command asks the source; then the demo's has to be there.
     """
+    from taxi_assets.demo.place import data_folder, enter, is_demo, source_folder
+
     load_environment()
-    return Settings.from_environment()
+    folder = data_folder()
+    note_missing_folder(folder)
+    if not is_demo(folder):
+        return Settings.from_environment()
+    address = source_folder(folder).as_uri()
+    if asks_source:
+        from taxi_assets.demo.server import start_source
+
+        err.print(f"taxi-assets: {folder} is the demo's folder: its made-up source is used, and no other setting")
+        address = start_source(source_folder(folder))
+    return enter(folder, address)
 
 
 def load_environment() -> None:
     """Read `.env` in this folder, for what the environment leaves open; name variables that look misspelled."""
     load_env_file()
+    for error in misspelled():
+        err.print(f"taxi-assets: {error.message}")
+
+
+def misspelled() -> Iterator[SettingError]:
+    """Return what to say of each variable that looks like a misspelled setting."""
     known = setting_variables()
     for name in os.environ:
         near = name not in known and name.upper().startswith("TAXI_") and get_close_matches(name.upper(), known, 1)
         if near:
-            err.print(f"taxi-assets: {name} is not a setting; {near[0]} is one")
+            what = f"{name} is not a setting; did you mean {near[0]}?"
+            yield SettingError(what, location="the environment or .env", remedy="correct its name or remove it")
+
+
+def note_missing_folder(folder: Path) -> None:
+    """Say so if TAXI_DATA_DIR names a folder that does not exist: it may be misspelled, or its disk not mounted."""
+    if os.environ.get("TAXI_DATA_DIR", "").strip() and not folder.exists():
+        err.print(f"taxi-assets: TAXI_DATA_DIR names a folder that does not exist yet: {folder}")
 
 
 @contextlib.contextmanager
@@ -78,14 +110,14 @@ def instance_for_runs(settings: Settings) -> Iterator[dg.DagsterInstance]:
 
 
 def dataset_named(name: str) -> Dataset:
-    """Return a dataset.
+    """Return a dataset; capitals do not matter.
 
     Raises:
         SettingError: There is none of that name.
     """
-    if name not in DATASETS:
+    if name.lower() not in DATASETS:
         raise SettingError(f"{name!r} is not a dataset", remedy=f"choose one of {', '.join(DATASETS)}")
-    return DATASETS[name]
+    return DATASETS[name.lower()]
 
 
 def print_ledger(rows: list[LedgerRow]) -> None:
@@ -97,7 +129,8 @@ def print_ledger(rows: list[LedgerRow]) -> None:
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     for row, cells in zip(rows, zip(*columns.values(), strict=True), strict=True):
-        table.add_row(row.dataset, row.month, Text(row.status, _COLORS[row.status]), *map(_cell, cells))
+        status = Text(row.status.replace("_", " "), _COLORS[row.status])
+        table.add_row(row.dataset, row.month, status, *map(_cell, cells))
     if len(rows) > 1:
         totals = (_cell(sum(column)) for column in columns.values())
         table.add_row("total", f"{len(rows)} months", "", *totals, style="bold")
@@ -121,7 +154,13 @@ def print_places(settings: Settings) -> None:
     out.print(*("", *(f"{name + ':':<11}{place}" for name, place in places.items())), sep="\n")
 
 
-_COLORS = {"landed": "green", "unchanged": "cyan", "not_published": "yellow", "failed": "red"}
+_COLORS = {
+    "landed": "green",
+    "unchanged": "cyan",
+    "not_loaded": "yellow",
+    "not_published": "yellow",
+    "failed": "red",
+}
 
 
 def _counts(rows: list[LedgerRow]) -> dict[str, list[float]]:
@@ -140,8 +179,16 @@ def _cell(value: float) -> str:
 
 
 def _print_errors(rows: list[LedgerRow]) -> None:
-    """Print each error once: a store that does not answer concerns every month."""
-    printed = {""}
+    """Print each error once: a store that does not answer concerns every month, and so may a table without months."""
+    from taxi_assets.reconciliation import missing_tables, not_loaded
+
+    waiting: dict[tuple[str, str], list[Month]] = {}
+    for row in rows:
+        if row.status == "not_loaded":
+            waiting.setdefault((row.dataset, missing_tables(row)), []).append(Month.parse(row.month))
+    for (dataset, tables), months in waiting.items():
+        out.print(f"\n{not_loaded(dataset, months, tables)}")
+    printed = {"", *(row.error for row in rows if row.status == "not_loaded")}
     for row in rows:
         if row.error not in printed:
             printed.add(row.error)
@@ -149,5 +196,5 @@ def _print_errors(rows: list[LedgerRow]) -> None:
             out.print()
             if not row.error.startswith(month):
                 out.print(month, style="bold", end="")
-                out.print(f" {row.status}: ", end="")
+                out.print(f" {row.status.replace('_', ' ')}: ", end="")
             out.print(row.error)

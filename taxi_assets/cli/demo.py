@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from taxi_assets.cli import FAILED, LANDED
@@ -42,7 +40,9 @@ def command() -> int:
     out.print("1. A source of made-up yellow and green trips, in the formats that TLC publishes", style="bold")
     with serving(source_folder(folder), made_up=True) as address:
         settings = enter(folder, address)
-        out.print(f"2. Landing three months from {address}: raw file, cleaned Parquet, lake, warehouse", style="bold")
+        out.print(
+            f"2. Landing three months of each from {address}: raw file, cleaned Parquet, lake, warehouse", style="bold"
+        )
         landed = [row for name in SHOWN for row in land(settings, DATASETS[name], list(MONTHS))]
         with dagster_instance(settings) as instance:
             land_zones(settings, instance)
@@ -57,7 +57,7 @@ def command() -> int:
     out.print(f"{sql}\n")
     print_rows(build_warehouse(settings).query(sql))
     out.print("\n5. A report, of made-up data", style="bold")
-    out.print(f"  {Path(report).as_uri()}")
+    out.print(f"  {report}")
     out.print("\nWhat next", style="bold")
     out.print(
         "  make dev                                    these months in Dagster's UI, http://127.0.0.1:3000\n"

@@ -7,11 +7,12 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from taxi_assets.cli.common import err, examples, load_environment
-from taxi_assets.demo.place import demo_folder, enter, source_folder
+from taxi_assets.cli.common import err, examples, load_environment, note_missing_folder
+from taxi_assets.demo.place import data_folder, demo_folder, enter, is_demo, source_folder
 from taxi_assets.demo.server import start_source
 from taxi_assets.instance.environment import keep_environment
 from taxi_assets.instance.home import migrate
@@ -28,6 +29,17 @@ QUIET_WARNINGS = "ignore::FutureWarning,ignore::DeprecationWarning"
 """Dagster warns that `dagster dev` is superseded, and of what it calls itself; neither is the user's to mend."""
 
 
+class _Port(click.IntRange):
+    """A number of a port; click would say `'x' is not a valid integer range`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the number."""
+        try:
+            return int(super().convert(value, param, ctx))
+        except click.BadParameter:
+            self.fail(f"{value} is no port; give a number from {self.min} to {self.max}", param, ctx)
+
+
 @click.command(
     "dev",
     epilog=examples(
@@ -37,14 +49,18 @@ QUIET_WARNINGS = "ignore::FutureWarning,ignore::DeprecationWarning"
     ),
 )
 @click.option("--host", default=LOCALHOST, show_default=True, help="Address to listen on; the UI has no login.")
-@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port to listen on.")
+@click.option(
+    "--port", type=_Port(1, 65535), metavar="PORT", default=3000, show_default=True, help="Port to listen on."
+)
 @click.option("--demo/--no-demo", default=None, help="Show the demo; by default only where nothing else has landed.")
 def command(host: str, port: int, *, demo: bool | None) -> int:
     """Start Dagster's UI on this machine, with its daemon."""
     _check_port(host, port)
     load_environment()
     workspace = Path("workspace.yaml").absolute()
-    shows_demo = _landed_only_in_demo() if demo is None else demo
+    note_missing_folder(data_folder())
+    in_demo = is_demo(data_folder())
+    shows_demo = in_demo or (_landed_only_in_demo() if demo is None else demo)
     settings = _enter_demo() if shows_demo else Settings.from_environment()
     url = f"http://{LOCALHOST if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - compared only
     os.environ.setdefault("TAXI_UI_URL", url)  # for links in alerts
@@ -60,7 +76,9 @@ def command(host: str, port: int, *, demo: bool | None) -> int:
     if latest:
         err.print(f"  latest month: {url}/assets/yellow/cleaned_parquet?view=partitions&partition={latest}")
     if shows_demo:
-        err.print("  made-up data of the demo; `taxi-assets dev --no-demo` shows your own months")
+        err.print(
+            f"  made-up data of the demo{'' if in_demo else '; `taxi-assets dev --no-demo` shows your own months'}"
+        )
         os.chdir(settings.data_dir)  # where no .env is, which Dagster would read
     target = ["-w", str(workspace)] if workspace.is_file() else ["-m", "taxi_assets.definitions"]
     options = ["-h", host, "-p", str(port), *DATABASE_OPTIONS]
@@ -89,9 +107,9 @@ def _check_port(host: str, port: int) -> None:
 
 
 def _landed_only_in_demo() -> bool:
-    settings, demo = Settings.from_environment(), demo_folder()
+    settings = Settings.from_environment()
     empty = not (settings.duckdb_path.exists() or (settings.dagster_home / "history").exists())
-    return settings.profile == "local" and empty and Settings(data_dir=demo).duckdb_path.exists()
+    return settings.profile == "local" and empty and Settings(data_dir=demo_folder()).duckdb_path.exists()
 
 
 def _enter_demo() -> Settings:

@@ -5,7 +5,6 @@ It changes nothing. It leaves out a check if another one that must pass first ha
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -17,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taxi_assets.cli import FAILED, LANDED
-from taxi_assets.cli.common import examples, load_settings, out
+from taxi_assets.cli.common import examples, misspelled, out
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.errors import PermanentError, TaxiError, TransientError
+from taxi_assets.instance.environment import load_env_file
 from taxi_assets.instance.sqlite import check_history
 from taxi_assets.settings import (
     SettingError,
@@ -69,12 +69,13 @@ class Check:
 def command() -> int:
     """Try every setting, credential, permission and connection, and say what to fix."""
     settings, wrong = _read_settings()
+    failed: set[str] = set()
     for error in wrong:
         _print_error("settings", error)
-    failed = {"settings"} if wrong else set()
-    for check in checks(settings):
-        if check.name in failed:
-            continue
+    if wrong:
+        failed.add("settings")
+        _print_result("left", "yellow", "all else", "not tried: settings are wrong")
+    for check in () if wrong else checks(settings):
         if failed.intersection(check.after):
             _print_result("left", "yellow", check.name, "not tried: see above")
             failed.add(check.name)
@@ -107,11 +108,9 @@ def checks(settings: Settings) -> Iterator[Check]:
 
 
 def _read_settings() -> tuple[Settings, list[SettingError]]:
-    """Read the settings; those that cannot be used take their default for the other checks, and are returned too."""
-    wrong: list[SettingError] = []
-    with contextlib.suppress(SettingError):
-        load_settings()  # after that, .env is in the environment
-    variables = dict(os.environ)
+    """Read the settings; return them with what is wrong with those that cannot be used, which take their default."""
+    load_env_file()
+    wrong, variables = list(misspelled()), dict(os.environ)
     while True:
         try:
             settings = Settings.from_environment(variables)
@@ -172,7 +171,7 @@ def _check_folder(settings: Settings) -> str:
             location=f"{folder} (TAXI_DATA_DIR)",
             remedy="free some space, or set TAXI_DATA_DIR to another disk",
         )
-    return f"{folder}, {free:,.0f} GB free"
+    return f"{folder}{'' if folder.exists() else ', made by the first run'}, {free:,.0f} GB free"
 
 
 def _check_dagster() -> str:

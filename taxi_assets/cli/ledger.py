@@ -27,10 +27,13 @@ from taxi_assets.reconciliation import Ledger
 def command(name: str | None, *, verified: bool, as_json: bool) -> int:
     """Show what has landed, where it is, and whether no row is lost.
 
-    Without --verify, it counts the rows in every store. With it, a month that is not marked as failed has: a raw file,
-    a cleaned file and an object with the checksums recorded when they were made; as many rows everywhere as were
+    Without --verify, it counts the rows in every store. With it, a month that is marked as landed has: a raw file, a
+    cleaned file and an object with the checksums recorded when they were made; as many rows everywhere as were
     cleaned; in DuckDB and Postgres, the very values of its object. For Google's stores it relies on the checksums and
     counts that they report. It does not ask the source again.
+
+    A month that is in the lake but not in every table yet is "not loaded"; that is no failure. The exit status is 1 if
+    a month failed. A month that left nothing behind is not listed; Dagster's UI shows its run, under Runs.
     """
     settings = load_settings()
     datasets = [dataset_named(name)] if name else list(DATASETS.values())
@@ -46,8 +49,9 @@ def command(name: str | None, *, verified: bool, as_json: bool) -> int:
     elif rows:
         print_ledger(rows)
         print_places(settings)
-        if verified and not any(row.error for row in rows):
+        if verified and all(row.status == "landed" for row in rows):
             out.print(f"\nverified: {len(rows)} months, every file read, every store counted and compared")
     else:
         out.print("nothing has landed yet; land a month with: taxi-assets run yellow 2021-01")
+        print_places(settings)
     return FAILED if any(row.status == "failed" for row in rows) else LANDED

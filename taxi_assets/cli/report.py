@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 import click
 
@@ -12,7 +11,8 @@ from taxi_assets.cli.common import dataset_named, err, examples, instance_for_ru
 from taxi_assets.cli.run import months_named
 from taxi_assets.cli.zones import ensure_zones
 from taxi_assets.contracts.model import Dataset
-from taxi_assets.months import Month
+from taxi_assets.errors import TaxiError
+from taxi_assets.months import Month, format_months
 from taxi_assets.settings import Settings
 from taxi_assets.storage.factory import build_warehouse
 
@@ -30,7 +30,7 @@ def command(name: str, months: str) -> int:
     """
     dataset = dataset_named(name)
     wanted = months_named(dataset, months)
-    settings = load_settings()
+    settings = load_settings(asks_source=True)
     warehouse = build_warehouse(settings)
     landed = warehouse.count_months(dataset.table, wanted).keys()
     failed = False
@@ -44,15 +44,15 @@ def command(name: str, months: str) -> int:
                     err.print(f"taxi-assets: {error}")
                 else:
                     out.print(made)
-    for month in wanted:
-        if month not in landed:
-            failed = True
-            err.print(f"taxi-assets: {name} {month} has not landed\nwhat to do: taxi-assets run {name} {month}")
-    return FAILED if failed else LANDED
+    if absent := [month for month in wanted if month not in landed]:
+        months, have = format_months(absent), "has" if len(absent) == 1 else "have"
+        text = f"{dataset.name} {months} {have} not landed"
+        err.print(f"taxi-assets: {TaxiError(text, remedy=f'taxi-assets run {dataset.name} {months}')}")
+    return FAILED if failed or absent else LANDED
 
 
 def make_report(settings: Settings, instance: dg.DagsterInstance, dataset: Dataset, month: Month) -> tuple[str, str]:
-    """Make the report of a month; return where it is (a path, or a URI), or why it could not be made."""
+    """Make the report of a month; return its address, or why it could not be made."""
     from taxi_assets.definitions import build_definitions
     from taxi_assets.instance.runs import ASSET_JOB, run_month
     from taxi_assets.names import MONTHLY_REPORT, asset_key
@@ -63,6 +63,4 @@ def make_report(settings: Settings, instance: dg.DagsterInstance, dataset: Datas
         return "", outcome.error
     (event,) = result.get_asset_materialization_events()
     metadata: Any = event.step_materialization_data.materialization.metadata
-    uri = str(metadata["dagster/uri"].value)
-    parts = urlsplit(uri)
-    return (unquote(parts.path) if parts.scheme == "file" else uri), ""
+    return str(metadata["dagster/uri"].value), ""

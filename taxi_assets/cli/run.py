@@ -56,7 +56,7 @@ def command(name: str, months: str, *, as_json: bool, reload: bool, verbose: boo
     DATASET is yellow, green, fhv or fhvhv. MONTHS are 2021-01, 2021-01..2021-03, 2021, or several after commas.
     """
     dataset = dataset_named(name)
-    settings = load_settings()
+    settings = load_settings(asks_source=True)
     rows = land(settings, dataset, months_named(dataset, months), reload=reload, verbose=verbose)
     statuses = {row.status for row in rows}
     if as_json:
@@ -79,7 +79,9 @@ def months_named(dataset: Dataset, text: str) -> list[Month]:
     try:
         wanted = parse_months(text)
     except ValueError as error:
-        raise SettingError(str(error), remedy="write months as 2021-01, 2021-01..2021-03 or 2021") from error
+        raise SettingError(
+            str(error).partition(";")[0], remedy="write months as 2021-01, 2021-01..2021-03 or 2021"
+        ) from error
     if wanted[0] < dataset.first_month:
         raise SettingError(
             f"{dataset.name} begins in {dataset.first_month}; {wanted[0]} is before that",

@@ -25,7 +25,7 @@ _TIMEOUT_SECONDS = 5.0
 @click.command("zones", epilog=examples("zones"))
 def command() -> int:
     """Land the lookup of taxi zones; `taxi-assets run` does it too where there is none."""
-    settings = load_settings()
+    settings = load_settings(asks_source=True)
     with instance_for_runs(settings) as instance:
         if error := land_zones(settings, instance):
             err.print(f"taxi-assets: {error}")

@@ -1,6 +1,6 @@
 """Codes: what they mean today, and the texts that older files and other editions use for them.
 
-Sources: TLC's data dictionaries for yellow and green trips (18 March 2025) for the labels; the values found in TLC's
+Sources: TLC's data dictionaries for yellow and green trips (March 18, 2025) for the labels; the values found in TLC's
 files of 2009-2014 for the texts.
 """
 

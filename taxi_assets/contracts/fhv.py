@@ -11,7 +11,7 @@ FHV = Dataset(
     "high-volume services.",
     first_month=Month(2015, 1),
     late_after_days=150,  # bases report to TLC by themselves, and TLC publishes fhv months after the others
-    dictionary="TLC, Data Dictionary - FHV Trip Records, 18 March 2025",
+    dictionary="TLC, Data Dictionary - FHV Trip Records, March 18, 2025",
     dictionary_url="https://www.nyc.gov/assets/tlc/downloads/pdf/data_dictionary_trip_records_fhv.pdf",
     columns=(
         Column(

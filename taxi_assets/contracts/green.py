@@ -10,7 +10,7 @@ GREEN = Dataset(
     title="Green taxi trips",
     description="A row for each trip of a street-hail livery (green, boro) taxi, by its taximeter's records.",
     first_month=Month(2013, 8),
-    dictionary="TLC, Data Dictionary - LPEP Trip Records, 18 March 2025",
+    dictionary="TLC, Data Dictionary - LPEP Trip Records, March 18, 2025",
     dictionary_url="https://www.nyc.gov/assets/tlc/downloads/pdf/data_dictionary_trip_records_green.pdf",
     columns=(
         metered.VENDOR,

@@ -128,7 +128,7 @@ CONGESTION = Column(
 CBD_FEE = Column(
     "cbd_congestion_fee",
     "float64",
-    "Per-trip charge for the MTA's Congestion Relief Zone, in US dollars; starting 5 January 2025.",
+    "Per-trip charge for the MTA's Congestion Relief Zone, in US dollars; starting January 5, 2025.",
     role="amount",
     since=Month(2025, 1),
 )

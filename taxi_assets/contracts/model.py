@@ -126,7 +126,7 @@ class Column:
 SOURCE_MONTH = Column(
     "source_month",
     "date",
-    "First day of the month whose file the trip was published in. Tables are partitioned by it; the pickup may lie "
+    "First day of the month in whose file TLC published the trip. Tables are partitioned by it; the pickup may lie "
     "outside the month.",
     nullable=False,
 )

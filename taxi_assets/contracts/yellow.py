@@ -9,7 +9,7 @@ YELLOW = Dataset(
     title="Yellow taxi trips",
     description="A row for each trip of a medallion (yellow) taxi, by its taximeter's records.",
     first_month=Month(2009, 1),
-    dictionary="TLC, Data Dictionary - Yellow Taxi Trip Records, 18 March 2025",
+    dictionary="TLC, Data Dictionary - Yellow Taxi Trip Records, March 18, 2025",
     dictionary_url="https://www.nyc.gov/assets/tlc/downloads/pdf/data_dictionary_trip_records_yellow.pdf",
     columns=(
         metered.VENDOR,

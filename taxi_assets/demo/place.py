@@ -5,14 +5,30 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from taxi_assets.demo.server import MONTH_PATH, ZONES_PATH
 from taxi_assets.settings import Settings, forwarded_variables, variable
+
+MONTH_PATH = "{dataset}/{dataset}_tripdata_{year}-{month:02}.csv.gz"
+ZONES_PATH = "taxi_zone_lookup.csv"
+"""Paths of a month and of the zones at the demo's source."""
+
+_NAME = "demo"
 
 
 def demo_folder() -> Path:
-    """Return the demo's folder, in the data folder; no other setting is read."""
+    """Return the demo's folder: the data folder if it is the demo's, or else in it."""
+    data = data_folder()
+    return data if is_demo(data) else data / _NAME
+
+
+def data_folder() -> Path:
+    """Return the data folder; no other setting is read."""
     name = variable("data_dir")
-    return Settings.from_environment({name: os.environ.get(name, "")}).data_dir / "demo"
+    return Settings.from_environment({name: os.environ.get(name, "")}).data_dir
+
+
+def is_demo(folder: Path) -> bool:
+    """Whether a data folder is one that the demo has made."""
+    return folder.name == _NAME and source_folder(folder).is_dir()
 
 
 def source_folder(folder: Path) -> Path:

@@ -18,6 +18,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from taxi_assets.demo.place import ZONES_PATH
 from taxi_assets.demo.sample import write_month
 from taxi_assets.demo.zones import lookup
 from taxi_assets.months import Month
@@ -30,9 +31,6 @@ FIRST_MONTH = Month(2014, 1)
 """The header of 2014 is the oldest that a made-up month has."""
 MONTHS_BEHIND = 2
 """As TLC's, the newest month is two months old."""
-
-MONTH_PATH = "{dataset}/{dataset}_tripdata_{year}-{month:02}.csv.gz"
-ZONES_PATH = "taxi_zone_lookup.csv"
 
 _MONTH = re.compile(r"(\w+)/\1_tripdata_(\d{4}-\d{2})\.csv\.gz")
 

@@ -16,6 +16,7 @@ import dagster as dg
 import psutil
 
 from taxi_assets.instance import history
+from taxi_assets.instance.runs import PID_TAG
 
 _BEGUN = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
 _WORKERS = ("dagster", "taxi_assets", "taxi-assets", "multiprocessing")
@@ -49,14 +50,18 @@ def end_dead_runs(
 
     Args:
         instance: Where the runs are recorded.
-        statuses: Runs to check. While a daemon works, only STARTED: the others may not have a process yet.
+        statuses: Runs to check. While a daemon works, only STARTED: the others may not have a process yet. Those of
+            `taxi-assets run` are checked even before they start: Ctrl-C may leave one.
         tags: Tags of the runs to check, where runs of other machines are recorded too.
     """
     if not tags and not isinstance(instance.run_launcher, dg.DefaultRunLauncher):
         return []
     recovered = []
-    for run in instance.get_runs(dg.RunsFilter(statuses=list(statuses), tags=tags)):
-        if _is_alive(_worker_of(instance, run.run_id)):
+    for run in instance.get_runs(dg.RunsFilter(statuses=[*statuses, dg.DagsterRunStatus.NOT_STARTED], tags=tags)):
+        ours = 0 if run.remote_job_origin else int(run.tags.get(PID_TAG, 0))  # re-executing a run copies its tags
+        if run.status == dg.DagsterRunStatus.NOT_STARTED and not ours:
+            continue  # the daemon's, which will start it
+        if _is_alive(ours or _worker_of(instance, run.run_id)):
             continue
         if run.status == dg.DagsterRunStatus.CANCELING:
             instance.report_run_canceled(run, "The run was being canceled when its process died.")

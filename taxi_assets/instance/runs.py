@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import socket
 import threading
 import time
@@ -13,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from taxi_assets import progress
+from taxi_assets.errors import TaxiError
 from taxi_assets.instance import history
 from taxi_assets.instance.sqlite import kept_open
 from taxi_assets.jobs import run_tags
@@ -27,7 +31,8 @@ ASSET_JOB = "__ASSET_JOB"
 """Dagster's job of all assets, of which the UI runs a selection."""
 
 HOST_TAG = "taxi_assets/host"
-"""Tag of a run in this process: the machine on which its process can be looked for."""
+PID_TAG = "taxi_assets/pid"
+"""Tags of a run in this process: the machine on which its process can be looked for, and the process."""
 
 _STOP_SECONDS = 1.0
 """Seconds that recording a stopped run may take: stopping must be immediate."""
@@ -103,18 +108,33 @@ def _execute(
             run_id=run_id,
             partition_key=key,
             asset_selection=selection,
-            tags={**tags, HOST_TAG: socket.gethostname()},
+            tags={**tags, HOST_TAG: socket.gethostname(), PID_TAG: str(os.getpid())},
             run_config=_QUIET if quiet else None,
             raise_on_error=False,
         )
 
     with kept_open(instance, run_id):
-        result: dg.ExecuteInProcessResult = _interruptible(execute, lambda: _cancel(instance, run_id))
+        told: set[str] = set()
+        result: dg.ExecuteInProcessResult = _interruptible(
+            execute, lambda: _cancel(instance, run_id), lambda: _notify_of_pools(instance, run_id, told)
+        )
     return result
 
 
-def _interruptible(work: Callable[[], Any], cancel: Callable[[], None]) -> Any:
-    """Do the work in a thread, so that a signal ends it at once.
+def _notify_of_pools(instance: dg.DagsterInstance, run_id: str, told: set[str]) -> None:
+    """Notify of each pool for which a run waits, once, and of the runs that hold it."""
+    storage = instance.event_log_storage
+    with contextlib.suppress(Exception):  # the run itself says what is wrong with Dagster's storage
+        for pool in storage.get_concurrency_keys() - told:
+            info = storage.get_concurrency_info(pool)
+            if run_id in info.pending_run_ids:
+                told.add(pool)
+                holders = ", ".join(sorted(holder[:8] for holder in info.active_run_ids))
+                progress.notify_of_wait(f"the pool {pool}, held by run {holders}")
+
+
+def _interruptible(work: Callable[[], Any], cancel: Callable[[], None], look: Callable[[], None]) -> Any:
+    """Do the work in a thread, so that a signal ends it at once; look at it every two seconds.
 
     In the main thread, Dagster would handle the signal itself, and with a `RetryPolicy` it retries an interrupted step
     (dagster 1.13, `op_execution_error_boundary`).
@@ -130,7 +150,10 @@ def _interruptible(work: Callable[[], Any], cancel: Callable[[], None]) -> Any:
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
-        thread.join()
+        while thread.is_alive():
+            thread.join(progress.WAIT_SECONDS)
+            if thread.is_alive():
+                look()
     except BaseException:
         recorder = threading.Thread(target=cancel, daemon=True)
         recorder.start()
@@ -157,7 +180,9 @@ def _outcome(result: dg.ExecuteInProcessResult, seconds: float) -> Outcome:
     for event in result.get_asset_observation_events():
         said = event.asset_observation_data.asset_observation.metadata
         if "status" in said:
-            return Outcome(str(said["status"].value), str(said["error"].value), seconds, loaded=False)
+            parts = {name: str(value.value) for name, value in said.items()}
+            error = TaxiError(parts["error"], location=parts.get("location", ""), remedy=parts.get("remedy", ""))
+            return Outcome(parts["status"], str(error), seconds, loaded=False)
     changed = any(metadata["changed"].value for each in made if "changed" in (metadata := each.metadata))
     return Outcome("landed" if changed else "unchanged", "", seconds)
 

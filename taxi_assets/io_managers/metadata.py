@@ -15,6 +15,7 @@ from taxi_assets.contracts.schemas import TYPES
 from taxi_assets.names import RAW_FILE
 from taxi_assets.records import CleanedFile, LakeObject, RawFile, TableMonth
 from taxi_assets.reports import sparkline
+from taxi_assets.reports.labels import label_of
 from taxi_assets.storage.base import Staging
 from taxi_assets.storage.google.console import job_url, object_url, partition_url
 
@@ -59,11 +60,12 @@ def of_cleaned(cleaned: CleanedFile, staging: Staging, *, changed: bool) -> dict
         "rejected": cleaned.rejected_rows,
         **({"passenger counts filled with 0": cleaned.filled_passengers} if has_passengers else {}),
     }
+    anomalies = {label_of(name): count for name, count in cleaned.anomalies.items()}
     return {
         "dagster/partition_row_count": cleaned.cleaned_rows,
         **_chart(cleaned, staging),
         "ledger": dg.MetadataValue.md(_two_columns(("rows", "count"), counts)),
-        "anomalies": dg.MetadataValue.md(_two_columns(("anomaly", "rows"), cleaned.anomalies)),
+        "anomalies": dg.MetadataValue.md(_two_columns(("anomaly", "rows"), anomalies)),
         "preview": dg.MetadataValue.md(preview(pq.ParquetFile(staging.path(cleaned.file)).iter_batches(PREVIEW_ROWS))),
         "path": dg.MetadataValue.path(staging.location(cleaned.file)),
         "bytes": cleaned.bytes,
@@ -141,7 +143,7 @@ def of_report(report: ReportFile) -> dict[str, Any]:
         "report": _opened(report.file),
         "dagster/uri": dg.MetadataValue.url(report.file),
         "dagster/partition_row_count": report.rows,
-        "trips_per_day": dg.MetadataValue.md(sparkline.markdown(report.month, days, before)),
+        "trips_per_day": dg.MetadataValue.md(sparkline.markdown(report.month, days, before, report.rows)),
         **report.numbers,
         "bytes": report.bytes,
         "sha256": report.sha256,
@@ -204,7 +206,7 @@ def _chart(cleaned: CleanedFile, staging: Staging) -> dict[str, Any]:
         for day, trips in sparkline.days_of(record.month, record.trips_per_day).items()
     }
     before = sparkline.year_before(days, known)
-    return {"trips_per_day": dg.MetadataValue.md(sparkline.markdown(cleaned.month, days, before))}
+    return {"trips_per_day": dg.MetadataValue.md(sparkline.markdown(cleaned.month, days, before, cleaned.cleaned_rows))}
 
 
 def _opened(uri: str) -> dg.MetadataValue:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.reports.metrics import Metrics
 
-_ANOMALIES = {
+ANOMALIES = {
     "pickup_before_month": "Pickup before the month",
     "pickup_after_month": "Pickup after the month",
     "dropoff_before_pickup": "Dropoff earlier than pickup",
@@ -23,7 +23,7 @@ _ANOMALIES = {
 
 def label_of(anomaly: str) -> str:
     """Return an anomaly's name for people; `taxi_assets.transform.anomalies` says exactly what it counts."""
-    return _ANOMALIES.get(anomaly, anomaly.replace("_", " ").capitalize())
+    return ANOMALIES.get(anomaly, anomaly.replace("_", " ").capitalize())
 
 
 def is_local(metrics: Metrics) -> bool:

@@ -64,13 +64,14 @@ def svg(days: Mapping[date, int], before: Mapping[date, int]) -> str:
     )
 
 
-def markdown(month: Month, days: Mapping[date, int], before: Mapping[date, int]) -> str:
+def markdown(month: Month, days: Mapping[date, int], before: Mapping[date, int], rows: int = 0) -> str:
     """Return the chart and its description as Markdown; the image is a data URL.
 
     Args:
         month: The month.
         days: Trips of each of its days.
         before: For the same days, trips of the year before; days may be missing.
+        rows: Rows of the month's file; those that no day of the month has are mentioned.
     """
     data = svg(days, before).replace("#", "%23").replace("<", "%3C").replace(">", "%3E")
     best = max(days, key=lambda day: days[day])
@@ -81,4 +82,6 @@ def markdown(month: Month, days: Mapping[date, int], before: Mapping[date, int])
     share = change(days, before)
     if share is not None:
         text += f". That is {compared(share)} (line)"
+    if (outside := rows - sum(days.values())) > 0:
+        text += f". Not shown: {outside:,} dated outside the month"
     return f"![Trips per day](<data:image/svg+xml,{data}>)\n\n{text}"

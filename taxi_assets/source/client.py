@@ -193,7 +193,7 @@ def _open_file(url: str, etag: str) -> Iterator[Answer]:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotPublishedError(f"there is no file {path}") from error
     except IsADirectoryError as error:
-        raise PermanentError(f"{path} is a folder, not a file") from error
+        raise PermanentError(f"{path} is a folder, not a file", remedy="give the address of the file") from error
     except PermissionError as error:
         raise PermanentError(f"{path} may not be read", remedy="give this user the right to read it") from error
     with file:

@@ -59,7 +59,8 @@ def test_a_months_failure_is_sorted_and_tried_again_only_where_that_may_help(
     (note,) = world.instance.fetch_observations(dg.AssetKey(["yellow", "raw_file"]), limit=9).records
     assert note.asset_observation
     assert note.asset_observation.partition == "2023-01-01"
-    assert note.asset_observation.metadata["error"].value == data.description
+    parts = {name: str(value.value) for name, value in note.asset_observation.metadata.items()}
+    assert data.description == f"{parts['error']}\nwhere: {parts['location']}\nwhat to do: {parts['remedy']}"
 
 
 def test_a_recent_month_that_the_source_lacks_is_skipped_with_a_note(make_world: Callable[..., World]) -> None:

@@ -13,7 +13,9 @@ import pytest
 
 from taxi_assets.instance import recovery
 from taxi_assets.instance.recovery import end_dead_runs
+from taxi_assets.instance.runs import PID_TAG
 from taxi_assets_tests.automation.daemon import wait_for
+from taxi_assets_tests.automation.origins import origin_of
 from taxi_assets_tests.automation.world import World
 from taxi_assets_tests.servers.http_source import stall
 
@@ -68,6 +70,29 @@ def test_a_run_whose_process_is_gone_is_ended_its_slots_freed_and_its_months_req
     assert ended.tags["dagster/will_retry"] == "true"  # what the daemon looks for
     assert slots(world) == 0
     assert end_dead_runs(world.instance) == []
+
+
+def test_a_run_of_a_command_that_was_stopped_before_it_began_is_ended(world: World) -> None:
+    job, not_started = world.definitions.resolve_job_def("yellow_everything"), dg.DagsterRunStatus.NOT_STARTED
+    with (
+        subprocess.Popen([sys.executable, "-c", "pass"]) as gone,
+        subprocess.Popen([sys.executable, "-c", "input()  # taxi_assets"], stdin=subprocess.PIPE) as living,
+    ):
+        gone.wait()
+        runs = [
+            world.instance.create_run_for_job(job, status=not_started, tags=tags, remote_job_origin=origin)
+            for tags, origin in (
+                ({PID_TAG: str(gone.pid)}, None),
+                ({PID_TAG: str(living.pid)}, None),
+                ({PID_TAG: str(gone.pid)}, origin_of("yellow_everything")),  # a run that is re-executed inherits tags
+                ({}, None),
+            )
+        ]
+        recovered = end_dead_runs(world.instance, [dg.DagsterRunStatus.STARTED])
+        living.communicate()
+    assert [run.run_id for run in recovered] == [runs[0].run_id]
+    left = world.instance.get_runs(dg.RunsFilter(statuses=[not_started]))
+    assert {run.run_id for run in left} == {run.run_id for run in runs[1:]}
 
 
 def test_a_clock_that_is_set_forward_does_not_make_a_living_run_dead(

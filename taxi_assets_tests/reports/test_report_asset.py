@@ -16,6 +16,7 @@ from taxi_assets.demo.sample import write_month
 from taxi_assets.instance.runs import ASSET_JOB, run_month
 from taxi_assets.months import Month
 from taxi_assets.settings import Settings
+from taxi_assets.source.addresses import local_path
 
 JANUARY, FEBRUARY, MARCH = (Month(2021, n) for n in (1, 2, 3))
 TABLE, REPORT = dg.AssetKey(["yellow", "bigquery_table"]), dg.AssetKey(["yellow", "monthly_report"])
@@ -72,15 +73,16 @@ def test_landing_makes_no_report_and_the_command_makes_those_of_months_that_have
     nameless = python("-c", code, **environment | {"TAXI_ZONES_URL": "file:///nowhere.csv"})
     assert nameless.returncode == 0, nameless.stderr
     assert "the names of the taxi zones are not available now" in nameless.stderr
-    assert "Place " not in Path(nameless.stdout.splitlines()[-1]).read_text("utf-8")
+    assert "Place " not in local_path(nameless.stdout.splitlines()[-1]).read_text("utf-8")
 
-    done = python("-m", "taxi_assets.cli.main", "report", "yellow", "2021-01..2021-03", **environment)
-    pages = [Path(line) for line in done.stdout.splitlines()]
+    done = python("-m", "taxi_assets.cli.main", "report", "yellow", "2021-01..2021-04", **environment)
+    pages = [local_path(line) for line in done.stdout.splitlines()]
     assert [path.parent.name for path in pages] == ["2021-01", "2021-02"], done.stderr
     assert all("<h1>Yellow taxi trips, " in path.read_text("utf-8") for path in pages)
     assert "Place 161 (Queens)" in pages[0].read_text("utf-8")  # the zones came on the way
     assert done.returncode == 1
-    assert "yellow 2021-03 has not landed\nwhat to do: taxi-assets run yellow 2021-03" in done.stderr
+    months = "yellow 2021-03..2021-04"
+    assert done.stderr.endswith(f"taxi-assets: {months} have not landed\nwhat to do: taxi-assets run {months}\n")
 
 
 def test_each_report_is_a_materialization_with_figures_to_plot(definitions: dg.Definitions) -> None:

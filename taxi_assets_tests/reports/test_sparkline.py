@@ -80,5 +80,11 @@ def test_the_largest_month_is_drawn_where_it_stands() -> None:
     assert len(markdown) < SHOWN_IN_PLACE
 
 
+def test_trips_dated_outside_the_month_are_mentioned() -> None:
+    days = january(50, 100)
+    assert sparkline.markdown(JANUARY, days, {}, 150).endswith("most on Sat 2: 100")
+    assert sparkline.markdown(JANUARY, days, {}, 1160).endswith(". Not shown: 1,010 dated outside the month")
+
+
 def test_a_month_without_any_trip_can_be_drawn() -> None:
     assert "0 trips in January 2021" in sparkline.markdown(JANUARY, january(*[0] * 31), {})

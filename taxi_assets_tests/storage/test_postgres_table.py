@@ -22,6 +22,7 @@ from taxi_assets.contracts.zones import ZONE_COLUMNS
 from taxi_assets.definitions import build_definitions
 from taxi_assets.demo.sample import write_month
 from taxi_assets.months import Month
+from taxi_assets.reconciliation import Ledger
 from taxi_assets.settings import SettingError, Settings
 from taxi_assets.storage.factory import build_warehouse
 from taxi_assets.storage.warehouse.postgres import PostgresStore
@@ -139,6 +140,25 @@ def test_every_trip_lands_without_the_tutorials_rule(settings: dict[str, str], t
     chosen = Settings.from_environment({**settings, "TAXI_POSTGRES_DROP_ZERO_PASSENGERS": "false"})
     (row,) = land(chosen, DATASETS["yellow"], [JANUARY])
     assert (row.postgres_rows, row.postgres_dropped_rows) == (row.cleaned_rows, 0)
+
+
+def test_a_month_that_landed_before_postgres_was_set_is_not_loaded_until_it_runs_again(
+    settings: dict[str, str], postgres_url: str, tmp_path: Path
+) -> None:
+    publish(tmp_path, "yellow", JANUARY, 2000)
+    chosen = Settings.from_environment(settings)
+    land(chosen.model_copy(update={"postgres_url": ""}), DATASETS["yellow"], [JANUARY])
+    (row,) = Ledger(chosen).rows(DATASETS["yellow"]).values()
+    assert (row.status, row.postgres_rows) == ("not_loaded", 0)
+    assert row.error.startswith("yellow 2021-01 is in the lake, not loaded into Postgres yet\nwhat to do: ")
+    (row,) = land(chosen, DATASETS["yellow"], [JANUARY])
+    assert row.status == "landed"
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("DELETE FROM nyc_tlc.yellow_trips")
+        connection.execute("UPDATE nyc_tlc.month_loads SET dropped_rows = 0")
+    (row,) = Ledger(chosen).rows(DATASETS["yellow"]).values()
+    assert row.status == "failed"
+    assert "was loaded into Postgres, and is not there any more" in row.error
 
 
 def test_zones_land_in_postgres_too(settings: dict[str, str], postgres_url: str, tmp_path: Path) -> None:

@@ -34,6 +34,9 @@ _QUERIES = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 """DuckDB parses DESCRIBE, SHOW, SUMMARIZE and VALUES as SELECT."""
 
 
+_SCHEMA = "SELECT 1 FROM information_schema.schemata WHERE schema_name = ?"
+
+
 class DuckDBWarehouse:
     """Tables in a DuckDB file; a month is replaced in one transaction.
 
@@ -173,6 +176,8 @@ class DuckDBWarehouse:
                 remedy="land a month first: taxi-assets run yellow 2021-01",
             )
         with connect(self.path, self.limits, self.wait_seconds, read_only=True, sealed=True) as connection:
+            if connection.execute(_SCHEMA, [self.schema]).fetchall():
+                connection.execute(f"USE {quote(self.schema)}")  # so that SHOW TABLES is not empty
             try:
                 statements = connection.extract_statements(sql)
                 if [statement.type in _QUERIES for statement in statements] != [True]:
