@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import time
 from collections.abc import Iterator
@@ -60,9 +61,11 @@ def test_the_demo_touches_nothing_but_its_own_folder_whatever_the_settings_say(d
     assert "verified: 6 months" in verified.stdout
 
 
-def test_a_month_that_is_run_in_the_demos_folder_is_made_up_whatever_the_settings_say(demo: tuple[Path, str]) -> None:
-    folder = demo[0] / "data" / "demo"
-    settings = NOWHERE | {"TAXI_DATA_DIR": str(folder), "DAGSTER_HOME": str(demo[0] / "history")}
+def test_a_month_that_is_run_in_the_demos_folder_is_made_up_whatever_the_settings_say(
+    demo: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(demo[0] / "data" / "demo", tmp_path / "demo")
+    settings = NOWHERE | {"TAXI_DATA_DIR": str(folder), "DAGSTER_HOME": str(tmp_path / "history")}
     done = taxi_assets("run", "yellow", "2019-05", **settings)
     assert done.returncode == 0, done.stderr
     assert f"{folder} is the demo's folder: its made-up source is used" in done.stderr
@@ -74,6 +77,7 @@ def test_a_month_that_is_run_in_the_demos_folder_is_made_up_whatever_the_setting
     assert row == {"trips": 20_000}
     shown = taxi_assets("ledger", "yellow", **settings)
     assert re.search(r"^yellow +2019-05 +landed ", shown.stdout, re.MULTILINE), shown.stderr
+    assert not (tmp_path / "history").exists()
 
 
 def test_the_demo_names_zones_links_its_report_and_says_that_its_data_is_made_up(demo: tuple[Path, str]) -> None:
