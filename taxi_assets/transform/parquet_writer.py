@@ -63,18 +63,17 @@ class ParquetWriter:
         self._held.append(batch)
         self._size += batch.num_rows
         if self._size >= ROW_GROUP:
-            table = pa.Table.from_batches(self._held, self._schema)
             whole = self._size - self._size % ROW_GROUP
-            self._write(table.slice(0, whole))
-            self._held, self._size = table.slice(whole).to_batches(), self._size - whole
+            rest = pa.Table.from_batches(self._held, self._schema).slice(whole).to_batches()
+            self._write(whole)
+            self._held, self._size = rest, self._size - whole
 
-    def _write(self, table: pa.Table) -> None:
+    def _write(self, rows: int) -> None:
+        # chunks combined, because their bounds would show in the pages; here, because encoding takes longest
+        table = pa.Table.from_batches(self._held, self._schema).slice(0, rows).combine_chunks()
+        self._held = []
         self._wait()
-        self._pending = self._thread.submit(self._encode, table)
-
-    def _encode(self, table: pa.Table) -> None:
-        # chunks combined, because their bounds would show in the pages
-        self._writer.write_table(table.combine_chunks(), row_group_size=ROW_GROUP)
+        self._pending = self._thread.submit(self._writer.write_table, table, ROW_GROUP)
 
     def _wait(self) -> None:
         pending, self._pending = self._pending, None
@@ -89,7 +88,7 @@ class ParquetWriter:
         """Write the remaining rows and close the file."""
         try:
             if kind is None and self._held:
-                self._write(pa.Table.from_batches(self._held, self._schema))
+                self._write(self._size)
             self._wait()
         finally:
             self._thread.shutdown()
