@@ -81,7 +81,8 @@ def measure_way(name: str, source: Path, out: Path, plain: Mapping[str, str], se
         figure, _ = measure(command, {**plain, **settings})
     else:
         # as the command and the image have it
-        allocator = {"ARROW_DEFAULT_MEMORY_POOL": "system"} if WAYS[name].ours else {}
+        jemalloc = {"ARROW_DEFAULT_MEMORY_POOL": "jemalloc", "JE_ARROW_MALLOC_CONF": "dirty_decay_ms:100"}
+        allocator = jemalloc if WAYS[name].ours else {}
         words = [sys.executable, "-m", "benchmarks.one", name, str(source), str(out)]
         figure, _ = measure(words, {**servers, **allocator})
     shutil.rmtree(out)

@@ -14,8 +14,6 @@ from taxi_assets.months import Month
 Command = tuple[list[str], dict[str, str]]
 """A command and the settings that it runs with."""
 
-_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
 
 def month_of(source: Path) -> tuple[str, Month]:
     """Return the dataset and the month that a file's name has."""
@@ -51,19 +49,23 @@ def local_chain(source: Path, folder: Path) -> dict[str, Any]:
 
 
 def run_chain(source: Path, folder: Path, profile: dict[str, str]) -> dict[str, Any]:
-    """Run this project's chain on a month that a local server gives; a first month of 100 rows is start-up.
+    """Run this project's chain on a month that a local server gives, as `taxi-assets run` does; start-up is 100 rows.
 
     Args:
         source: The month's file.
         folder: Of Dagster's history and the data.
         profile: Settings beside those of the source and the folder.
     """
-    import dagster as dg
+    import gc
 
     from taxi_assets.definitions import build_definitions
     from taxi_assets.demo.server import serving
-    from taxi_assets.instance.home import use_dagster_home
+    from taxi_assets.instance.home import dagster_instance
+    from taxi_assets.instance.runs import run_month
     from taxi_assets.settings import Settings
+
+    gc.disable()  # until the instance is open, as in `taxi_assets.cli.main`
+    gc.set_threshold(100_000)
 
     dataset, month = month_of(source)
     first, served = month.plus(-1), folder / "served"
@@ -73,12 +75,12 @@ def run_chain(source: Path, folder: Path, profile: dict[str, str]) -> dict[str, 
     with serving(served) as address:
         own = source_settings(address, parquet=source.suffix == ".parquet") | {"TAXI_DATA_DIR": str(folder / "data")}
         settings = Settings.from_environment(own | profile)
-        use_dagster_home(settings)
-        job = build_definitions(settings).resolve_job_def(f"{dataset}_everything")
-        with dg.DagsterInstance.get() as instance:
-            job.execute_in_process(partition_key=f"{first}-01", instance=instance, run_config=_QUIET)
+        definitions, job = build_definitions(settings), f"{dataset}_everything"
+        with dagster_instance(settings) as instance:
+            run_month(definitions, instance, job, dataset, first)
             with timed(result):
-                job.execute_in_process(partition_key=f"{month}-01", instance=instance, run_config=_QUIET)
+                outcome, _ = run_month(definitions, instance, job, dataset, month)
+    assert outcome.status == "landed", outcome
     return result
 
 

@@ -39,7 +39,8 @@ def land_zones(settings: Settings, instance: dg.DagsterInstance) -> str:
     from taxi_assets.definitions import build_definitions
     from taxi_assets.instance.runs import reason_of, run_zones
 
-    result = run_zones(build_definitions(settings), instance)
+    # without the datasets' 42 assets and their checks, which take 0.2 s to build
+    result = run_zones(build_definitions(settings, datasets={}), instance)
     return "" if result.success else reason_of(result)
 
 

@@ -73,7 +73,7 @@ def clean_month(
         cleaner.days.check(location)
         accepted = check_drift(dataset, cleaner.mapping.absent, cleaner.unknown_columns, accepted_drift, location)
         record = _record(dataset, raw, cleaner, cleaned, version, accepted)
-        pa.default_memory_pool().release_unused()  # 100 MiB, which DuckDB needs when the table is loaded
+        pa.default_memory_pool().release_unused()  # 100 MiB, which DuckDB needs then; jemalloc does it by itself
         files = {record.file: cleaned} | ({record.rejects_file: rejects} if cleaner.rejected else {})
         staging.commit("cleaned", record, files)
     return record, True

@@ -13,14 +13,18 @@ from types import TracebackType
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from taxi_assets.contracts.model import SOURCE_ROW
+from taxi_assets.contracts.model import SOURCE_MONTH, SOURCE_ROW
 from taxi_assets.transform.batches import Reject
 
 ROW_GROUP = 122_880
-LEVEL = 3
-"""zstd level. For a month of 1.37 M rows, level 1 gives 28.4 MB in 0.37 s, 3 gives 26.3 MB in 0.49 s."""
+LEVEL = 1
+"""zstd level. To encode 3.4 M rows takes 0.68 s of processor time with level 1, and 0.86 s with 3, which makes 66 MB of
+71 MB, all of it in the times."""
 
-FILE_LAYOUT = f"pyarrow, zstd {LEVEL}, dictionaries but for timestamps and row numbers, row groups of {ROW_GROUP}"
+FILE_LAYOUT = (
+    f"pyarrow, zstd {LEVEL}, dictionaries but for timestamps and row numbers, statistics of these and months, "
+    f"row groups of {ROW_GROUP}"
+)
 
 REJECTS = pa.schema(
     [("line_number", pa.int64()), ("column", pa.string()), ("reason", pa.string()), ("raw_text", pa.string())]
@@ -43,17 +47,16 @@ class ParquetWriter:
         self._schema = schema
         self._held: list[pa.RecordBatch] = []
         self._size = 0
+        # nearly all times and every row number differ: a dictionary would be larger than they are
+        plain = [f.name for f in schema if pa.types.is_timestamp(f.type) or f.name == SOURCE_ROW.name]
         self._writer = pq.ParquetWriter(
             path,
             schema.with_metadata(dict(metadata)),
             compression="zstd",
             compression_level=LEVEL,
-            # nearly all times and every row number differ: a dictionary would be larger than they are
-            use_dictionary=[
-                field.name
-                for field in schema
-                if not pa.types.is_timestamp(field.type) and field.name != SOURCE_ROW.name
-            ],
+            use_dictionary=[name for name in schema.names if name not in plain],
+            # other columns have the same values in each row group, so that no reader can skip one; 7% less time
+            write_statistics=[*plain, SOURCE_MONTH.name],
         )
         self._thread = ThreadPoolExecutor(1)
         self._pending: Future[None] | None = None
@@ -63,18 +66,17 @@ class ParquetWriter:
         self._held.append(batch)
         self._size += batch.num_rows
         if self._size >= ROW_GROUP:
-            table = pa.Table.from_batches(self._held, self._schema)
             whole = self._size - self._size % ROW_GROUP
-            self._write(table.slice(0, whole))
-            self._held, self._size = table.slice(whole).to_batches(), self._size - whole
+            rest = pa.Table.from_batches(self._held, self._schema).slice(whole).to_batches()
+            self._write(whole)
+            self._held, self._size = rest, self._size - whole
 
-    def _write(self, table: pa.Table) -> None:
+    def _write(self, rows: int) -> None:
+        # chunks combined, because their bounds would show in the pages; here, because encoding takes longest
+        table = pa.Table.from_batches(self._held, self._schema).slice(0, rows).combine_chunks()
+        self._held = []
         self._wait()
-        self._pending = self._thread.submit(self._encode, table)
-
-    def _encode(self, table: pa.Table) -> None:
-        # chunks combined, because their bounds would show in the pages
-        self._writer.write_table(table.combine_chunks(), row_group_size=ROW_GROUP)
+        self._pending = self._thread.submit(self._writer.write_table, table, ROW_GROUP)
 
     def _wait(self) -> None:
         pending, self._pending = self._pending, None
@@ -89,7 +91,7 @@ class ParquetWriter:
         """Write the remaining rows and close the file."""
         try:
             if kind is None and self._held:
-                self._write(pa.Table.from_batches(self._held, self._schema))
+                self._write(self._size)
             self._wait()
         finally:
             self._thread.shutdown()

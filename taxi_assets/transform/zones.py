@@ -9,8 +9,10 @@ import csv
 import hashlib
 import json
 from collections import Counter
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.json
 import pyarrow.parquet as pq
 
 from taxi_assets.contracts.model import fold
@@ -128,9 +130,17 @@ def parse_zones(content: bytes) -> tuple[pa.Table, tuple[str, ...]]:
             if value is None and (text.strip() or not column.nullable):
                 raise NotAZoneLookupError(f"the zone lookup is damaged: {column.name} {rejection_reason(column, text)}")
     _check_numbers(values["LocationID"])
-    table = pa.table(values, arrow_schema(ZONE_COLUMNS)).sort_by("LocationID")
+    table = _to_table(values).sort_by("LocationID")
     known = {fold(column.name) for column in ZONE_COLUMNS}
     return table, tuple(name for name in header if fold(name) not in known)
+
+
+def _to_table(values: dict[str, list[Any]]) -> pa.Table:
+    """Return columns as a table, by way of JSON: `pa.array` imports pandas, in 0.2 s and 25 MiB."""
+    schema = arrow_schema(ZONE_COLUMNS)
+    rows = (dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True))
+    lines = "\n".join(map(json.dumps, rows)).encode()
+    return pyarrow.json.read_json(pa.py_buffer(lines), parse_options=pyarrow.json.ParseOptions(schema)).cast(schema)
 
 
 def _fields(content: bytes) -> list[list[str]]:
