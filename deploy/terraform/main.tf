@@ -5,10 +5,21 @@ locals {
   labels  = { source = "tlc", made_by = "taxi_assets" }
   buckets = toset(compact([var.bucket, var.work_bucket]))
   kms     = toset(compact([var.kms_key_name]))
+
+  services = toset(concat(
+    [
+      "bigquery.googleapis.com",
+      "cloudresourcemanager.googleapis.com",
+      "iam.googleapis.com",
+      "serviceusage.googleapis.com",
+      "storage.googleapis.com",
+    ],
+    var.kms_key_name == null ? [] : ["cloudkms.googleapis.com"],
+  ))
 }
 
 resource "google_project_service" "services" {
-  for_each           = toset(["bigquery.googleapis.com", "storage.googleapis.com"])
+  for_each           = local.services
   service            = each.value
   disable_on_destroy = false
 }
@@ -70,6 +81,8 @@ resource "google_bigquery_dataset" "schema" {
 resource "google_service_account" "runner" {
   account_id   = var.account_id
   display_name = "Runs taxi-assets"
+
+  depends_on = [google_project_service.services]
 }
 
 resource "google_storage_bucket_iam_member" "objects" {
@@ -100,20 +113,26 @@ resource "google_project_iam_member" "jobs" {
 
 # With a key of your own (CMEK), Google's service agents encrypt and decrypt by it
 
-data "google_storage_project_service_account" "agent" {}
+data "google_storage_project_service_account" "agent" {
+  for_each   = local.kms
+  depends_on = [google_project_service.services]
+}
 
-data "google_bigquery_default_service_account" "agent" {}
+data "google_bigquery_default_service_account" "agent" {
+  for_each   = local.kms
+  depends_on = [google_project_service.services]
+}
 
 resource "google_kms_crypto_key_iam_member" "storage" {
   for_each      = local.kms
   crypto_key_id = each.value
   role          = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
-  member        = data.google_storage_project_service_account.agent.member
+  member        = data.google_storage_project_service_account.agent[each.value].member
 }
 
 resource "google_kms_crypto_key_iam_member" "bigquery" {
   for_each      = local.kms
   crypto_key_id = each.value
   role          = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
-  member        = data.google_bigquery_default_service_account.agent.member
+  member        = data.google_bigquery_default_service_account.agent[each.value].member
 }

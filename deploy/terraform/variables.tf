@@ -15,7 +15,7 @@ variable "work_bucket" {
 }
 
 variable "location" {
-  description = "Location of buckets and dataset (TAXI_BQ_LOCATION); BigQuery loads within one location only."
+  description = "Location of buckets and dataset (TAXI_BQ_LOCATION)."
   type        = string
   default     = "US"
 }
@@ -33,7 +33,7 @@ variable "account_id" {
 }
 
 variable "kms_key_name" {
-  description = "Cloud KMS key that encrypts buckets and dataset (CMEK), in the same location; null: Google's own keys."
+  description = "Cloud KMS key that encrypts buckets and dataset (CMEK), in their location (`europe` for EU, `us` for US); null: Google's own keys."
   type        = string
   default     = null
 }

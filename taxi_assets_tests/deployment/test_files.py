@@ -246,6 +246,8 @@ def test_kubernetes_accepts_the_job_of_a_run() -> None:
     assert pod["serviceAccountName"] == VALUES["global"]["serviceAccountName"]
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert container["resources"]["limits"]["memory"] == "2Gi"
+    volumes = sum(int(each["emptyDir"]["sizeLimit"].removesuffix("Gi")) for each in pod["volumes"])
+    assert int(container["resources"]["requests"]["ephemeral-storage"].removesuffix("Gi")) > volumes
     assert {mount["mountPath"] for mount in container["volumeMounts"]} >= {"/data", "/tmp"}
 
 

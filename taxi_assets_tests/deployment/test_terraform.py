@@ -22,6 +22,8 @@ from taxi_assets_tests.storage.months import PROJECT, access
 FOLDER = Path(__file__).parents[2] / "deploy" / "terraform"
 _META = {"for_each", "depends_on", "dynamic"}
 """Arguments that say how often and when a resource is made, not what it is like."""
+FIRST = ("google_service_account", "google_storage_bucket", "google_bigquery_dataset")
+"""What all other resources depend on."""
 
 
 def plain(value: Any) -> Any:
@@ -139,6 +141,18 @@ def test_the_account_gets_the_roles_that_provision_prints_and_no_others(
             assert body["member"] == "${google_service_account.runner.member}"
             granted += [(body["role"], place) for place in places]
     assert sorted(granted) == sorted((role, on) for role, on, _ in ROLES)
+
+
+def test_what_it_enables_is_what_the_documents_name_and_comes_first(blocks: dict[str, list[dict[str, Any]]]) -> None:
+    (local,) = blocks["locals"]
+    enabled = set(re.findall(r"\w+\.googleapis\.com", local["services"]))
+    page = (FOLDER.parents[1] / "docs" / "gcp.md").read_text("utf-8")
+    named = set(re.findall(r"\w+\.googleapis\.com", page.partition("## 1.")[2].partition("## 2.")[0]))
+    assert enabled == named | {"cloudkms.googleapis.com"}  # the last only with a key
+    agents = [body for block in blocks["data"] for kind in block.values() for body in kind.values()]
+    assert [each["for_each"] for each in agents] == ["${local.kms}"] * 2
+    for body in (*agents, *(resources(blocks, kind)[0] for kind in FIRST)):
+        assert "google_project_service.services" in str(body["depends_on"])
 
 
 def test_the_outputs_are_settings(blocks: dict[str, list[dict[str, Any]]]) -> None:

@@ -140,7 +140,7 @@ def permission_error(permissions: Sequence[str], location: str) -> PermanentErro
 def different_locations(bucket: str, dataset: str, location: str) -> PermanentError:
     """Return the error of a bucket and a dataset in different locations."""
     return PermanentError(
-        f"the bucket is in {bucket}, the BigQuery dataset in {dataset}; BigQuery loads within one location only",
+        f"the bucket is in {bucket}, the BigQuery dataset in {dataset}, which cannot load from there",
         location=location,
         remedy=f"set TAXI_GCS_BUCKET to a bucket in {dataset}, or TAXI_WAREHOUSE_SCHEMA and TAXI_BQ_LOCATION to a "
         f"dataset in {bucket}; `taxi-assets provision` creates both in TAXI_BQ_LOCATION",
