@@ -10,6 +10,8 @@ It needs pandas, pyarrow and duckdb, and for BigQuery google-cloud-bigquery; not
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from pathlib import Path
 
 import duckdb
@@ -76,4 +78,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # as `| head` does; https://docs.python.org/3/library/signal.html#note-on-sigpipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

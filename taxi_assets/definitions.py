@@ -115,7 +115,7 @@ def _resources(settings: Settings, *, reload: bool) -> dict[str, Any]:
         postgres = PostgresResource.from_settings(settings)
         resources |= {
             "postgres": postgres.fixed(),
-            "postgres_io_manager": PostgresIOManager(postgres=postgres, staging=staging),
+            "postgres_io_manager": PostgresIOManager(postgres=postgres, staging=staging, reload=reload),
         }
     return resources
 

@@ -79,6 +79,8 @@ def format_months(months: Iterable[Month]) -> str:
 def parse_months(text: str) -> list[Month]:
     """Read one month (`2021-01`), a range (`2021-01..2021-03`), a year (`2021`), or several of them after commas.
 
+    At the ends of a range, a year is its first and its last month.
+
     Returns:
         The months in ascending order, each once.
 
@@ -88,9 +90,11 @@ def parse_months(text: str) -> list[Month]:
     months: set[Month] = set()
     for part in text.split(","):
         first, dots, last = part.strip().partition("..")
-        if not dots and re.fullmatch(r"\d{4}", first):
-            first, last = f"{first}-01", f"{first}-12"
-        start, end = Month.parse(first), Month.parse(last if dots or last else first)
+        last = last if dots else first
+        start, end = (
+            Month.parse(f"{text}-{month}" if re.fullmatch(r"\d{4}", text) else text)
+            for text, month in ((first, "01"), (last, "12"))
+        )
         if end < start:
             raise ValueError(f"the range {part.strip()} ends before it begins")
         months.update(months_between(start, end))

@@ -23,6 +23,12 @@ from taxi_assets.transform.quality import drift_notes
 if TYPE_CHECKING:
     from taxi_assets.storage.warehouse.postgres import PostgresStore
 
+_STAGES: dict[str, type[RawFile | CleanedFile]] = {"raw": RawFile, "cleaned": CleanedFile}
+_NOT_STAGED = (
+    "the raw and cleaned files are not on this machine, so only object and tables can be compared; look on the machine "
+    "that landed the month, give both the same TAXI_WORK_URL, or land it again with `taxi-assets run`"
+)
+
 
 @dataclass(frozen=True)
 class LedgerRow:
@@ -56,6 +62,11 @@ class LedgerRow:
     postgres_rows: int | None = None
     postgres_dropped_rows: int | None = None
     notes: str | None = None
+
+    @property
+    def is_staged(self) -> bool:
+        """Whether the staging area has the cleaned file, which knows what became of each source row."""
+        return bool(self.source_format)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, seconds rounded to milliseconds; without those that are not known here."""
@@ -115,6 +126,10 @@ class Ledger:
                     rejected_rows=cleaned.rejected_rows,
                     notes="; ".join(drift_notes(cleaned)) or None,
                 )
+            elif stored:  # it was the cleaned file
+                row = dataclasses.replace(
+                    row, source_sha256=stored.source_sha256, cleaned_rows=stored.rows, notes=_NOT_STAGED
+                )
             if stored:
                 row = dataclasses.replace(row, object_uri=stored.file, object_rows=stored.rows)
             if month in loaded:
@@ -138,15 +153,19 @@ class Ledger:
         - the DuckDB table has the object's values, and the Postgres table those of the cleaned file.
 
         Of Google's stores it proves the checksums and counts that they themselves report. It does not ask the source
-        again, and cannot see a month that was wrong when it was published.
+        again, and cannot see a month that was wrong when it was published. Of a month that the staging area does not
+        know, as that of another machine, it compares object and tables.
 
         Returns:
             What does not hold, a sentence each.
         """
         dataset, month = DATASETS[row.dataset], Month.parse(row.month)
-        wrong = [row.error] if row.status == "failed" else []
-        for kind, stage in ((RawFile, "raw"), (CleanedFile, "cleaned")):
+        wrong = []
+        staged = row.is_staged or any(month in self._staging.months(stage, dataset.name) for stage in _STAGES)
+        for stage, kind in _STAGES.items():
             record = self._staging.find(kind, stage, row.dataset, month)
+            if record is None and not staged:
+                continue
             if record is None:
                 wrong.append(f"the {stage} file is missing or has another size")
             elif sha256_of(self._staging.path(record.file)) != record.sha256:
@@ -165,6 +184,17 @@ class Ledger:
         except TaxiError as error:
             wrong.append(str(error))
         return wrong + _imbalances(row)
+
+    def verified(self, row: LedgerRow) -> LedgerRow:
+        """Return the row as `verify` finds it: failed, with what to do, if something does not hold."""
+        wrong = self.verify(row)
+        if not wrong:
+            return row
+        before = row.error if row.status == "failed" else ""
+        # causes in one line, and below it where and what to do, as the errors have it that are among them
+        causes, *others = zip(*(each.partition("\n")[::2] for each in filter(None, [before, *wrong])), strict=True)
+        below = next(filter(None, others[0]), f"what to do: taxi-assets run {row.dataset} {row.month} --reload")
+        return dataclasses.replace(row, status="failed", error=f"{'; '.join(causes)}\n{below}")
 
     def _in_lake(self, dataset: Dataset, month: Month) -> tuple[LakeObject | None, str]:
         """Return a month's object, or why it cannot be read: a damaged object concerns its own month only."""
@@ -242,8 +272,10 @@ def _not_landed(row: LedgerRow, why: str) -> str:
 
 def _imbalances(row: LedgerRow) -> list[str]:
     """Return which counts of a month do not add up."""
-    wrong = []
-    if row.cleaned_rows + row.dropped_rows + row.rejected_rows != row.source_rows:
+    wrong: list[str] = []
+    if not (row.is_staged or row.object_uri):
+        return wrong  # nothing to compare with
+    if row.is_staged and row.cleaned_rows + row.dropped_rows + row.rejected_rows != row.source_rows:
         wrong.append(
             f"{row.source_rows:,} source rows are not {row.cleaned_rows:,} cleaned + {row.dropped_rows:,} dropped + "
             f"{row.rejected_rows:,} rejected"

@@ -72,6 +72,18 @@ def test_another_host_is_warned_of_because_the_ui_has_no_login(
     assert "warning: the UI has no login: whoever reaches 0.0.0.0 can start runs" in text
 
 
+def test_automation_that_runs_is_told_with_how_to_stop_it(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dev("--port", str(free_port()))
+    assert "automation is on" not in capsys.readouterr().err
+    monkeypatch.setenv("TAXI_AUTOMATION", "running")
+    dev("--port", str(free_port()))
+    told = capsys.readouterr().err
+    assert "automation is on: it fetches every month since 2009-01; TAXI_AUTOMATION=stopped" in told
+    assert arguments
+
+
 def test_the_demo_is_not_shown_where_months_of_ones_own_have_landed(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from taxi_assets.cli.doctor import command
+from taxi_assets.cli.main import main
 from taxi_assets_tests.servers.http_source import HttpSource, http_source
 from taxi_assets_tests.servers.postgres import PostgresServer
 
@@ -98,6 +99,52 @@ def test_a_file_of_secrets_that_others_can_read_is_told(
     notified = capsys.readouterr().out
     assert "ok    secrets       only this user can read .env" in notified
     assert "planted-password" not in notified
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("# mine\n\nTAXI_PROFILE gcp\nTAXI_SOURCE=csv\n", 3),
+        ('TAXI_SOURCE=csv\nTAXI_GCP_CREDENTIALS=\'{"planted-password"\n', 2),
+        ("TAXI_GCP_CREDENTIALS='{planted-password\nTAXI_SMTP_URL='smtp://planted-password'\n", 1),
+    ],
+)
+@pytest.mark.parametrize("words", [["doctor"], ["ledger"], ["run", "yellow", "2021-01"], ["dev"]], ids=lambda w: w[0])
+def test_a_line_that_cannot_be_read_is_refused_by_every_command_with_its_number(
+    dotenv: Path,
+    words: list[str],
+    text: str,
+    line: int,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    dotenv.write_text(text)
+    assert main(words) == 2
+    told = capsys.readouterr().err
+    assert f"line {line} of .env cannot be read\nwhere: {dotenv}, line {line}\nwhat to do: write it as" in told
+    assert "planted-password" not in told
+    assert "dotenv" not in caplog.text
+
+
+def test_settings_of_google_are_noted_where_the_profile_is_local(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TAXI_GCP_PROJECT", "my-project-123")
+    assert doctor() == 0
+    assert "note: the local profile does not use TAXI_GCP_PROJECT; for them, set TAXI_PROFILE=gcp" in (
+        capsys.readouterr().out
+    )
+
+
+def test_a_required_setting_that_is_wrong_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (("PROFILE", "gcp"), ("GCP_PROJECT", "123456"), ("GCS_BUCKET", "my-bucket")):
+        monkeypatch.setenv(f"TAXI_{name}", value)
+    assert doctor() == 1
+    told = capsys.readouterr().out
+    assert told.count("WRONG") == 1
+    assert "TAXI_GCP_PROJECT cannot be used" in told
 
 
 def test_a_file_without_secrets_may_be_read_by_others(dotenv: Path, capsys: pytest.CaptureFixture[str]) -> None:

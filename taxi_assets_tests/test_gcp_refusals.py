@@ -11,6 +11,7 @@ from taxi_assets.cli import doctor as doctor_module
 from taxi_assets.cli import provision as provision_module
 from taxi_assets.cli import run as run_module
 from taxi_assets.errors import PermanentError, TaxiError
+from taxi_assets.instance.home import dagster_instance
 from taxi_assets.settings import SettingError, Settings
 from taxi_assets_tests.servers.bigquery import BigQueryServer
 from taxi_assets_tests.servers.credentials import EMAIL, TokenEndpoint
@@ -262,3 +263,5 @@ def test_a_run_tells_what_is_wrong_before_any_work_starts(
     assert all(part in notified for part in wrongly), notified
     assert "PRIVATE KEY" not in notified
     assert not source.asked
+    with dagster_instance(Settings.from_environment()) as instance:  # trying again would not help
+        assert [run.tags["dagster/will_retry"] for run in instance.get_runs()] == ["false"]

@@ -128,9 +128,64 @@ def test_verifying_reads_the_values_of_the_table(place: Place, capsys: pytest.Ca
     rows = rows_of(capsys, status=1, verified=True)
     assert {month: row["error"] for month, row in rows.items()} == {
         "2021-01": "",
-        "2021-02": "the table has other values than the object",
+        "2021-02": "the table has other values than the object\nwhat to do: taxi-assets run yellow 2021-02 --reload",
         "2021-03": "",
     }
+
+
+def test_a_missing_file_is_told_with_what_to_do(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.staging.path(place.record("yellow", "2021-02").file).unlink()
+    error = rows_of(capsys, status=1, verified=True)["2021-02"]["error"]
+    assert error.startswith("the cleaned file is missing or has another size")
+    assert error.endswith("\nwhat to do: taxi-assets run yellow 2021-02 --reload")
+
+
+def test_causes_are_in_one_line_and_what_to_do_is_below(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    object_of(place, "2021-02").unlink()
+    place.staging.path(place.record("yellow", "2021-02").file).unlink()
+    error = rows_of(capsys, status=1, verified=True)["2021-02"]["error"]
+    assert error.startswith("yellow 2021-02 is not in the lake; the cleaned file is missing or has another size")
+    assert error.count("\n") == error.count("\nwhat to do: ") == 1
+
+
+def test_without_the_work_folder_object_and_table_are_compared_and_the_rest_is_said_not_to_be_known(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(place.folder / "work")
+    assert main(["ledger", "--verify"]) == 0
+    shown = capsys.readouterr().out
+    cells = [line.split() for line in shown.splitlines() if line.startswith("yellow  2021")]
+    assert cells[0] == ["yellow", "2021-01", "landed", "-", "100", "-", "-", "100", "100"]
+    assert shown.count("not on this machine, so only") == 1
+    assert "yellow 2021-01..2021-03: the raw and cleaned files are not on this machine" in shown
+    assert "verified: 3 months, every file read that is on this machine" in shown
+    with duckdb.connect(str(place.warehouse.path)) as connection:
+        connection.execute("UPDATE nyc_tlc.yellow_trips SET fare_amount = 7 WHERE source_month = '2021-02-01'")
+    rows = rows_of(capsys, status=1, verified=True)
+    assert rows["2021-02"]["error"].startswith("the table has other values than the object\n")
+    assert (rows["2021-01"]["status"], rows["2021-01"]["source_rows"]) == ("landed", 0)
+
+
+def test_the_same_error_of_several_months_is_told_once(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    for month in ("2021-01", "2021-02"):
+        object_of(place, month).unlink()
+    assert main(["ledger"]) == 1
+    shown = capsys.readouterr().out
+    assert shown.count("is not in the lake") == 1
+    assert "the same for: yellow 2021-02\n" in shown
+
+
+def test_where_only_the_demos_months_are_it_says_how_to_see_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    demo = tmp_path / "data" / "demo"
+    demo.mkdir(parents=True)
+    (demo / "warehouse.duckdb").touch()
+    monkeypatch.chdir(tmp_path)
+    assert main(["ledger"]) == 0
+    assert "for the demo's months: TAXI_DATA_DIR=data/demo taxi-assets ledger" in capsys.readouterr().err
+    assert main(["query", "SELECT 1"]) == 1
+    assert "TAXI_DATA_DIR=data/demo taxi-assets query" in capsys.readouterr().err
 
 
 def test_a_damaged_warehouse_is_reported_with_what_to_do(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

@@ -121,6 +121,7 @@ def test_a_month_with_too_many_rejected_rows_does_not_reach_the_lake(source: dic
     (row,) = run_json("yellow", "2021-01", status=1, TAXI_REJECTED_SHARE_LIMIT="0.0001", **source)
     assert "0.1996% could not be read" in row["error"]
     assert row["object_rows"] == row["table_rows"] == 0
+    assert (row["source_rows"], row["cleaned_rows"], row["rejected_rows"]) == (1002, 1000, 2)
     assert not list((tmp_path / "data" / "lake").rglob("*.parquet"))
     done = taxi_assets("ledger")
     assert done.returncode == 1

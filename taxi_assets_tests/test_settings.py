@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dagster as dg
 import pytest
 
 from taxi_assets.settings import MIN_MEMORY_MIB, SettingError, Settings, setting_variables
@@ -92,10 +93,35 @@ def test_settings_show_neither_secrets_nor_those_in_addresses() -> None:
         ("TAXI_MEMORY_LIMIT", "1MB", f"a month needs {MIN_MEMORY_MIB}MB"),
         ("TAXI_AUTOMATION_SINCE", "2021-13", "2021-13 is not a month"),
         ("TAXI_WORK_URL", "work", "it must be an absolute folder"),
+        ("TAXI_MONTHLY_CRON", "61 * * * *", "'61' must be within 0 to 59, in the field of the minute"),
+        ("TAXI_MONTHLY_CRON", "0 5 30-31 2 *", "none of its months has such a day"),
+        ("TAXI_MONTHLY_CRON", "0 5 3 *", "it must be five fields of numbers"),
+        ("TAXI_MONTHLY_CRON", "@monthly", "it must be five fields of numbers"),
+        ("TAXI_GCP_PROJECT", "123456", "it must be a project's ID"),
     ],
 )
 def test_a_refused_value_is_told_with_what_it_must_be(name: str, text: str, must: str) -> None:
     assert must in refusal(**{name: text})
+
+
+@pytest.mark.parametrize(
+    "cron",
+    """0 5 3 * *|61 * * * *|0 24 1 * *|0 0 31 2 *|0 0 29 2 *|0 0 31 2 1|0 5 3 * 7|0 5 22-2 * *|*/0 * * * *|0/5 * * * *
+    |5,7-9/2 0 1 1 0|0 0 0 * *|0 0 1 13 *|0 0 1 1 8|1-2-3 0 1 1 1|1,,2 0 1 1 1|59-1 0 1 1 1|**/5 0 1 1 1|1, 1 1 1 1
+    |0 5 30-31 2,4 *|*/5 0 */2 1-12/3 *""".replace("\n    ", "").split("|"),
+)
+def test_a_cron_expression_is_refused_where_dagster_would_refuse_it(cron: str) -> None:
+    try:
+        dg.ScheduleDefinition(name="x", job_name="x", cron_schedule=cron)
+    except dg.DagsterInvalidDefinitionError:
+        assert "TAXI_MONTHLY_CRON cannot be used" in refusal(TAXI_MONTHLY_CRON=cron)
+    else:
+        assert Settings.from_environment({"TAXI_MONTHLY_CRON": cron}).monthly_cron == cron
+
+
+@pytest.mark.parametrize("project", ["my-project-123", "example.com:proj", "example.com:my-project"])
+def test_a_projects_id_may_belong_to_a_domain(project: str) -> None:
+    assert Settings.from_environment({"TAXI_GCP_PROJECT": project}).gcp_project == project
 
 
 def test_columns_whose_drift_is_accepted_are_named_for_every_dataset_or_for_one() -> None:

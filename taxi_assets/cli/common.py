@@ -6,8 +6,9 @@ import contextlib
 import functools
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -18,12 +19,10 @@ from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.instance.environment import load_env_file
 from taxi_assets.instance.home import dagster_instance
-from taxi_assets.months import Month
+from taxi_assets.months import Month, format_months
 from taxi_assets.settings import SettingError, Settings, dagster_postgres_url, setting_variables
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import dagster as dg
 
     from taxi_assets.reconciliation import LedgerRow
@@ -92,6 +91,16 @@ def note_missing_folder(folder: Path) -> None:
         err.print(f"taxi-assets: TAXI_DATA_DIR names a folder that does not exist yet: {folder}")
 
 
+def hint_at_demo(settings: Settings, command: str) -> None:
+    """Say how a command reads the demo's months, where they are the only ones."""
+    from taxi_assets.demo.place import demo_folder
+
+    folder = demo_folder()
+    if settings.profile == "local" and not settings.duckdb_path.exists() and (folder / "warehouse.duckdb").exists():
+        shown = os.path.relpath(folder) if folder.is_relative_to(Path.cwd()) else folder
+        err.print(f"taxi-assets: for the demo's months: TAXI_DATA_DIR={shown} taxi-assets {command}")
+
+
 @contextlib.contextmanager
 def instance_for_runs(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """Open Dagster's history for runs in this process, after ending those that a killed command left behind.
@@ -132,12 +141,11 @@ def print_ledger(rows: list[LedgerRow]) -> None:
         status = Text(row.status.replace("_", " "), _COLORS[row.status])
         table.add_row(row.dataset, row.month, status, *map(_cell, cells))
     if len(rows) > 1:
-        totals = (_cell(sum(column)) for column in columns.values())
+        totals = (_cell(_total(column)) for column in columns.values())
         table.add_row("total", f"{len(rows)} months", "", *totals, style="bold")
     _console(width=_WIDE).print(table)  # on a narrow terminal lines break; a count that is cut says nothing
-    for row in rows:
-        if row.notes and not row.error:
-            out.print(f"{row.dataset} {row.month}: {row.notes}")
+    for like in _alike((row, row.notes or "") for row in rows if not row.error):
+        out.print(f"{_named(like)}: {like[0].notes}")
     _print_errors(rows)
 
 
@@ -163,19 +171,45 @@ _COLORS = {
 }
 
 
-def _counts(rows: list[LedgerRow]) -> dict[str, list[float]]:
-    """Return the columns of numbers by name, without those that have none."""
+def _counts(rows: list[LedgerRow]) -> dict[str, list[float | None]]:
+    """Return the columns of numbers by name, without those that have none; None is what is not known here."""
     fields = {"source": "source_rows", "cleaned": "cleaned_rows", "dropped": "dropped_rows"}
     fields |= {"rejected": "rejected_rows", "object": "object_rows", "table": "table_rows"}
     if any(row.postgres_rows is not None for row in rows):
         fields |= {"postgres": "postgres_rows", "left out": "postgres_dropped_rows"}
     if any(row.seconds for row in rows):
         fields["seconds"] = "seconds"
-    return {name: [getattr(row, field) or 0 for row in rows] for name, field in fields.items()}
+    return {name: [_count(row, field) for row in rows] for name, field in fields.items()}
 
 
-def _cell(value: float) -> str:
+def _count(row: LedgerRow, field: str) -> float | None:
+    known = {"source_rows": row.is_staged, "dropped_rows": row.is_staged, "rejected_rows": row.is_staged}
+    known |= {"cleaned_rows": row.is_staged or bool(row.object_uri)}
+    return (getattr(row, field) or 0) if known.get(field, True) else None
+
+
+def _total(column: list[float | None]) -> float | None:
+    numbers = [number for number in column if number is not None]
+    return sum(numbers) if numbers else None
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return "-"
     return f"{value:.1f}" if isinstance(value, float) else f"{value:,}"
+
+
+def _named(rows: Sequence[LedgerRow]) -> str:
+    return f"{rows[0].dataset} {format_months(Month.parse(row.month) for row in rows)}"
+
+
+def _alike(texts: Iterable[tuple[LedgerRow, str]]) -> list[list[LedgerRow]]:
+    """Return the rows of a dataset of which the same is said, but for the month; rows without a text are left out."""
+    found: dict[tuple[str, str], list[LedgerRow]] = {}
+    for row, text in texts:
+        if text:
+            found.setdefault((row.dataset, text.replace(row.month, "")), []).append(row)
+    return list(found.values())
 
 
 def _print_errors(rows: list[LedgerRow]) -> None:
@@ -188,8 +222,8 @@ def _print_errors(rows: list[LedgerRow]) -> None:
             waiting.setdefault((row.dataset, missing_tables(row)), []).append(Month.parse(row.month))
     for (dataset, tables), months in waiting.items():
         out.print(f"\n{not_loaded(dataset, months, tables)}")
-    printed = {"", *(row.error for row in rows if row.status == "not_loaded")}
-    for row in rows:
+    printed: set[str] = set()
+    for row, *others in _alike((row, row.error) for row in rows if row.status != "not_loaded"):
         if row.error not in printed:
             printed.add(row.error)
             month = f"{row.dataset} {row.month}"
@@ -198,3 +232,5 @@ def _print_errors(rows: list[LedgerRow]) -> None:
                 out.print(month, style="bold", end="")
                 out.print(f" {row.status.replace('_', ' ')}: ", end="")
             out.print(row.error)
+            if others:
+                out.print(f"the same for: {_named(others)}")

@@ -75,6 +75,11 @@ def command(host: str, port: int, *, demo: bool | None) -> int:
     err.print(f"  yellow trips: {url}/locations/taxi_assets/asset-groups/yellow")
     if latest:
         err.print(f"  latest month: {url}/assets/yellow/cleaned_parquet?view=partitions&partition={latest}")
+    if settings.automated and not shows_demo:
+        err.print(
+            f"  automation is on: it fetches every month since {settings.automation_since}; TAXI_AUTOMATION=stopped "
+            "leaves that to you, TAXI_AUTOMATION_SINCE=2024-01 begins later"
+        )
     if shows_demo:
         err.print(
             f"  made-up data of the demo{'' if in_demo else '; `taxi-assets dev --no-demo` shows your own months'}"

@@ -111,14 +111,17 @@ def _read_settings() -> tuple[Settings, list[SettingError]]:
     """Read the settings; return them with what is wrong with those that cannot be used, which take their default."""
     load_env_file()
     wrong, variables = list(misspelled()), dict(os.environ)
+    refused: set[str] = set()
     while True:
         try:
             settings = Settings.from_environment(variables)
             settings.check_profile()
         except SettingError as error:  # noqa: PERF203 - a few at most
-            wrong.append(error)
-            # a profile that lacks something takes its default too
-            variables.pop(name if (name := error.location.partition(",")[0]) in variables else "TAXI_PROFILE")
+            name = error.location.partition(",")[0]
+            if not refused.intersection(error.message.split()):  # else it is missing because it was refused
+                wrong.append(error)
+            refused.add(name)
+            variables.pop(name if name in variables else "TAXI_PROFILE")  # whose default needs nothing
         else:
             return settings, wrong
 
@@ -128,7 +131,13 @@ def _check_settings(settings: Settings) -> str:
     variables = setting_variables()
     given = {name: os.environ[name].strip() for name in variables if os.environ.get(name, "").strip()}
     texts = [f"{name}={text}" if (text := shown(variables[name], given[name])) else name for name in given]
-    return f"profile {settings.profile}; {', '.join(texts) or 'every setting has its default'}"
+    found = f"profile {settings.profile}; {', '.join(texts) or 'every setting has its default'}"
+    unused = [name for name in given if name.startswith(("TAXI_GCP_", "TAXI_GCS_", "TAXI_BQ_"))]
+    if settings.profile != "gcp" and unused:
+        found += (
+            f"\n{INDENT}note: the local profile does not use {' and '.join(unused)}; for them, set TAXI_PROFILE=gcp"
+        )
+    return found
 
 
 def _secret_files(settings: Settings) -> list[Path]:

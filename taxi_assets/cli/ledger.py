@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import click
 
 from taxi_assets.cli import FAILED, LANDED
-from taxi_assets.cli.common import dataset_named, examples, load_settings, out, print_ledger, print_places
+from taxi_assets.cli.common import dataset_named, examples, hint_at_demo, load_settings, out, print_ledger, print_places
 from taxi_assets.contracts import DATASETS
 from taxi_assets.reconciliation import Ledger
 
@@ -30,7 +29,8 @@ def command(name: str | None, *, verified: bool, as_json: bool) -> int:
     Without --verify, it counts the rows in every store. With it, a month that is marked as landed has: a raw file, a
     cleaned file and an object with the checksums recorded when they were made; as many rows everywhere as were
     cleaned; in DuckDB and Postgres, the very values of its object. For Google's stores it relies on the checksums and
-    counts that they report. It does not ask the source again.
+    counts that they report. It does not ask the source again. Of a month whose raw and cleaned files are not on this
+    machine, it compares object and tables; `-` is what cannot be known without those files.
 
     A month that is in the lake but not in every table yet is "not loaded"; that is no failure. The exit status is 1 if
     a month failed. A month that left nothing behind is not listed; Dagster's UI shows its run, under Runs.
@@ -40,18 +40,19 @@ def command(name: str | None, *, verified: bool, as_json: bool) -> int:
     ledger = Ledger(settings)
     rows = [row for dataset in datasets for row in ledger.rows(dataset).values()]
     if verified:
-        rows = [
-            dataclasses.replace(row, status="failed", error="; ".join(wrong)) if (wrong := ledger.verify(row)) else row
-            for row in rows
-        ]
+        rows = [ledger.verified(row) for row in rows]
     if as_json:
         out.print_json(json.dumps([row.to_dict() for row in rows]))
     elif rows:
         print_ledger(rows)
         print_places(settings)
         if verified and all(row.status == "landed" for row in rows):
-            out.print(f"\nverified: {len(rows)} months, every file read, every store counted and compared")
+            read = (
+                "every file read" if all(row.is_staged for row in rows) else "every file read that is on this machine"
+            )
+            out.print(f"\nverified: {len(rows)} months, {read}, every store counted and compared")
     else:
         out.print("nothing has landed yet; land a month with: taxi-assets run yellow 2021-01")
+        hint_at_demo(settings, "ledger")
         print_places(settings)
     return FAILED if any(row.status == "failed" for row in rows) else LANDED

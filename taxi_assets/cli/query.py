@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from taxi_assets.cli import LANDED
-from taxi_assets.cli.common import err, examples, load_settings, out
+from taxi_assets.cli.common import err, examples, hint_at_demo, load_settings, out
 from taxi_assets.errors import QueryError
 from taxi_assets.settings import SettingError
 from taxi_assets.storage.factory import build_bigquery, build_warehouse
@@ -47,6 +47,7 @@ _UNLIMITED = 1_000_000
 def command(sql: str, *, output: Literal["csv", "json"] | None, max_gb: float) -> int:
     """Query the warehouse: SQL is one SELECT, which can change nothing and reads nothing but the warehouse."""
     settings, limit = load_settings(), None if output else MAX_ROWS + 1
+    hint_at_demo(settings, "query ...")
     try:
         if settings.profile == "gcp":
             err.print(f"BigQuery scans {build_bigquery(settings).dry_run_bytes(sql) / 1e9:,.3f} GB", style="dim")

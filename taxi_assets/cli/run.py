@@ -122,7 +122,7 @@ def land(
             if month > last:
                 due = f"TLC publishes about two months late; the latest month is {last}"
                 text = f"{dataset.name} {month} is not published: {due}"
-                outcomes[month] = Outcome("not_published", text, loaded=False)
+                outcomes[month] = Outcome("not_published", text, loaded=False, cleaned=False)
             elif not reload and known.unchanged(month):
                 outcomes[month] = Outcome("unchanged", "", time.monotonic() - start)
             else:
@@ -146,7 +146,10 @@ def _rows(settings: Settings, dataset: Dataset, outcomes: dict[Month, Outcome]) 
     rows = []
     for month, outcome in outcomes.items():
         status, error = outcome.status, outcome.error
-        row = found.get(month) if outcome.loaded else None  # else it is of an earlier run
+        row = found.get(month) if outcome.cleaned else None  # else it is of an earlier run
+        if row and not outcome.loaded:  # so are its object and tables
+            row = dataclasses.replace(row, object_uri="", object_rows=0, table="", table_rows=0)
+            row = dataclasses.replace(row, postgres_rows=in_postgres, postgres_dropped_rows=in_postgres)
         if status in ("landed", "unchanged") and not unread and (row is None or row.error):
             status, error = "failed", row.error if row else f"{dataset.name} {month} is in no store"
         row = row or dataclasses.replace(empty, month=str(month))

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 from dotenv import dotenv_values, load_dotenv
+from dotenv.parser import parse_stream
 
 from taxi_assets.settings import SettingError
 
@@ -25,9 +26,11 @@ def load_env_file() -> None:
     """Set the variables of `.env` that the environment leaves open.
 
     Raises:
-        SettingError: One of Dagster's commands has overwritten a variable that was set when it started.
+        SettingError: A line of it cannot be read, or one of Dagster's commands has overwritten a variable that was set
+            when it started.
     """
     path = Path.cwd() / ".env"
+    _check_lines(path)
     os.environ.update(json.loads(os.environ.get(_KEPT, "{}")))
     for name, value in dotenv_values(path).items():
         if os.environ.get(name) == value and any(given.get(name, value) != value for given in _environments()):
@@ -37,6 +40,29 @@ def load_env_file() -> None:
                 remedy="remove it from one of the two, or start with `taxi-assets dev`, where the environment wins",
             )
     load_dotenv(path)
+
+
+def _check_lines(path: Path) -> None:
+    """Refuse a file with a line that python-dotenv would skip, with no more than a warning.
+
+    Raises:
+        SettingError: There is one; it is not quoted, because it may hold a secret.
+    """
+    if not path.is_file():
+        return
+    try:
+        with path.open(encoding="utf-8") as file:
+            wrong = next((binding.original for binding in parse_stream(file) if binding.error), None)
+    except UnicodeDecodeError:
+        raise SettingError(".env is not text in UTF-8", location=str(path), remedy="save it in UTF-8") from None
+    if wrong:
+        blank = len(wrong.string) - len(wrong.string.lstrip())
+        line = wrong.line + wrong.string.count("\n", 0, blank)
+        raise SettingError(
+            f"line {line} of .env cannot be read",
+            location=f"{path}, line {line}",
+            remedy="write it as NAME=value; close every quote, and put a value of several lines in single quotes",
+        )
 
 
 def keep_environment() -> None:

@@ -6,7 +6,9 @@ itself is streamed from store to store.
 
 from __future__ import annotations
 
+import contextlib
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -19,6 +21,23 @@ from taxi_assets.errors import PermanentError
 from taxi_assets.failures import reported_failures
 from taxi_assets.months import Month
 from taxi_assets.records import LakeObject, MonthRecord, TableMonth
+
+MAX_RETRIES_TAG = "dagster/max_retries"
+"""https://docs.dagster.io/deployment/execution/run-retries#combining-op-and-run-retries"""
+
+
+@contextlib.contextmanager
+def checked_before_run(context: dg.InitResourceContext) -> Iterator[None]:
+    """Keep Dagster from retrying the run if what is checked before its steps fails for good.
+
+    Dagster takes a failure outside of steps for a crash, and retries crashed runs.
+    """
+    try:
+        yield
+    except PermanentError:
+        if context.instance and context.run:
+            context.instance.add_run_tags(context.run.run_id, {MAX_RETRIES_TAG: "0"})
+        raise
 
 
 class MonthReader(dg.ConfigurableIOManager):

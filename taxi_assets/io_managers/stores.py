@@ -11,7 +11,7 @@ from pydantic import Field
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.io_managers import metadata
-from taxi_assets.io_managers.base import MonthIOManager
+from taxi_assets.io_managers.base import MonthIOManager, checked_before_run
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, LakeObject, TableMonth
 from taxi_assets.resources import LakeResource, PostgresResource, StagingResource, WarehouseResource
@@ -25,7 +25,8 @@ class LakeIOManager(MonthIOManager):
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Check the lake before any step runs: report a missing bucket before the download, not after."""
-        self.lake.create().check()
+        with checked_before_run(context):
+            self.lake.create().check()
 
     def store(self, dataset: Dataset, record: CleanedFile) -> LakeObject:
         """See `MonthIOManager.store`."""
@@ -53,7 +54,8 @@ class WarehouseIOManager(MonthIOManager):
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Check the warehouse before any step runs, and whether it can load from the lake."""
-        self.warehouse.create().check(self.lake.create())
+        with checked_before_run(context):
+            self.warehouse.create().check(self.lake.create())
 
     def store(self, dataset: Dataset, record: LakeObject) -> TableMonth:
         """See `MonthIOManager.store`."""
@@ -78,6 +80,7 @@ class PostgresIOManager(MonthIOManager):
 
     postgres: PostgresResource
     staging: StagingResource
+    reload: bool = Field(False, description="Copy a month again even if the table has it.")
 
     def store(self, dataset: Dataset, record: CleanedFile) -> TableMonth:
         """See `MonthIOManager.store`."""
@@ -86,6 +89,7 @@ class PostgresIOManager(MonthIOManager):
             record,
             self.staging.create().path(record.file),
             drop_zero_passengers=self.postgres.postgres_drop_zero_passengers,
+            reload=self.reload,
         )
 
     def find(self, dataset: str, month: Month) -> TableMonth | None:

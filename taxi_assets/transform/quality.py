@@ -144,7 +144,9 @@ def check_anomalies(cleaned: CleanedFile, earlier: Sequence[CleanedFile]) -> Che
         if is_unusual(share, shares, cleaned.cleaned_rows):
             unusual.append(f"{name}: {share:.2%} of the rows, usually {statistics.median(shares):.2%}")
     said = "; ".join(unusual) or f"nothing unusual compared with the {len(earlier)} months before"
-    if len(earlier) < MIN_EARLIER_MONTHS or cleaned.cleaned_rows < MIN_ROWS:
+    if not earlier:
+        said = "not compared: there are no earlier months to compare with"
+    elif len(earlier) < MIN_EARLIER_MONTHS or cleaned.cleaned_rows < MIN_ROWS:
         said = (
             f"not compared: a comparison needs {MIN_ROWS:,} rows and {MIN_EARLIER_MONTHS} earlier months; there are "
             f"{cleaned.cleaned_rows:,} rows and {len(earlier)} months"

@@ -370,8 +370,10 @@ def test_credentials_that_google_does_not_accept_are_said_to_be_it(
     ("pasted", "why"),
     [
         ("SECRET, pasted in part", "neither JSON nor a readable file"),
+        ("/no/such.json", "/no/such.json: No such file or directory; a container sees only files"),
         ('{"private_key": "SECRET', "not whole JSON"),
-        ('{"type": "authorized_user", "refresh_token": "SECRET"}', "not the key of a service account"),
+        ('{"type": "authorized_user", "refresh_token": "SECRET"}', "service account, but of type authorized_user"),
+        ('{"type": "SECRET"}', "not the key of a service account"),
         ('{"type": "service_account", "private_key": "SECRET"}', "not the key of a service account"),
         (
             '{"type": "service_account", "private_key": "SECRET", "client_email": "a@b", "token_uri": "http://x"}',
@@ -391,5 +393,10 @@ def test_without_any_credentials_it_says_how_to_sign_in(monkeypatch: pytest.Monk
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
-    with pytest.raises(PermanentError, match="gcloud auth application-default login"):
+    with pytest.raises(PermanentError, match="no credentials are given") as caught:
         access().storage()
+    assert caught.value.remedy.startswith("sign in with `gcloud auth application-default login`")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/no/such.json")
+    with pytest.raises(PermanentError, match=r"credentials is not there: File /no/such\.json") as caught:
+        access().storage()
+    assert caught.value.remedy.startswith("correct GOOGLE_APPLICATION_CREDENTIALS")

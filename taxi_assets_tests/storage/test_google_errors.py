@@ -170,6 +170,12 @@ def test_a_wrong_clock_is_named() -> None:
     assert "set the clock" in caught.value.remedy
 
 
+def test_a_missing_token_file_of_workload_identity_is_named() -> None:
+    with pytest.raises(PermanentError, match="is not there: File '/var/a b/token'") as caught, mapped_errors("x"):
+        raise RefreshError("File '/var/a b/token' was not found.")
+    assert "the path that the file of that name contains" in caught.value.remedy
+
+
 @pytest.mark.parametrize(
     "error",
     [

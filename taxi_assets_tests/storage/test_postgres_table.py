@@ -202,6 +202,16 @@ def test_the_command_lands_tells_and_verifies_and_repairs_what_was_lost(
     (same,) = rows_of(taxi_assets("run", "yellow", "2021-01", "--json"))
     assert same["status"] == "unchanged"
 
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute(
+            "UPDATE nyc_tlc.yellow_trips SET extra = 77 WHERE ctid = (SELECT min(ctid) FROM nyc_tlc.yellow_trips)"
+        )
+    verified = taxi_assets("ledger", "--verify")
+    assert "Postgres has other values than the cleaned file\n" in verified.stdout
+    assert "what to do: taxi-assets run yellow 2021-01 --reload" in verified.stdout
+    assert taxi_assets("run", "yellow", "2021-01", "--reload").returncode == 0
+    assert taxi_assets("ledger", "--verify").returncode == 0
+
 
 def test_a_postgres_that_refuses_fails_the_month_and_keeps_nothing_else_from_landing(
     settings: dict[str, str], postgres_url: str, tmp_path: Path

@@ -29,6 +29,9 @@ SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 LABELS = {"source": "tlc", "made_by": "taxi_assets"}
 """Labels of whatever the project creates, to find it in lists and bills."""
 
+MAX_PATH = 256
+"""Length from which text is no path that a person has typed."""
+
 MAX_WAIT_SECONDS = 60.0
 """Longest wait between two attempts."""
 
@@ -144,14 +147,19 @@ class GoogleAccess:
             try:
                 text = Path(text).expanduser().read_text("utf-8")
             except (OSError, ValueError) as error:
-                # does not quote the text: it may be a key that was pasted in another form
+                # text that is no path is not quoted: it may be a key that was pasted in another form
+                if isinstance(error, OSError) and _looks_like_path(text):
+                    reason = f"{text}: {error.strerror}; a container sees only files that are mounted into it"
+                    raise _unusable_key(reason) from None
                 raise _unusable_key(f"they are neither JSON nor a readable file ({type(error).__name__})") from None
         try:
             key: dict[str, Any] = json.loads(text)
         except ValueError:
             raise _unusable_key("they are not whole JSON") from None
         if not isinstance(key, dict) or key.get("type") != "service_account":
-            raise _unusable_key("they are not the key of a service account")
+            found = key.get("type") if isinstance(key, dict) else None
+            kind = f", but of type {found}" if found in _OTHER_TYPES else ""
+            raise _unusable_key(f"they are not the key of a service account{kind}")
         return key
 
     def _client_arguments(self, emulator: str) -> dict[str, Any]:
@@ -161,6 +169,20 @@ class GoogleAccess:
             session.mount(scheme, _adapter(self.connect_timeout, self.read_timeout))
         options = {"api_endpoint": emulator} if emulator else None
         return {"project": self.project, "credentials": credentials, "_http": session, "client_options": options}
+
+
+_OTHER_TYPES = (
+    "authorized_user",
+    "external_account",
+    "external_account_authorized_user",
+    "gdch_service_account",
+    "impersonated_service_account",
+)
+"""Types of credential files that are not keys; any other text may be a secret."""
+
+
+def _looks_like_path(text: str) -> bool:
+    return text.isprintable() and len(text) < MAX_PATH and (text.endswith(".json") or text.startswith(("/", "~/")))
 
 
 def _unusable_key(reason: str) -> PermanentError:

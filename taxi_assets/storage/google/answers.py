@@ -27,6 +27,18 @@ class Answer:
 
 ANSWERS = (
     Answer(
+        r"default credentials were not found",
+        "no credentials are given",
+        "sign in with `gcloud auth application-default login`, set TAXI_GCP_CREDENTIALS to the key of a service "
+        "account, or run where a service account is attached",
+    ),
+    Answer(
+        r"\nFile .+ was not found",
+        "a file of the credentials is not there",
+        "correct GOOGLE_APPLICATION_CREDENTIALS, or the path that the file of that name contains; a container sees "
+        "only files that are mounted into it",
+    ),
+    Answer(
         r"constraints/gcp\.resourceLocations",
         "an organization policy does not allow this location",
         "set TAXI_BQ_LOCATION to a location that the policy allows; `gcloud resource-manager org-policies describe "

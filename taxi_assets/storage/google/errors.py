@@ -97,7 +97,7 @@ def map_error(error: Exception, location: str, remedy: str = "") -> PermanentErr
         return TransientError(
             f"Google does not answer as it should: {message}",
             location=location,
-            remedy="check the network; what has landed stays, and the next run does the month",
+            remedy="check the network and try again; what has landed stays",
         )
     if (places := _LOCATIONS.search(message)) is not None:
         return different_locations(places["source"], places["destination"], location)
