@@ -38,8 +38,7 @@ COPY deploy/compose/workspace.yaml /app/workspace.yaml
 ENV PATH=/opt/taxi/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     HOME=/tmp \
-    ARROW_DEFAULT_MEMORY_POOL=jemalloc \
-    JE_ARROW_MALLOC_CONF=dirty_decay_ms:100 \
+    ARROW_DEFAULT_MEMORY_POOL=system \
     TAXI_DATA_DIR=/data \
     DAGSTER_HOME=/data/dagster
 WORKDIR /app

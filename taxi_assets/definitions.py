@@ -40,7 +40,7 @@ def build_definitions(
         settings: Which profile, which sources, which folders.
         datasets: Contracts to make assets for.
         resources: Resources and IO managers to use instead of the profile's, by key.
-        reload: Load months into the warehouse again even if it has them.
+        reload: Load months into the warehouse and Postgres again even if these have them.
     """
     from taxi_assets.assets.monthly import assets_of
     from taxi_assets.assets.report import report_asset

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from taxi_assets.storage.warehouse.postgres import PostgresStore
 
 _STAGES: dict[str, type[RawFile | CleanedFile]] = {"raw": RawFile, "cleaned": CleanedFile}
-_NOT_STAGED = (
+_MISSING = "the raw and cleaned files are missing; land the month again with `taxi-assets run`"
+_ELSEWHERE = (
     "the raw and cleaned files are not on this machine, so only object and tables can be compared; look on the machine "
     "that landed the month, give both the same TAXI_WORK_URL, or land it again with `taxi-assets run`"
 )
@@ -84,6 +85,7 @@ class Ledger:
 
     def __init__(self, settings: Settings) -> None:
         self._schema = settings.warehouse_schema
+        self._is_shared = settings.profile == "gcp" and not settings.work_url  # other machines may have landed a month
         self._staging, self._lake = build_staging(settings), build_lake(settings)
         self._warehouse = build_warehouse(settings)
         self._postgres: PostgresStore | None = build_postgres(settings) if settings.postgres_url else None
@@ -128,7 +130,10 @@ class Ledger:
                 )
             elif stored:  # it was the cleaned file
                 row = dataclasses.replace(
-                    row, source_sha256=stored.source_sha256, cleaned_rows=stored.rows, notes=_NOT_STAGED
+                    row,
+                    source_sha256=stored.source_sha256,
+                    cleaned_rows=stored.rows,
+                    notes=_ELSEWHERE if self._is_shared else _MISSING,
                 )
             if stored:
                 row = dataclasses.replace(row, object_uri=stored.file, object_rows=stored.rows)
@@ -153,15 +158,15 @@ class Ledger:
         - the DuckDB table has the object's values, and the Postgres table those of the cleaned file.
 
         Of Google's stores it proves the checksums and counts that they themselves report. It does not ask the source
-        again, and cannot see a month that was wrong when it was published. Of a month that the staging area does not
-        know, as that of another machine, it compares object and tables.
+        again, and cannot see a month that was wrong when it was published. Of a month that another machine
+        landed in a shared lake, it compares object and tables.
 
         Returns:
             What does not hold, a sentence each.
         """
         dataset, month = DATASETS[row.dataset], Month.parse(row.month)
         wrong = []
-        staged = row.is_staged or any(month in self._staging.months(stage, dataset.name) for stage in _STAGES)
+        staged = not self._is_shared or any(month in self._staging.months(stage, dataset.name) for stage in _STAGES)
         for stage, kind in _STAGES.items():
             record = self._staging.find(kind, stage, row.dataset, month)
             if record is None and not staged:

@@ -15,6 +15,7 @@ import pytest
 
 from taxi_assets.cli.init import template
 from taxi_assets.cli.main import main
+from taxi_assets.demo.place import is_demo
 from taxi_assets.demo.sample import write_month
 from taxi_assets.demo.server import make
 from taxi_assets.demo.zones import lookup
@@ -78,6 +79,20 @@ def test_a_month_that_is_run_in_the_demos_folder_is_made_up_whatever_the_setting
     shown = taxi_assets("ledger", "yellow", **settings)
     assert re.search(r"^yellow +2019-05 +landed ", shown.stdout, re.MULTILINE), shown.stderr
     assert not (tmp_path / "history").exists()
+
+
+def test_a_folder_called_demo_is_the_demos_only_if_the_demo_made_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    (folder / "warehouse.duckdb").write_bytes(b"someone's")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TAXI_DATA_DIR", str(tmp_path))
+    assert main(["demo"]) == 2
+    assert f"{folder} holds months that are not the demo's" in capsys.readouterr().err
+    (folder / "source").mkdir()
+    assert not is_demo(folder)
 
 
 def test_the_demo_names_zones_links_its_report_and_says_that_its_data_is_made_up(demo: tuple[Path, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -131,6 +132,17 @@ def test_a_second_run_sends_and_loads_nothing(
     assert counts(again) == counts(first)
     assert sent(gcs, bigquery) == before
     assert main(["ledger", "--verify"]) == 0, capsys.readouterr().out
+
+
+def test_of_a_month_that_another_machine_landed_object_and_table_are_compared(
+    made: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(made)
+    shutil.rmtree(made.work_dir)
+    assert main(["ledger", "--verify"]) == 0
+    said = capsys.readouterr().out
+    assert "the raw and cleaned files are not on this machine, so only object and tables can be compared" in said
+    assert "every file read that is on this machine" in said
 
 
 def test_a_reset_in_the_middle_of_an_upload_loses_nothing(

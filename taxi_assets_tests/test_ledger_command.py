@@ -148,22 +148,29 @@ def test_causes_are_in_one_line_and_what_to_do_is_below(place: Place, capsys: py
     assert error.count("\n") == error.count("\nwhat to do: ") == 1
 
 
-def test_without_the_work_folder_object_and_table_are_compared_and_the_rest_is_said_not_to_be_known(
+def test_without_the_work_folder_what_it_knew_is_not_shown_as_zero_and_the_months_cannot_be_verified(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.rmtree(place.folder / "work")
-    assert main(["ledger", "--verify"]) == 0
+    assert main(["ledger"]) == 0
     shown = capsys.readouterr().out
     cells = [line.split() for line in shown.splitlines() if line.startswith("yellow  2021")]
     assert cells[0] == ["yellow", "2021-01", "landed", "-", "100", "-", "-", "100", "100"]
-    assert shown.count("not on this machine, so only") == 1
-    assert "yellow 2021-01..2021-03: the raw and cleaned files are not on this machine" in shown
-    assert "verified: 3 months, every file read that is on this machine" in shown
+    assert shown.count("the raw and cleaned files are missing") == 1
+    assert "yellow 2021-01..2021-03: the raw and cleaned files are missing" in shown
     with duckdb.connect(str(place.warehouse.path)) as connection:
         connection.execute("UPDATE nyc_tlc.yellow_trips SET fare_amount = 7 WHERE source_month = '2021-02-01'")
     rows = rows_of(capsys, status=1, verified=True)
-    assert rows["2021-02"]["error"].startswith("the table has other values than the object\n")
-    assert (rows["2021-01"]["status"], rows["2021-01"]["source_rows"]) == ("landed", 0)
+    missing = "the raw file is missing or has another size; the cleaned file is missing or has another size"
+    assert rows["2021-02"]["error"].startswith(f"{missing}; the table has other values than the object\n")
+    assert rows["2021-01"]["error"].startswith(f"{missing}\n")
+
+
+def test_a_warehouse_that_is_lost_is_found_by_verifying(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.warehouse.path.unlink()
+    assert main(["ledger"]) == 0
+    assert "in the lake, not loaded into the warehouse yet" in capsys.readouterr().out
+    assert main(["ledger", "--verify"]) == 1
 
 
 def test_the_same_error_of_several_months_is_told_once(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

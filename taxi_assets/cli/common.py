@@ -79,7 +79,7 @@ def misspelled() -> Iterator[SettingError]:
     """Return what to say of each variable that looks like a misspelled setting."""
     known = setting_variables()
     for name in os.environ:
-        near = name not in known and name.upper().startswith("TAXI_") and get_close_matches(name.upper(), known, 1)
+        near = name not in known and name.upper().startswith("TAXI_") and get_close_matches(name.upper(), known, 1, 0.8)
         if near:
             what = f"{name} is not a setting; did you mean {near[0]}?"
             yield SettingError(what, location="the environment or .env", remedy="correct its name or remove it")

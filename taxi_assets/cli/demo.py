@@ -15,6 +15,7 @@ from taxi_assets.demo.place import demo_folder, enter, source_folder
 from taxi_assets.demo.server import serving
 from taxi_assets.instance.home import dagster_instance
 from taxi_assets.months import Month
+from taxi_assets.settings import SettingError
 from taxi_assets.storage.factory import build_warehouse
 
 MONTHS = (Month(2014, 12), Month(2021, 1), Month(2021, 2))
@@ -37,6 +38,12 @@ def command() -> int:
     """
     load_environment()
     folder = demo_folder()
+    if (folder / "warehouse.duckdb").exists() and not source_folder(folder).is_dir():
+        raise SettingError(
+            f"{folder} holds months that are not the demo's",
+            location="the data folder",
+            remedy="choose another TAXI_DATA_DIR for the demo, or move that folder away",
+        )
     out.print("1. A source of made-up yellow and green trips, in the formats that TLC publishes", style="bold")
     with serving(source_folder(folder), made_up=True) as address:
         settings = enter(folder, address)

@@ -69,8 +69,9 @@ class Check:
 def command() -> int:
     """Try every setting, credential, permission and connection, and say what to fix."""
     settings, wrong = _read_settings()
-    failed: set[str] = set()
-    for error in wrong:
+    names = list(misspelled())
+    failed = {"names"} if names else set()
+    for error in [*names, *wrong]:
         _print_error("settings", error)
     if wrong:
         failed.add("settings")
@@ -110,7 +111,8 @@ def checks(settings: Settings) -> Iterator[Check]:
 def _read_settings() -> tuple[Settings, list[SettingError]]:
     """Read the settings; return them with what is wrong with those that cannot be used, which take their default."""
     load_env_file()
-    wrong, variables = list(misspelled()), dict(os.environ)
+    wrong: list[SettingError] = []
+    variables = dict(os.environ)
     refused: set[str] = set()
     while True:
         try:

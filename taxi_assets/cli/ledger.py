@@ -33,7 +33,8 @@ def command(name: str | None, *, verified: bool, as_json: bool) -> int:
     machine, it compares object and tables; `-` is what cannot be known without those files.
 
     A month that is in the lake but not in every table yet is "not loaded"; that is no failure. The exit status is 1 if
-    a month failed. A month that left nothing behind is not listed; Dagster's UI shows its run, under Runs.
+    a month failed or, with --verify, is not in the warehouse. A month that left nothing behind is not listed; Dagster's
+    UI shows its run, under Runs.
     """
     settings = load_settings()
     datasets = [dataset_named(name)] if name else list(DATASETS.values())
@@ -55,4 +56,5 @@ def command(name: str | None, *, verified: bool, as_json: bool) -> int:
         out.print("nothing has landed yet; land a month with: taxi-assets run yellow 2021-01")
         hint_at_demo(settings, "ledger")
         print_places(settings)
-    return FAILED if any(row.status == "failed" for row in rows) else LANDED
+    missing = verified and any(row.status == "not_loaded" and not row.table for row in rows)
+    return FAILED if missing or any(row.status == "failed" for row in rows) else LANDED

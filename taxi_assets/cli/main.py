@@ -11,6 +11,7 @@ import errno
 import gc
 import importlib
 import os
+import platform
 import signal
 import sys
 import traceback
@@ -94,8 +95,10 @@ def run() -> NoReturn:
     """
     if sys.getfilesystemencoding() != "utf-8":  # pyarrow and DuckDB take names of files in UTF-8 only
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | {"PYTHONUTF8": "1"})  # noqa: S606
-    # of Arrow's three allocators the one with the least memory, by 110 MiB for the largest row group, and time, by 20%
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
+    # of Arrow's allocators the one with the least memory, by 110 MiB for the largest row group, and time, by 20%;
+    # pyarrow has it on x86-64 Linux only, and the system's is second
+    jemalloc = sys.platform == "linux" and platform.machine() == "x86_64"
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc" if jemalloc else "system")
     # what cleaning has freed is the system's again when DuckDB loads; after Arrow's 1,000 ms a month takes 80 MiB more
     os.environ.setdefault("JE_ARROW_MALLOC_CONF", "dirty_decay_ms:100")
     gc.disable()

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 @click.argument("name", metavar="DATASET")
 @click.argument("months")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list, an object for each month.")
-@click.option("--reload", is_flag=True, help="Load into the warehouse again what looks unchanged.")
+@click.option("--reload", is_flag=True, help="Load again what looks unchanged, into the warehouse and Postgres.")
 @click.option("--verbose", is_flag=True, help="Show Dagster's own log too.")
 def command(name: str, months: str, *, as_json: bool, reload: bool, verbose: bool) -> int:
     """Land months of a dataset, from the source to the warehouse.
@@ -99,7 +99,7 @@ def land(
         settings: The settings.
         dataset: The dataset.
         months: Its months.
-        reload: Load into the warehouse again what looks unchanged.
+        reload: Load again what looks unchanged, into the warehouse and Postgres.
         verbose: Show Dagster's log in the terminal.
 
     Returns:

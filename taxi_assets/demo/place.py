@@ -28,7 +28,7 @@ def data_folder() -> Path:
 
 def is_demo(folder: Path) -> bool:
     """Whether a data folder is one that the demo has made."""
-    return folder.name == _NAME and source_folder(folder).is_dir()
+    return _marker(folder).is_file()
 
 
 def source_folder(folder: Path) -> Path:
@@ -36,13 +36,20 @@ def source_folder(folder: Path) -> Path:
     return folder / "source"
 
 
+def _marker(folder: Path) -> Path:
+    return source_folder(folder) / ".made_up"
+
+
 def enter(folder: Path, address: str) -> Settings:
-    """Take every setting out of this process's environment but the demo's own; return the demo's settings.
+    """Mark the folder as the demo's, and leave no other setting in this process's environment; return the demo's.
 
     Args:
         folder: The demo's folder.
         address: Where the demo's source is served.
     """
+    if not is_demo(folder):
+        source_folder(folder).mkdir(parents=True, exist_ok=True)
+        _marker(folder).touch()
     for name in forwarded_variables():
         del os.environ[name]
     own = {

@@ -132,7 +132,7 @@ def _notify_of_pools(instance: dg.DagsterInstance, run_id: str, told: set[str]) 
             if run_id in info.pending_run_ids:
                 told.add(pool)
                 holders = ", ".join(sorted(holder[:8] for holder in info.active_run_ids))
-                progress.notify_of_wait(f"the pool {pool}, held by run {holders}")
+                progress.notify_of_wait(f"the pool {pool}{holders and f', held by run {holders}'}")
 
 
 def _interruptible(work: Callable[[], Any], cancel: Callable[[], None], look: Callable[[], None]) -> Any:

@@ -15,7 +15,8 @@ from typing import Any
 import dagster as dg
 
 from taxi_assets.contracts.model import Dataset
-from taxi_assets.errors import TransientError
+from taxi_assets.errors import TaxiError, TransientError
+from taxi_assets.failures import parts_of
 from taxi_assets.instance import history
 from taxi_assets.jobs import GCS_TO_BIGQUERY, request_month
 from taxi_assets.months import Month
@@ -106,7 +107,8 @@ def _read(lake: Lake, dataset: str, month: Month, ours: str | None) -> dg.AssetO
     except TransientError:
         raise
     except Exception as error:  # noqa: BLE001 - one odd object must not stop the sensor for all others
-        text, metadata = getattr(error, "message", str(error)), {"status": "failed", "error": str(error)}
+        parts = parts_of(error) if isinstance(error, TaxiError) else {"error": str(error)}
+        text, metadata = parts["error"], {"status": "failed", **parts}
     key = asset_key(dataset, GCS_OBJECT)
     return dg.AssetObservation(key, description=text, partition=partition_key(month), metadata=metadata)
 
