@@ -136,6 +136,14 @@ def test_settings_of_google_are_noted_where_the_profile_is_local(
     )
 
 
+def test_an_address_for_alerts_without_a_mail_server_is_noted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TAXI_ALERT_EMAIL", "someone@example.org")
+    assert doctor() == 0
+    assert "note: no alert is mailed to TAXI_ALERT_EMAIL without TAXI_SMTP_URL" in capsys.readouterr().out
+
+
 def test_a_required_setting_that_is_wrong_is_told_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

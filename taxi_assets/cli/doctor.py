@@ -139,6 +139,8 @@ def _check_settings(settings: Settings) -> str:
         found += (
             f"\n{INDENT}note: the local profile does not use {' and '.join(unused)}; for them, set TAXI_PROFILE=gcp"
         )
+    if settings.alert_email and not settings.smtp_url:
+        found += f"\n{INDENT}note: no alert is mailed to TAXI_ALERT_EMAIL without TAXI_SMTP_URL"
     return found
 
 
