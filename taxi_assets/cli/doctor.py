@@ -91,7 +91,9 @@ def command() -> int:
     if failed:
         out.print("\nfix the above, then run it again")
         return FAILED
-    out.print("\neverything that is needed is there; land a month with: taxi-assets run yellow 2021-01")
+    out.print(
+        "\neverything that is needed is there; land a month that the source has, as in: taxi-assets run yellow 2021-01"
+    )
     return LANDED
 
 

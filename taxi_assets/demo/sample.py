@@ -17,49 +17,23 @@ import pyarrow as pa
 import pyarrow.csv
 from isal import igzip
 
+from taxi_assets.contracts import DATASETS, fold
+from taxi_assets.contracts.metered import CONGESTION, IMPROVEMENT
+from taxi_assets.demo.headers import header_of
 from taxi_assets.demo.zones import NUMBERS
 from taxi_assets.months import Month
-
-MODERN = Month(2019, 1)
-"""From this month on the sample has the header of 2019, before it that of 2014."""
 
 _BATCH = 200_000
 _HOURS = np.array(
     [34, 24, 17, 11, 9, 10, 22, 38, 48, 49, 48, 50, 53, 53, 57, 60, 56, 66, 76, 78, 72, 68, 64, 50], float
 )
 _NULL_BLOCK = 0.04
+_NULL_BLOCK_SINCE = Month(2019, 1)
 _ZONES = np.array(NUMBERS)
-
-_YELLOW_2019 = (
-    "VendorID,tpep_pickup_datetime,tpep_dropoff_datetime,passenger_count,trip_distance,RatecodeID,store_and_fwd_flag,"
-    "PULocationID,DOLocationID,payment_type,fare_amount,extra,mta_tax,tip_amount,tolls_amount,improvement_surcharge,"
-    "total_amount,congestion_surcharge"
-)
-_YELLOW_2014 = (
-    "vendor_id, pickup_datetime, dropoff_datetime, passenger_count, trip_distance, pickup_longitude, pickup_latitude, "
-    "rate_code, store_and_fwd_flag, dropoff_longitude, dropoff_latitude, payment_type, fare_amount, surcharge, "
-    "mta_tax, tip_amount, tolls_amount, total_amount"
-)
-_GREEN_2019 = (
-    "VendorID,lpep_pickup_datetime,lpep_dropoff_datetime,store_and_fwd_flag,RatecodeID,PULocationID,DOLocationID,"
-    "passenger_count,trip_distance,fare_amount,extra,mta_tax,tip_amount,tolls_amount,ehail_fee,improvement_surcharge,"
-    "total_amount,payment_type,trip_type,congestion_surcharge"
-)
-_GREEN_2014 = (
-    "VendorID,lpep_pickup_datetime,Lpep_dropoff_datetime,Store_and_fwd_flag,RateCodeID,Pickup_longitude,"
-    "Pickup_latitude,Dropoff_longitude,Dropoff_latitude,Passenger_count,Trip_distance,Fare_amount,Extra,MTA_tax,"
-    "Tip_amount,Tolls_amount,Ehail_fee,Total_amount,Payment_type,Trip_type "
-)
-_FHV_2019 = "dispatching_base_num,pickup_datetime,dropoff_datetime,PULocationID,DOLocationID,SR_Flag"
-_FHVHV_2019 = (
-    "hvfhs_license_num,dispatching_base_num,pickup_datetime,dropoff_datetime,PULocationID,DOLocationID,SR_Flag"
-)
-_HEADERS = {
-    "yellow": (_YELLOW_2014, _YELLOW_2019),
-    "green": (_GREEN_2014, _GREEN_2019),
-    "fhv": (_FHV_2019, _FHV_2019),
-    "fhvhv": (_FHVHV_2019, _FHVHV_2019),
-}
+_VENDORS = np.array(["", "CMT", "VTS"])
+_PAYMENTS_2009 = np.array(["", "Credit", "CASH", "No Charge", "Dispute"])
+_PAYMENTS_2010 = np.array(["", "CRD", "CSH", "NOC", "DIS"])
+"""Texts that yellow files had for the codes until 2014."""
 
 DAMAGED = (
     b"this line is not a trip",
@@ -75,7 +49,7 @@ def write_month(path: Path, dataset: str, month: Month, rows: int, *, damaged: i
     Args:
         path: Where to write.
         dataset: `yellow`, `green`, `fhv` or `fhvhv`.
-        month: Decides the dates, the header and, with the dataset, the seed.
+        month: Decides the dates and, with the dataset, the header and the seed; none before the dataset's first.
         rows: Rows that can be read.
         damaged: Further rows that cannot.
 
@@ -96,48 +70,47 @@ def write_month(path: Path, dataset: str, month: Month, rows: int, *, damaged: i
 
 def blocks(dataset: str, month: Month, rows: int, damaged: int = 0) -> Iterator[bytes]:
     """Yield the bytes of a month's CSV file in blocks."""
-    modern = month >= MODERN
-    header = _HEADERS[dataset][modern]
-    names = [name.strip().lower() for name in header.split(",")]
-    # 2014: LF after the header, then a blank line, then CRLF, and in green two fields more than names; as TLC had it
-    yield header.encode() + (b"\r\n" if modern else b"\n\r\n")
-    extra = b",," if dataset == "green" and not modern else b""
+    header = header_of(dataset, month)
+    yield header.text.encode() + (b"\n\r\n" if header.blank else b"\r\n")
+    names = _column_names(dataset, header.text)
+    quotes: Any = "all_valid" if header.quoted else "none"
     for columns in trips(dataset, month, rows):
         sink = pa.BufferOutputStream()
         pa.csv.write_csv(
-            pa.table({str(n): columns[_SAME.get(name, name)] for n, name in enumerate(names)}),
+            pa.table({str(n): columns[name] for n, name in enumerate(names)}),
             sink,
-            pa.csv.WriteOptions(include_header=False, quoting_style="none"),
+            pa.csv.WriteOptions(include_header=False, quoting_style=quotes),
         )
-        yield sink.getvalue().to_pybytes().replace(b"\n", extra + b"\r\n")
+        yield sink.getvalue().to_pybytes().replace(b"\n", b",,\r\n" if header.wide else b"\r\n")
     for number in range(damaged):
         yield DAMAGED[number % len(DAMAGED)] + b"\r\n"
 
 
 def trips(dataset: str, month: Month, rows: int) -> Iterator[dict[str, Any]]:
     """Yield a month's trips in batches: columns by their names in lower case, those of every dataset."""
-    text_codes = dataset == "yellow" and month < MODERN
+    payments = None
+    if dataset == "yellow" and month.year < 2015:
+        payments = _PAYMENTS_2009 if month.year == 2009 else _PAYMENTS_2010
     rng = np.random.Generator(np.random.PCG64(zlib.crc32(f"{dataset} {month}".encode())))
     for start in range(0, rows, _BATCH):
-        yield _trips(rng, month, start, min(_BATCH, rows - start), rows, text_codes=text_codes)
+        yield _trips(rng, month, start, min(_BATCH, rows - start), rows, payments)
 
 
-_SAME = {
-    "tpep_pickup_datetime": "pickup_datetime",
-    "lpep_pickup_datetime": "pickup_datetime",
-    "tpep_dropoff_datetime": "dropoff_datetime",
-    "lpep_dropoff_datetime": "dropoff_datetime",
-    "vendor_id": "vendorid",
-    "rate_code": "ratecodeid",
-    "surcharge": "extra",
-}
-"""Header names, in lower case, that stand for the same column of `_trips`."""
+def _column_names(dataset: str, header: str) -> list[str]:
+    """Return the name in `_trips` for each name of a header; "" for a column's second name, which TLC left empty."""
+    known = {
+        name: column.name.lower().removeprefix("tpep_").removeprefix("lpep_")
+        for column in DATASETS[dataset].columns
+        for name in column.names
+    }
+    names = [known[fold(name)] for name in header.split(",")]
+    return ["" if name in names[:n] else name for n, name in enumerate(names)]
 
 
 def _trips(
-    rng: np.random.Generator, month: Month, start: int, count: int, rows: int, *, text_codes: bool
+    rng: np.random.Generator, month: Month, start: int, count: int, rows: int, payments: np.ndarray | None
 ) -> dict[str, Any]:
-    """Return columns of made-up trips.
+    """Return columns of made-up trips; `payments` are the text codes if the month has such.
 
     Only `rng.random` is used, whose stream numpy keeps; the rest is arithmetic.
     """
@@ -155,8 +128,8 @@ def _trips(
     card = u[6] < 0.7
     tip = np.where(card, np.round(fare * 0.3 * u[7], 2), 0.0)
     tolls = np.where(miles > 12, 6.12, 0.0)
-    congestion = np.where(month >= MODERN, 2.5, 0.0) * (u[8] < 0.92)
-    improvement = np.full(count, 0.3 if month >= MODERN else 0.0)
+    congestion = np.where(CONGESTION.expected_in(month), 2.5, 0.0) * (u[8] < 0.92)
+    improvement = np.full(count, 0.3 if IMPROVEMENT.expected_in(month) else 0.0)
     total = np.round(fare + extra + 0.5 + tip + tolls + improvement + congestion, 2)
     payment = np.where(card, 1, np.where(u[6] < 0.99, 2, np.where(u[6] < 0.996, 3, 4)))
     vendor = 1 + (u[9] < 0.66).astype(np.int64)
@@ -165,15 +138,14 @@ def _trips(
     refund = number % 401 == 7
     second = np.where(number % 1999 == 11, -86_400 * 3, second)  # a pickup before the month
     base = np.datetime64(month.first_day.isoformat(), "s")
-    missing = (number >= rows * (1 - _NULL_BLOCK)) & (month >= MODERN)
+    missing = (number >= rows * (1 - _NULL_BLOCK)) & (month >= _NULL_BLOCK_SINCE)
     zones = _ZONES[_squared(u[11])], _ZONES[_squared(u[11] * 7919 % 1)]
 
     def nulled(values: Any) -> pa.Array:
         return pa.array(values, mask=missing)
 
-    codes = np.array(["", "CRD", "CSH", "NOC", "DIS"]), np.array(["", "CMT", "VTS"])
     return {
-        "vendorid": codes[1][vendor] if text_codes else pa.array(vendor),
+        "vendorid": pa.array(vendor) if payments is None else _VENDORS[vendor],
         "pickup_datetime": _times(base + second),
         "dropoff_datetime": _times(base + second + np.where(number % 997 == 5, -60, ride)),
         "passenger_count": nulled(passengers),
@@ -184,7 +156,7 @@ def _trips(
         "dolocationid": zones[1],
         **_coordinates(zones[0], "pickup"),
         **_coordinates(zones[1], "dropoff"),
-        "payment_type": codes[0][payment] if text_codes else nulled(payment),
+        "payment_type": nulled(payment) if payments is None else payments[payment],
         "fare_amount": np.where(refund, -fare, fare),
         "extra": extra,
         "mta_tax": np.full(count, 0.5),
@@ -198,6 +170,7 @@ def _trips(
         "hvfhs_license_num": np.where(u[9] < 0.7, "HV0003", "HV0005"),
         "dispatching_base_num": np.where(u[9] < 0.5, "B02764", "B02510"),
         "sr_flag": pa.array(np.ones(count, np.int64), mask=u[8] < 0.9),
+        "": pa.nulls(count, pa.string()),
     }
 
 

@@ -18,6 +18,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from taxi_assets.contracts import DATASETS
 from taxi_assets.demo.place import ZONES_PATH
 from taxi_assets.demo.sample import write_month
 from taxi_assets.demo.zones import lookup
@@ -27,8 +28,6 @@ ROWS = {"yellow": 20_000, "green": 5_000, "fhv": 5_000, "fhvhv": 5_000}
 DAMAGED = 3
 """Lines of each month that cannot be read."""
 
-FIRST_MONTH = Month(2014, 1)
-"""The header of 2014 is the oldest that a made-up month has."""
 MONTHS_BEHIND = 2
 """As TLC's, the newest month is two months old."""
 
@@ -60,8 +59,8 @@ def make(folder: Path, path: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         file.write_text(lookup(), "utf-8")
     if (found := _MONTH.fullmatch(path)) and found[1] in ROWS and not file.exists():
-        month = Month.parse(found[2])
-        if FIRST_MONTH <= month <= Month.of(date.today()).plus(-MONTHS_BEHIND):  # noqa: DTZ011 - days, by this calendar
+        month, today = Month.parse(found[2]), date.today()  # noqa: DTZ011 - days, by this machine's calendar
+        if DATASETS[found[1]].first_month <= month <= Month.of(today).plus(-MONTHS_BEHIND):
             draft = file.with_name(f"{threading.get_ident()}.{file.name}")
             write_month(draft, found[1], month, ROWS[found[1]], damaged=DAMAGED).replace(file)
 
