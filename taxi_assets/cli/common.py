@@ -214,16 +214,9 @@ def _alike(texts: Iterable[tuple[LedgerRow, str]]) -> list[list[LedgerRow]]:
 
 def _print_errors(rows: list[LedgerRow]) -> None:
     """Print each error once: a store that does not answer concerns every month, and so may a table without months."""
-    from taxi_assets.reconciliation import missing_tables, not_loaded
-
-    waiting: dict[tuple[str, str], list[Month]] = {}
-    for row in rows:
-        if row.status == "not_loaded":
-            waiting.setdefault((row.dataset, missing_tables(row)), []).append(Month.parse(row.month))
-    for (dataset, tables), months in waiting.items():
-        out.print(f"\n{not_loaded(dataset, months, tables)}")
     printed: set[str] = set()
-    for row, *others in _alike((row, row.error) for row in rows if row.status != "not_loaded"):
+    for like in _alike((row, row.error) for row in rows):
+        row, *others = like
         if row.error not in printed:
             printed.add(row.error)
             month = f"{row.dataset} {row.month}"
@@ -231,6 +224,8 @@ def _print_errors(rows: list[LedgerRow]) -> None:
             if not row.error.startswith(month):
                 out.print(month, style="bold", end="")
                 out.print(f" {row.status.replace('_', ' ')}: ", end="")
-            out.print(row.error)
-            if others:
+            waits = row.status == "not_loaded"
+            before = "" if waits else "taxi-assets run "  # an error is of its month, what to do is of all
+            out.print(row.error.replace(f"{before}{month}", f"{before}{_named(like)}"))
+            if others and not waits:
                 out.print(f"the same for: {_named(others)}")
