@@ -71,18 +71,17 @@ def load_settings(*, asks_source: bool = False) -> Settings:
 def load_environment() -> None:
     """Read `.env` in this folder, for what the environment leaves open; name variables that look misspelled."""
     load_env_file()
-    for error in misspelled():
-        err.print(f"taxi-assets: {error.message}")
+    for misspelling in misspelled():
+        err.print(f"taxi-assets: {misspelling}")
 
 
-def misspelled() -> Iterator[SettingError]:
-    """Return what to say of each variable that looks like a misspelled setting."""
+def misspelled() -> Iterator[str]:
+    """Yield what to say of each variable that looks like a misspelled setting."""
     known = setting_variables()
     for name in os.environ:
         near = name not in known and name.upper().startswith("TAXI_") and get_close_matches(name.upper(), known, 1, 0.8)
         if near:
-            what = f"{name} is not a setting; did you mean {near[0]}?"
-            yield SettingError(what, location="the environment or .env", remedy="correct its name or remove it")
+            yield f"{name} is not a setting; did you mean {near[0]}?"
 
 
 def note_missing_folder(folder: Path) -> None:
