@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.errors import TaxiError
-from taxi_assets.months import Month, format_months
+from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, LakeObject, RawFile
 from taxi_assets.settings import Settings
 from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
 from taxi_assets.storage.files import crc32c_of, sha256_of
-from taxi_assets.transform.quality import drift_notes
+from taxi_assets.transform.quality import drift_notes, require_ledger
 
 if TYPE_CHECKING:
     from taxi_assets.storage.warehouse.postgres import PostgresStore
@@ -36,7 +36,8 @@ class LedgerRow:
     """One month; the field names are those of `taxi-assets run --json`.
 
     Attributes:
-        status: `landed`, `unchanged`, `not_loaded`, `not_published` or `failed`.
+        status: `landed`, `unchanged`, `not_published`, `failed`, or `not_loaded`: it is cleaned, but not in every table
+            yet, and neither its stores nor a check say that something is wrong with it.
         error: Why it did not land, empty if it did.
         seconds: Time spent on the month, None where no run is looked at.
         postgres_rows: Rows in Postgres; None where no Postgres is configured.
@@ -71,9 +72,8 @@ class LedgerRow:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, seconds rounded to milliseconds; without those that are not known here."""
-        values = {name: value for name, value in vars(self).items() if value is not None}
-        seconds = {} if self.seconds is None else {"seconds": round(self.seconds, 3)}
-        return values | seconds
+        known = {name: value for name, value in vars(self).items() if value is not None}
+        return {name: round(value, 3) if name == "seconds" else value for name, value in known.items()}
 
 
 class Ledger:
@@ -84,18 +84,21 @@ class Ledger:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._schema = settings.warehouse_schema
+        self._schema, self._rejected_share_limit = settings.warehouse_schema, settings.rejected_share_limit
         self._is_shared = settings.profile == "gcp" and not settings.work_url  # other machines may have landed a month
         self._staging, self._lake = build_staging(settings), build_lake(settings)
         self._warehouse = build_warehouse(settings)
         self._postgres: PostgresStore | None = build_postgres(settings) if settings.postgres_url else None
 
-    def rows(self, dataset: Dataset, months: Collection[Month] | None = None) -> dict[Month, LedgerRow]:
+    def rows(
+        self, dataset: Dataset, months: Collection[Month] | None = None, *, warehouse: bool = True
+    ) -> dict[Month, LedgerRow]:
         """Return what has landed.
 
         Args:
             dataset: The dataset.
             months: Months to look at; by default every month of which anything is there.
+            warehouse: Whether to ask the warehouse.
 
         Returns:
             A row for each month of which something is there.
@@ -103,8 +106,8 @@ class Ledger:
         Raises:
             TaxiError: The lake cannot be listed, or the warehouse cannot be asked.
         """
-        loaded = self._warehouse.count_months(dataset.table, months)
-        loaded_from = self._warehouse.loaded_checksums(dataset.table)
+        loaded = self._warehouse.count_months(dataset.table, months) if warehouse else {}
+        loaded_from = self._warehouse.loaded_checksums(dataset.table) if warehouse else {}
         copied, unreachable = self._in_postgres(dataset, months)
         there = {*loaded, *(month for month, (rows, _) in (copied or {}).items() if rows)}
         if months is None:
@@ -144,6 +147,7 @@ class Ledger:
                 row = dataclasses.replace(row, postgres_rows=in_postgres, postgres_dropped_rows=left_out)
             if stored and loaded_from.get(month, stored.sha256) != stored.sha256:
                 error = _not_landed(row, ": the table was loaded from other bytes than the object has")
+            error = error or ("" if stored else self._stopped_by_check(cleaned))
             error = error or _unlanded(row, month in loaded_from, month in (copied or {})) or unreachable
             rows[month] = _with_status(row, error)
         return rows
@@ -169,10 +173,8 @@ class Ledger:
         staged = not self._is_shared or any(month in self._staging.months(stage, dataset.name) for stage in _STAGES)
         for stage, kind in _STAGES.items():
             record = self._staging.find(kind, stage, row.dataset, month)
-            if record is None and not staged:
-                continue
             if record is None:
-                wrong.append(f"the {stage} file is missing or has another size")
+                wrong += [f"the {stage} file is missing or has another size"] if staged else []
             elif sha256_of(self._staging.path(record.file)) != record.sha256:
                 wrong.append(f"the {stage} file has other bytes than its record says")
         stored, _ = self._in_lake(dataset, month)
@@ -208,6 +210,15 @@ class Ledger:
         except TaxiError as error:
             return None, str(error)
 
+    def _stopped_by_check(self, cleaned: CleanedFile | None) -> str:
+        """Return why the ledger check keeps a month out of the lake; empty if it does not."""
+        try:
+            if cleaned:
+                require_ledger(cleaned, self._rejected_share_limit, self._staging.location(cleaned.rejects_file))
+        except TaxiError as error:
+            return str(error)
+        return ""
+
     def _in_postgres(
         self, dataset: Dataset, months: Collection[Month] | None
     ) -> tuple[dict[Month, tuple[int, int]] | None, str]:
@@ -227,43 +238,34 @@ class Ledger:
         return {month: (counted.get(month, 0), dropped.get(month, 0)) for month in {*counted, *dropped}}, ""
 
 
-def missing_tables(row: LedgerRow) -> str:
+def _missing_tables(row: LedgerRow) -> str:
     """Return where a month has no rows, `the warehouse`, `Postgres` or both; empty if it has rows in every table."""
     in_postgres = row.postgres_rows is None or row.postgres_rows or row.postgres_dropped_rows
-    return " and ".join(
-        table for table, there in (("the warehouse", row.table), ("Postgres", in_postgres)) if not there
-    )
-
-
-def not_loaded(dataset: str, months: Collection[Month], tables: str) -> str:
-    """Return that months are in the lake and have yet to be loaded into tables, and how."""
-    named = format_months(months)
-    what = f"{dataset} {named} {'is' if len(months) == 1 else 'are'} in the lake, not loaded into {tables} yet"
-    return str(TaxiError(what, remedy=f"taxi-assets run {dataset} {named}"))
+    tables = {"the warehouse": row.table, "Postgres": in_postgres}
+    return " and ".join(table for table, there in tables.items() if not there)
 
 
 def _with_status(row: LedgerRow, error: str) -> LedgerRow:
     """Return the row of a month with its status: failed if there is an error."""
     if error:
         return dataclasses.replace(row, status="failed", error=error)
-    if tables := missing_tables(row):
-        error = not_loaded(row.dataset, [Month.parse(row.month)], tables)
+    if tables := _missing_tables(row):
+        month = f"{row.dataset} {row.month}"
+        so_far = "in the lake, not" if row.object_uri else "cleaned, but neither in the lake nor"
+        error = str(TaxiError(f"{month}: {so_far} loaded into {tables} yet", remedy=f"taxi-assets run {month}"))
         return dataclasses.replace(row, status="not_loaded", error=error)
     return row
 
 
 def _unlanded(row: LedgerRow, was_loaded: bool, was_copied: bool) -> str:
-    """Return why a month cannot count as landed; empty if it can, or has never been loaded.
+    """Return why a month cannot count as landed; empty if it can, or is on its way.
 
-    Args:
-        row: The month.
-        was_loaded: Whether the warehouse records that it was loaded.
-        was_copied: Whether Postgres does.
+    `was_loaded` and `was_copied` say whether the warehouse and Postgres record that they loaded it.
     """
-    if not row.object_uri:
+    if not row.object_uri and (row.table or not row.is_staged):
         return _not_landed(row, f" is not in the lake{'' if row.table else ' and not in the warehouse'}")
     for table, was in (("the warehouse", was_loaded), ("Postgres", was_copied)):
-        if was and table in missing_tables(row):
+        if was and table in _missing_tables(row):
             return _not_landed(row, f" was loaded into {table}, and is not there any more")
     if row.table and row.object_rows != row.table_rows:
         return _not_landed(row, f": the object has {row.object_rows:,} rows, the table {row.table_rows:,}")

@@ -9,6 +9,8 @@ import pytest
 
 from taxi_assets.cli.doctor import command
 from taxi_assets.cli.main import main
+from taxi_assets.contracts import DATASETS
+from taxi_assets.partitions import last_month
 from taxi_assets_tests.servers.http_source import HttpSource, http_source
 from taxi_assets_tests.servers.postgres import PostgresServer
 
@@ -60,13 +62,45 @@ def test_every_wrong_setting_is_told_and_a_misspelt_one_too(
     monkeypatch.setenv("TAXI_GCS_BUKET", "x")
     assert doctor() == 1
     notified, err = capsys.readouterr()
-    assert notified.count("WRONG") == 4
+    assert notified.count("WRONG") == 3
     for name in ("TAXI_ATTEMPTS", "TAXI_THREADS", "TAXI_SMTP_URL"):
         assert notified.count(f"{name} cannot be used") == 1
-    assert "TAXI_GCS_BUKET is not a setting; did you mean TAXI_GCS_BUCKET?" in notified
+    assert "note  settings      TAXI_GCS_BUKET is not a setting; did you mean TAXI_GCS_BUCKET?" in notified
     assert "left  all else      not tried: settings are wrong" in notified
     assert "ok" not in notified
     assert "planted-password" not in notified + err
+
+
+def test_a_misspelt_setting_is_noted_and_refused_by_no_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TAXI_PROFIL", "gcp")
+    assert doctor() == 0
+    assert "note  settings      TAXI_PROFIL is not a setting; did you mean TAXI_PROFILE?" in capsys.readouterr().out
+    assert main(["ledger"]) == 0
+    assert "TAXI_PROFIL is not a setting" in capsys.readouterr().err
+
+
+def test_a_damaged_file_in_a_source_folder_is_told_without_speaking_of_a_network(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TAXI_CSV_URL", f"{tmp_path.as_uri()}/{{dataset}}_{{year}}-{{month:02}}.csv")
+    month = last_month(DATASETS["yellow"])
+    (tmp_path / f"yellow_{month}.csv").write_bytes(b"<Error><Code>AccessDenied</Code></Error>")
+    assert doctor() == 1
+    assert "what to do: check the file, TAXI_CSV_URL and TAXI_PARQUET_URL" in capsys.readouterr().out
+
+
+def test_a_key_file_that_does_not_exist_is_not_called_safe(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = tmp_path / "key.json"
+    monkeypatch.setenv("TAXI_GCP_CREDENTIALS", str(key))
+    assert doctor() == 0
+    assert "key.json" not in capsys.readouterr().out
+    key.touch(0o600)
+    assert doctor() == 0
+    assert "ok    secrets       only this user can read key.json" in capsys.readouterr().out
 
 
 @pytest.fixture
@@ -122,7 +156,7 @@ def test_a_line_that_cannot_be_read_is_refused_by_every_command_with_its_number(
     dotenv.write_text(text)
     assert main(words) == 2
     told = capsys.readouterr().err
-    assert f"line {line} of .env cannot be read\nwhere: {dotenv}, line {line}\nwhat to do: write it as" in told
+    assert f"line {line} of .env cannot be read\nwhere: {dotenv}\nwhat to do: write it as" in told
     assert "planted-password" not in told
     assert "dotenv" not in caplog.text
 
@@ -154,6 +188,18 @@ def test_a_required_setting_that_is_wrong_is_told_once(
     told = capsys.readouterr().out
     assert told.count("WRONG") == 1
     assert "TAXI_GCP_PROJECT cannot be used" in told
+
+
+def test_a_missing_setting_is_told_beside_one_that_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TAXI_PROFILE", "gcp")
+    monkeypatch.setenv("TAXI_GCP_PROJECT", "123456")
+    assert doctor() == 1
+    told = capsys.readouterr().out
+    assert told.count("WRONG") == 2
+    assert "TAXI_GCP_PROJECT cannot be used" in told
+    assert "settings      TAXI_GCS_BUCKET must be set for TAXI_PROFILE=gcp" in told
 
 
 def test_a_file_without_secrets_may_be_read_by_others(dotenv: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,9 +86,26 @@ def test_months_that_are_not_loaded_yet_are_no_failure_and_are_told_together(
     assert main(["ledger"]) == 0
     shown, months = capsys.readouterr().out, "yellow 2021-04..2021-05,2021-07"
     assert len(re.findall(r"^yellow +2021-0[457] +not loaded ", shown, re.MULTILINE)) == 3
-    assert (
-        f"{months} are in the lake, not loaded into the warehouse yet\nwhat to do: taxi-assets run {months}\n" in shown
+    assert f"{months}: in the lake, not loaded into the warehouse yet\nwhat to do: taxi-assets run {months}\n" in shown
+    assert "the same for" not in shown
+
+
+def test_a_month_that_is_only_cleaned_is_no_failure_until_it_is_missing_where_it_was(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    object_of(place, "2021-02").unlink()
+    with duckdb.connect(str(place.warehouse.path)) as connection:
+        connection.execute("DELETE FROM nyc_tlc.yellow_trips WHERE source_month = '2021-02-01'")
+        connection.execute("DELETE FROM nyc_tlc.month_loads WHERE source_month = '2021-02-01'")
+    row = rows_of(capsys, status=0)["2021-02"]
+    assert (row["status"], row["cleaned_rows"], row["object_rows"], row["table_rows"]) == ("not_loaded", 200, 0, 0)
+    assert row["error"] == (
+        "yellow 2021-02: cleaned, but neither in the lake nor loaded into the warehouse yet\n"
+        "what to do: taxi-assets run yellow 2021-02"
     )
+    assert rows_of(capsys, status=1, verified=True)["2021-02"]["status"] == "not_loaded"
+    object_of(place, "2021-03").unlink()
+    assert rows_of(capsys, status=1)["2021-03"]["status"] == "failed"
 
 
 def test_a_month_that_vanished_from_the_warehouse_has_failed(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
@@ -180,6 +197,7 @@ def test_the_same_error_of_several_months_is_told_once(place: Place, capsys: pyt
     shown = capsys.readouterr().out
     assert shown.count("is not in the lake") == 1
     assert "the same for: yellow 2021-02\n" in shown
+    assert "what to do: land the rest, or see why it fails: taxi-assets run yellow 2021-01..2021-02\n" in shown
 
 
 def test_where_only_the_demos_months_are_it_says_how_to_see_them(

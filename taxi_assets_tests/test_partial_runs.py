@@ -17,6 +17,7 @@ from taxi_assets.demo.sample import write_month
 from taxi_assets.instance.runs import ASSET_JOB, Outcome, run_month
 from taxi_assets.months import Month, months_between
 from taxi_assets.partitions import partitions_of
+from taxi_assets.reconciliation import Ledger
 from taxi_assets.settings import Settings
 
 JANUARY, FEBRUARY, MARCH = (Month(2021, number) for number in (1, 2, 3))
@@ -66,6 +67,19 @@ def test_a_month_that_a_check_stopped_is_stopped_in_a_run_of_the_next_asset_too(
     assert objects(strict) == ["yellow_tripdata_2021-01.parquet"]
     lax = settings_for(tmp_path, TAXI_REJECTED_SHARE_LIMIT="0.1")
     assert run(lax, instance, FEBRUARY, FEBRUARY, "gcs_object")["2021-02"].status == "landed"
+
+
+def test_a_month_of_which_only_the_first_assets_ran_has_failed_only_where_a_check_stops_it(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    settings = settings_for(tmp_path, TAXI_REJECTED_SHARE_LIMIT="0.01")
+    run(settings, instance, JANUARY, FEBRUARY, "raw_file", "cleaned_parquet")
+
+    found = Ledger(settings).rows(DATASETS["yellow"])
+
+    assert {month: row.status for month, row in found.items()} == {JANUARY: "not_loaded", FEBRUARY: "failed"}
+    assert found[JANUARY].error.endswith("\nwhat to do: taxi-assets run yellow 2021-01")
+    assert "5.6604% could not be read, the limit is 1.0000%" in found[FEBRUARY].error
 
 
 def test_a_month_whose_upstream_asset_is_not_there_fails_alone(tmp_path: Path, instance: dg.DagsterInstance) -> None:

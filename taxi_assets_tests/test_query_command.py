@@ -110,6 +110,19 @@ def test_anything_but_one_query_is_refused(
     assert not (tmp_path / "x.csv").exists()
 
 
+@pytest.mark.parametrize("sql", ["", " ; "])
+def test_an_empty_query_is_told_as_that(sql: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["query", sql]) == 2
+    assert "the query is empty\nwhat to do: give one SELECT" in capsys.readouterr().err
+
+
+def test_the_help_names_what_else_may_be_asked_and_it_may(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["query", "--help"]) == 0
+    assert "SHOW TABLES, or DESCRIBE and a table" in " ".join(capsys.readouterr().out.split())
+    assert main(["query", "DESCRIBE yellow_trips", "--csv"]) == 0
+    assert "VendorID," in capsys.readouterr().out
+
+
 def test_a_query_to_bigquery_says_first_what_it_scans(cloud: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     warehouse = build_bigquery(cloud)
     warehouse.create_dataset()

@@ -123,9 +123,23 @@ def test_a_month_with_too_many_rejected_rows_does_not_reach_the_lake(source: dic
     assert row["object_rows"] == row["table_rows"] == 0
     assert (row["source_rows"], row["cleaned_rows"], row["rejected_rows"]) == (1002, 1000, 2)
     assert not list((tmp_path / "data" / "lake").rglob("*.parquet"))
-    done = taxi_assets("ledger")
-    assert done.returncode == 1
-    assert "yellow 2021-01 is not in the lake and not in the warehouse" in done.stdout
+    (told,) = json.loads(taxi_assets("ledger", "--json", TAXI_REJECTED_SHARE_LIMIT="0.0001").stdout)
+    assert told["status"] == "failed"
+    assert told["error"].startswith("check ledger: ")
+    assert "0.1996% could not be read, the limit is 0.0100%" in told["error"]
+    (told,) = json.loads(taxi_assets("ledger", "--json").stdout)  # under this limit, a run would land it
+    assert told["status"] == "not_loaded"
+
+
+def test_a_month_that_failed_at_the_warehouse_only_shows_the_object_that_it_has(
+    source: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "warehouse.duckdb").write_bytes(b"no database" * 1000)
+    (row,) = run_json("yellow", "2021-01", status=1, **source)
+    assert "the warehouse file" in row["error"]
+    assert (row["status"], row["cleaned_rows"], row["object_rows"], row["table_rows"]) == ("failed", 1000, 1000, 0)
+    assert row["object_uri"].endswith("/yellow_tripdata_2021-01.parquet")
 
 
 def test_the_exit_status_tells_what_happened(source: dict[str, str]) -> None:

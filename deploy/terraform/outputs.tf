@@ -1,5 +1,5 @@
 output "env" {
-  description = "Lines for .env, by `terraform output -raw env`."
+  description = "Lines for .env, by `terraform output -raw env`. Without the last, every month since 2009 is fetched."
   value = "${join("\n", compact([
     "TAXI_PROFILE=gcp",
     "TAXI_GCP_PROJECT=${var.project}",
@@ -7,6 +7,7 @@ output "env" {
     "TAXI_WAREHOUSE_SCHEMA=${google_bigquery_dataset.schema.dataset_id}",
     "TAXI_BQ_LOCATION=${var.location}",
     var.work_bucket == null ? "" : "TAXI_WORK_URL=gs://${var.work_bucket}",
+    "TAXI_AUTOMATION=stopped",
   ]))}\n"
 }
 

@@ -71,18 +71,17 @@ def load_settings(*, asks_source: bool = False) -> Settings:
 def load_environment() -> None:
     """Read `.env` in this folder, for what the environment leaves open; name variables that look misspelled."""
     load_env_file()
-    for error in misspelled():
-        err.print(f"taxi-assets: {error.message}")
+    for misspelling in misspelled():
+        err.print(f"taxi-assets: {misspelling}")
 
 
-def misspelled() -> Iterator[SettingError]:
-    """Return what to say of each variable that looks like a misspelled setting."""
+def misspelled() -> Iterator[str]:
+    """Yield what to say of each variable that looks like a misspelled setting."""
     known = setting_variables()
     for name in os.environ:
         near = name not in known and name.upper().startswith("TAXI_") and get_close_matches(name.upper(), known, 1, 0.8)
         if near:
-            what = f"{name} is not a setting; did you mean {near[0]}?"
-            yield SettingError(what, location="the environment or .env", remedy="correct its name or remove it")
+            yield f"{name} is not a setting; did you mean {near[0]}?"
 
 
 def note_missing_folder(folder: Path) -> None:
@@ -214,16 +213,9 @@ def _alike(texts: Iterable[tuple[LedgerRow, str]]) -> list[list[LedgerRow]]:
 
 def _print_errors(rows: list[LedgerRow]) -> None:
     """Print each error once: a store that does not answer concerns every month, and so may a table without months."""
-    from taxi_assets.reconciliation import missing_tables, not_loaded
-
-    waiting: dict[tuple[str, str], list[Month]] = {}
-    for row in rows:
-        if row.status == "not_loaded":
-            waiting.setdefault((row.dataset, missing_tables(row)), []).append(Month.parse(row.month))
-    for (dataset, tables), months in waiting.items():
-        out.print(f"\n{not_loaded(dataset, months, tables)}")
     printed: set[str] = set()
-    for row, *others in _alike((row, row.error) for row in rows if row.status != "not_loaded"):
+    for like in _alike((row, row.error) for row in rows):
+        row, *others = like
         if row.error not in printed:
             printed.add(row.error)
             month = f"{row.dataset} {row.month}"
@@ -231,6 +223,8 @@ def _print_errors(rows: list[LedgerRow]) -> None:
             if not row.error.startswith(month):
                 out.print(month, style="bold", end="")
                 out.print(f" {row.status.replace('_', ' ')}: ", end="")
-            out.print(row.error)
-            if others:
+            waits = row.status == "not_loaded"
+            before = "" if waits else "taxi-assets run "  # an error is of its month, what to do is of all
+            out.print(row.error.replace(f"{before}{month}", f"{before}{_named(like)}"))
+            if others and not waits:
                 out.print(f"the same for: {_named(others)}")

@@ -69,12 +69,12 @@ class Check:
 def command() -> int:
     """Try every setting, credential, permission and connection, and say what to fix."""
     settings, wrong = _read_settings()
-    names = list(misspelled())
-    failed = {"names"} if names else set()
-    for error in [*names, *wrong]:
+    failed = {"settings"} if wrong else set()
+    for misspelling in misspelled():  # no command refuses it
+        _print_result("note", "yellow", "settings", misspelling)
+    for error in wrong:
         _print_error("settings", error)
     if wrong:
-        failed.add("settings")
         _print_result("left", "yellow", "all else", "not tried: settings are wrong")
     for check in () if wrong else checks(settings):
         if failed.intersection(check.after):
@@ -115,19 +115,20 @@ def _read_settings() -> tuple[Settings, list[SettingError]]:
     load_env_file()
     wrong: list[SettingError] = []
     variables = dict(os.environ)
-    refused: set[str] = set()
+    refused: dict[str, str] = {}
     while True:
         try:
             settings = Settings.from_environment(variables)
-            settings.check_profile()
-        except SettingError as error:  # noqa: PERF203 - a few at most
+            break
+        except SettingError as error:
+            wrong.append(error)
             name = error.location.partition(",")[0]
-            if not refused.intersection(error.message.split()):  # else it is missing because it was refused
-                wrong.append(error)
-            refused.add(name)
-            variables.pop(name if name in variables else "TAXI_PROFILE")  # whose default needs nothing
-        else:
-            return settings, wrong
+            refused[setting_variables()[name]] = variables.pop(name)
+    try:
+        settings.model_copy(update=refused).check_profile()  # what was refused is not missing
+    except SettingError as error:
+        wrong.append(error)
+    return settings, wrong
 
 
 def _check_settings(settings: Settings) -> str:
@@ -136,13 +137,12 @@ def _check_settings(settings: Settings) -> str:
     given = {name: os.environ[name].strip() for name in variables if os.environ.get(name, "").strip()}
     texts = [f"{name}={text}" if (text := shown(variables[name], given[name])) else name for name in given]
     found = f"profile {settings.profile}; {', '.join(texts) or 'every setting has its default'}"
+    note = f"\n{INDENT}note:"
     unused = [name for name in given if name.startswith(("TAXI_GCP_", "TAXI_GCS_", "TAXI_BQ_"))]
     if settings.profile != "gcp" and unused:
-        found += (
-            f"\n{INDENT}note: the local profile does not use {' and '.join(unused)}; for them, set TAXI_PROFILE=gcp"
-        )
+        found += f"{note} the local profile does not use {' and '.join(unused)}; for them, set TAXI_PROFILE=gcp"
     if settings.alert_email and not settings.smtp_url:
-        found += f"\n{INDENT}note: no alert is mailed to TAXI_ALERT_EMAIL without TAXI_SMTP_URL"
+        found += f"{note} no alert is mailed to TAXI_ALERT_EMAIL without TAXI_SMTP_URL"
     return found
 
 
@@ -156,12 +156,13 @@ def _secret_files(settings: Settings) -> list[Path]:
     holds = any(
         name in others or (name in variables and shown(variables[name], given[name]) != given[name]) for name in given
     )
-    return [*([env] if holds else []), *([Path(key).expanduser()] if key and not key.lstrip().startswith("{") else [])]
+    files = [*([env] if holds else []), *([Path(key).expanduser()] if key and not key.lstrip().startswith("{") else [])]
+    return [path for path in files if path.exists()]  # a missing key is told where it is needed
 
 
 def _check_secrets(files: list[Path]) -> str:
     for path in files:
-        if path.exists() and path.stat().st_mode & 0o077:
+        if path.stat().st_mode & 0o077:
             raise PermanentError(
                 "a file with passwords or keys can be read by other users of this machine",
                 location=str(path),
@@ -225,13 +226,14 @@ def _check_source(settings: Settings) -> str:
         if settings.source in (form, "auto") and is_local(folder) and not local_path(folder).is_dir():
             raise PermanentError("there is no such folder", location=f"{folder} ({name})", remedy=f"correct {name}")
     availability = probe(source, dataset.name, month, None, date.today())  # noqa: DTZ011 - days, by this machine's calendar
-    location = ", ".join(without_secrets(url) for url in source.urls(dataset.name, month))
+    urls = source.urls(dataset.name, month)
+    location, asked = ", ".join(map(without_secrets, urls)), "file" if all(map(is_local, urls)) else "network"
     if availability.status in ("refused", "down"):
         kind = TransientError if availability.status == "down" else PermanentError
         raise kind(
             f"the source does not give {dataset.name} {month}: {availability.reason}",
             location=location,
-            remedy="check the network, TAXI_CSV_URL and TAXI_PARQUET_URL",
+            remedy=f"check the {asked}, TAXI_CSV_URL and TAXI_PARQUET_URL",
         )
     there = "does not have" if availability.status == "not_published" else "has"
     return f"{location}: answers, and {there} {dataset.name} {month}"

@@ -45,7 +45,12 @@ _UNLIMITED = 1_000_000
 @click.option("--json", "output", flag_value="json", help="Print all rows as JSON.")
 @click.option("--max-gb", type=float, default=MAX_GB, show_default=True, help="Gigabytes that BigQuery may scan.")
 def command(sql: str, *, output: Literal["csv", "json"] | None, max_gb: float) -> int:
-    """Query the warehouse: SQL is one SELECT, which can change nothing and reads nothing but the warehouse."""
+    """Query the warehouse: SQL is one SELECT, which can change nothing and reads nothing but the warehouse.
+
+    In the local profile, it may also be SHOW TABLES, or DESCRIBE and a table.
+    """
+    if not sql.strip(" \t\r\n;"):
+        raise SettingError("the query is empty", remedy='give one SELECT in quotes, as "SELECT 1"')
     settings, limit = load_settings(), None if output else MAX_ROWS + 1
     hint_at_demo(settings, "query ...")
     try:

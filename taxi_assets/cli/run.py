@@ -6,7 +6,7 @@ import dataclasses
 import json
 import time
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -122,7 +122,7 @@ def land(
             if month > last:
                 due = f"TLC publishes about two months late; the latest month is {last}"
                 text = f"{dataset.name} {month} is not published: {due}"
-                outcomes[month] = Outcome("not_published", text, loaded=False, cleaned=False)
+                outcomes[month] = Outcome("not_published", text, made=frozenset())
             elif not reload and known.unchanged(month):
                 outcomes[month] = Outcome("unchanged", "", time.monotonic() - start)
             else:
@@ -136,20 +136,26 @@ def land(
 
 def _rows(settings: Settings, dataset: Dataset, outcomes: dict[Month, Outcome]) -> list[LedgerRow]:
     """Return what became of each month, as the runs and the stores say; what the stores contradict has failed."""
-    unread = ""
+    from taxi_assets.names import BIGQUERY_TABLE, CLEANED_PARQUET, GCS_OBJECT, POSTGRES_TABLE
+
+    ledger, unread = Ledger(settings), ""
     try:
-        found = Ledger(settings).rows(dataset, list(outcomes))
+        found = ledger.rows(dataset, list(outcomes))
     except TaxiError as unreadable:
-        found, unread = {}, str(unreadable)
+        found, unread = ledger.rows(dataset, list(outcomes), warehouse=False), str(unreadable)
     in_postgres = 0 if settings.postgres_url else None
-    empty = LedgerRow(dataset.name, "", postgres_rows=in_postgres, postgres_dropped_rows=in_postgres)
+    no_copy: dict[str, Any] = {"postgres_rows": in_postgres, "postgres_dropped_rows": in_postgres}
+    empty = LedgerRow(dataset.name, "", **no_copy)
     rows = []
     for month, outcome in outcomes.items():
         status, error = outcome.status, outcome.error
-        row = found.get(month) if outcome.cleaned else None  # else it is of an earlier run
-        if row and not outcome.loaded:  # so are its object and tables
-            row = dataclasses.replace(row, object_uri="", object_rows=0, table="", table_rows=0)
-            row = dataclasses.replace(row, postgres_rows=in_postgres, postgres_dropped_rows=in_postgres)
+        row = found.get(month) if CLEANED_PARQUET in outcome.made else None  # else it is of an earlier run
+        if row and GCS_OBJECT not in outcome.made:  # so is its object
+            row = dataclasses.replace(row, object_uri="", object_rows=0)
+        if row and BIGQUERY_TABLE not in outcome.made:
+            row = dataclasses.replace(row, table="", table_rows=0)
+        if row and POSTGRES_TABLE not in outcome.made:
+            row = dataclasses.replace(row, **no_copy)
         if status in ("landed", "unchanged") and not unread and (row is None or row.error):
             status, error = "failed", row.error if row else f"{dataset.name} {month} is in no store"
         row = row or dataclasses.replace(empty, month=str(month))

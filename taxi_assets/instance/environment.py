@@ -60,7 +60,7 @@ def _check_lines(path: Path) -> None:
         line = wrong.line + wrong.string.count("\n", 0, blank)
         raise SettingError(
             f"line {line} of .env cannot be read",
-            location=f"{path}, line {line}",
+            location=str(path),
             remedy="write it as NAME=value; close every quote, and put a value of several lines in single quotes",
         )
 

@@ -21,7 +21,7 @@ from taxi_assets.instance import history
 from taxi_assets.instance.sqlite import kept_open
 from taxi_assets.jobs import run_tags
 from taxi_assets.months import Month
-from taxi_assets.names import BIGQUERY_TABLE, CLEANED_PARQUET, TAXI_ZONES
+from taxi_assets.names import CHAIN, POSTGRES_TABLE, TAXI_ZONES
 from taxi_assets.partitions import partition_key
 
 if TYPE_CHECKING:
@@ -47,15 +47,13 @@ class Outcome:
         status: `landed`, `unchanged`, `not_published` or `failed`.
         error: Why it did not land, empty if it did.
         seconds: How long the run took.
-        loaded: Whether the warehouse has the month as this run made it, though a later step may have failed.
-        cleaned: Whether the staging area has.
+        made: Names of the assets that are as this run made or found them, though a later step may have failed.
     """
 
     status: str
     error: str = ""
     seconds: float = 0.0
-    loaded: bool = True
-    cleaned: bool = True
+    made: frozenset[str] = frozenset({*CHAIN, POSTGRES_TABLE})
 
 
 def run_month(
@@ -177,14 +175,14 @@ def _outcome(result: dg.ExecuteInProcessResult, seconds: float) -> Outcome:
     """Return what the run's events say."""
     made = [event.step_materialization_data.materialization for event in result.get_asset_materialization_events()]
     if not result.success:
-        names = {each.asset_key.path[-1] for each in made}
-        return Outcome("failed", reason_of(result), seconds, BIGQUERY_TABLE in names, CLEANED_PARQUET in names)
+        names = frozenset(each.asset_key.path[-1] for each in made)
+        return Outcome("failed", reason_of(result), seconds, names)
     for event in result.get_asset_observation_events():
         said = event.asset_observation_data.asset_observation.metadata
         if "status" in said:
             parts = {name: str(value.value) for name, value in said.items()}
             error = TaxiError(parts["error"], location=parts.get("location", ""), remedy=parts.get("remedy", ""))
-            return Outcome(parts["status"], str(error), seconds, loaded=False, cleaned=False)
+            return Outcome(parts["status"], str(error), seconds, made=frozenset())
     changed = any(metadata["changed"].value for each in made if "changed" in (metadata := each.metadata))
     return Outcome("landed" if changed else "unchanged", "", seconds)
 

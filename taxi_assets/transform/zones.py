@@ -36,7 +36,7 @@ MAX_BYTES = 1 << 20
 class NotAZoneLookupError(PermanentError):
     """The file is not the zone lookup, or not all of it."""
 
-    default_remedy = "look at TAXI_ZONES_URL in a browser"
+    default_remedy = "look at the file that TAXI_ZONES_URL names"
 
 
 def fetch_zones(source: Source, url: str, staging: Staging) -> tuple[ZonesFile, bool]:

@@ -159,6 +159,7 @@ def test_the_outputs_are_settings(blocks: dict[str, list[dict[str, Any]]]) -> No
     (env,) = [block["env"] for block in blocks["output"] if "env" in block]
     named = set(re.findall(r"\b(TAXI_\w+)=", env["value"]))
     assert {"TAXI_PROFILE", "TAXI_GCP_PROJECT", "TAXI_GCS_BUCKET", "TAXI_WORK_URL"} <= named
+    assert '"TAXI_AUTOMATION=stopped"' in env["value"]
     assert {name.removeprefix("TAXI_").lower() for name in named} <= set(Settings.model_fields)
 
 

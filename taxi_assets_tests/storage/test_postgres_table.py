@@ -150,7 +150,7 @@ def test_a_month_that_landed_before_postgres_was_set_is_not_loaded_until_it_runs
     land(chosen.model_copy(update={"postgres_url": ""}), DATASETS["yellow"], [JANUARY])
     (row,) = Ledger(chosen).rows(DATASETS["yellow"]).values()
     assert (row.status, row.postgres_rows) == ("not_loaded", 0)
-    assert row.error.startswith("yellow 2021-01 is in the lake, not loaded into Postgres yet\nwhat to do: ")
+    assert row.error.startswith("yellow 2021-01: in the lake, not loaded into Postgres yet\nwhat to do: ")
     (row,) = land(chosen, DATASETS["yellow"], [JANUARY])
     assert row.status == "landed"
     with psycopg.connect(postgres_url) as connection:
