@@ -19,7 +19,7 @@ import psycopg
 import pytest
 from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
 
-from taxi_assets.cli import doctor
+from taxi_assets.cli import doctor_checks
 from taxi_assets.cli.main import main
 from taxi_assets.definitions import build_definitions
 from taxi_assets.demo.sample import write_month
@@ -248,7 +248,7 @@ def test_a_history_with_two_schema_versions_is_refused_with_how_to_mend_it(
         pass
     assert caught.value.location == str(path)
     with pytest.raises(PermanentError, match="schema versions"):
-        doctor._check_dagster()
+        doctor_checks._check_dagster()
     assert f"every row but {newest}" in caught.value.remedy
     with sqlite3.connect(path) as database:
         database.execute("DELETE FROM alembic_version WHERE version_num <> ?", (newest,))

@@ -52,20 +52,24 @@ def load_settings(*, asks_source: bool = False) -> Settings:
     Args:
         asks_source: Whether the command asks the source; then the demo's has to be there.
     """
-    from taxi_assets.demo.place import data_folder, enter, is_demo, source_folder
+    from taxi_assets.demo.place import data_folder, is_demo
 
     load_environment()
     folder = data_folder()
     note_missing_folder(folder)
-    if not is_demo(folder):
-        return Settings.from_environment()
-    address = source_folder(folder).as_uri()
-    if asks_source:
-        from taxi_assets.demo.server import start_source
+    return demo_settings(folder, asks_source=asks_source) if is_demo(folder) else Settings.from_environment()
 
-        err.print(f"taxi-assets: {folder} is the demo's folder: its made-up source is used, and no other setting")
-        address = start_source(source_folder(folder))
-    return enter(folder, address)
+
+def demo_settings(folder: Path, *, asks_source: bool) -> Settings:
+    """Return the demo's settings, which are then the only ones of this process; `folder` is the demo's."""
+    from taxi_assets.demo.place import enter, source_folder
+
+    if not asks_source:
+        return enter(folder, source_folder(folder).as_uri())
+    from taxi_assets.demo.server import start_source
+
+    err.print(f"taxi-assets: {folder} is the demo's folder: its made-up source is used, and no other setting")
+    return enter(folder, start_source(source_folder(folder)))
 
 
 def load_environment() -> None:
