@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.errors import TaxiError
+from taxi_assets.ledger_row import LedgerRow, imbalances, not_landed, unlanded, with_status
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, LakeObject, RawFile
 from taxi_assets.settings import Settings
@@ -29,51 +29,6 @@ _ELSEWHERE = (
     "the raw and cleaned files are not on this machine, so only object and tables can be compared; look on the machine "
     "that landed the month, give both the same TAXI_WORK_URL, or land it again with `taxi-assets run`"
 )
-
-
-@dataclass(frozen=True)
-class LedgerRow:
-    """One month; the field names are those of `taxi-assets run --json`.
-
-    Attributes:
-        status: `landed`, `unchanged`, `not_published`, `failed`, or `not_loaded`: it is cleaned, but not in every table
-            yet, and neither its stores nor a check say that something is wrong with it.
-        error: Why it did not land, empty if it did.
-        seconds: Time spent on the month, None where no run is looked at.
-        postgres_rows: Rows in Postgres; None where no Postgres is configured.
-        postgres_dropped_rows: Rows left out of Postgres for zero passengers.
-        notes: What a person should know of a month that landed, such as an unknown column; None if nothing.
-    """
-
-    dataset: str
-    month: str
-    status: str = "landed"
-    error: str = ""
-    source_url: str = ""
-    source_format: str = ""
-    source_sha256: str = ""
-    source_rows: int = 0
-    cleaned_rows: int = 0
-    dropped_rows: int = 0
-    rejected_rows: int = 0
-    object_uri: str = ""
-    object_rows: int = 0
-    table: str = ""
-    table_rows: int = 0
-    seconds: float | None = None
-    postgres_rows: int | None = None
-    postgres_dropped_rows: int | None = None
-    notes: str | None = None
-
-    @property
-    def is_staged(self) -> bool:
-        """Whether the staging area has the cleaned file, which knows what became of each source row."""
-        return bool(self.source_format)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields, seconds rounded to milliseconds; without those that are not known here."""
-        known = {name: value for name, value in vars(self).items() if value is not None}
-        return {name: round(value, 3) if name == "seconds" else value for name, value in known.items()}
 
 
 class Ledger:
@@ -118,38 +73,19 @@ class Ledger:
             stored, error = self._in_lake(dataset, month)
             if not (cleaned or stored or error or month in there):
                 continue
-            row = LedgerRow(dataset.name, str(month))
-            if cleaned:
-                row = dataclasses.replace(
-                    row,
-                    source_url=cleaned.source_url,
-                    source_format=cleaned.source_format,
-                    source_sha256=cleaned.source_sha256,
-                    source_rows=cleaned.source_rows,
-                    cleaned_rows=cleaned.cleaned_rows,
-                    dropped_rows=cleaned.dropped_rows,
-                    rejected_rows=cleaned.rejected_rows,
-                    notes="; ".join(drift_notes(cleaned)) or None,
-                )
-            elif stored:  # it was the cleaned file
-                row = dataclasses.replace(
-                    row,
-                    source_sha256=stored.source_sha256,
-                    cleaned_rows=stored.rows,
-                    notes=_ELSEWHERE if self._is_shared else _MISSING,
-                )
-            if stored:
-                row = dataclasses.replace(row, object_uri=stored.file, object_rows=stored.rows)
+            row = self._of_records(LedgerRow(dataset.name, str(month)), cleaned, stored)
             if month in loaded:
                 row = dataclasses.replace(row, table=f"{self._schema}.{dataset.table}", table_rows=loaded[month])
             if copied is not None:
                 in_postgres, left_out = copied.get(month, (0, 0))
                 row = dataclasses.replace(row, postgres_rows=in_postgres, postgres_dropped_rows=left_out)
             if stored and loaded_from.get(month, stored.sha256) != stored.sha256:
-                error = _not_landed(row, ": the table was loaded from other bytes than the object has")
-            error = error or ("" if stored else self._stopped_by_check(cleaned))
-            error = error or _unlanded(row, month in loaded_from, month in (copied or {})) or unreachable
-            rows[month] = _with_status(row, error)
+                error = not_landed(row, ": the table was loaded from other bytes than the object has")
+            is_anew = bool(cleaned and stored and _differ(cleaned, stored))
+            if is_anew or not (stored or row.table):
+                error = error or self._stopped_by_check(cleaned)
+            error = error or unlanded(row, month in loaded_from, month in (copied or {})) or unreachable
+            rows[month] = with_status(row, error, is_anew=is_anew)
         return rows
 
     def verify(self, row: LedgerRow) -> list[str]:
@@ -190,7 +126,7 @@ class Ledger:
                 wrong += self._postgres.verify_month(dataset, record, self._staging.path(record.file))
         except TaxiError as error:
             wrong.append(str(error))
-        return wrong + _imbalances(row)
+        return wrong + imbalances(row)
 
     def verified(self, row: LedgerRow) -> LedgerRow:
         """Return the row as `verify` finds it: failed, with what to do, if something does not hold."""
@@ -202,6 +138,29 @@ class Ledger:
         causes, *others = zip(*(each.partition("\n")[::2] for each in filter(None, [before, *wrong])), strict=True)
         below = next(filter(None, others[0]), f"what to do: taxi-assets run {row.dataset} {row.month} --reload")
         return dataclasses.replace(row, status="failed", error=f"{'; '.join(causes)}\n{below}")
+
+    def _of_records(self, row: LedgerRow, cleaned: CleanedFile | None, stored: LakeObject | None) -> LedgerRow:
+        """Return the row with what the records of a month say."""
+        if cleaned:
+            row = dataclasses.replace(
+                row,
+                source_url=cleaned.source_url,
+                source_format=cleaned.source_format,
+                source_sha256=cleaned.source_sha256,
+                source_rows=cleaned.source_rows,
+                cleaned_rows=cleaned.cleaned_rows,
+                dropped_rows=cleaned.dropped_rows,
+                rejected_rows=cleaned.rejected_rows,
+                notes="; ".join(drift_notes(cleaned)) or None,
+            )
+        elif stored:  # it was the cleaned file
+            row = dataclasses.replace(
+                row,
+                source_sha256=stored.source_sha256,
+                cleaned_rows=stored.rows,
+                notes=_ELSEWHERE if self._is_shared else _MISSING,
+            )
+        return dataclasses.replace(row, object_uri=stored.file, object_rows=stored.rows) if stored else row
 
     def _in_lake(self, dataset: Dataset, month: Month) -> tuple[LakeObject | None, str]:
         """Return a month's object, or why it cannot be read: a damaged object concerns its own month only."""
@@ -238,62 +197,8 @@ class Ledger:
         return {month: (counted.get(month, 0), dropped.get(month, 0)) for month in {*counted, *dropped}}, ""
 
 
-def _missing_tables(row: LedgerRow) -> str:
-    """Return where a month has no rows, `the warehouse`, `Postgres` or both; empty if it has rows in every table."""
-    in_postgres = row.postgres_rows is None or row.postgres_rows or row.postgres_dropped_rows
-    tables = {"the warehouse": row.table, "Postgres": in_postgres}
-    return " and ".join(table for table, there in tables.items() if not there)
-
-
-def _with_status(row: LedgerRow, error: str) -> LedgerRow:
-    """Return the row of a month with its status: failed if there is an error."""
-    if error:
-        return dataclasses.replace(row, status="failed", error=error)
-    if tables := _missing_tables(row):
-        month = f"{row.dataset} {row.month}"
-        so_far = "in the lake, not" if row.object_uri else "cleaned, but neither in the lake nor"
-        error = str(TaxiError(f"{month}: {so_far} loaded into {tables} yet", remedy=f"taxi-assets run {month}"))
-        return dataclasses.replace(row, status="not_loaded", error=error)
-    return row
-
-
-def _unlanded(row: LedgerRow, was_loaded: bool, was_copied: bool) -> str:
-    """Return why a month cannot count as landed; empty if it can, or is on its way.
-
-    `was_loaded` and `was_copied` say whether the warehouse and Postgres record that they loaded it.
-    """
-    if not row.object_uri and (row.table or not row.is_staged):
-        return _not_landed(row, f" is not in the lake{'' if row.table else ' and not in the warehouse'}")
-    for table, was in (("the warehouse", was_loaded), ("Postgres", was_copied)):
-        if was and table in _missing_tables(row):
-            return _not_landed(row, f" was loaded into {table}, and is not there any more")
-    if row.table and row.object_rows != row.table_rows:
-        return _not_landed(row, f": the object has {row.object_rows:,} rows, the table {row.table_rows:,}")
-    return ""
-
-
-def _not_landed(row: LedgerRow, why: str) -> str:
-    remedy = f"land the rest, or see why it fails: taxi-assets run {row.dataset} {row.month}"
-    return str(TaxiError(f"{row.dataset} {row.month}{why}", remedy=remedy))
-
-
-def _imbalances(row: LedgerRow) -> list[str]:
-    """Return which counts of a month do not add up."""
-    wrong: list[str] = []
-    if not (row.is_staged or row.object_uri):
-        return wrong  # nothing to compare with
-    if row.is_staged and row.cleaned_rows + row.dropped_rows + row.rejected_rows != row.source_rows:
-        wrong.append(
-            f"{row.source_rows:,} source rows are not {row.cleaned_rows:,} cleaned + {row.dropped_rows:,} dropped + "
-            f"{row.rejected_rows:,} rejected"
-        )
-    for where, there, rows in (("object", row.object_uri, row.object_rows), ("table", row.table, row.table_rows)):
-        if there and rows != row.cleaned_rows:
-            wrong.append(f"the {where} has {rows:,} rows, not {row.cleaned_rows:,}")
-    copied = (row.postgres_rows or 0) + (row.postgres_dropped_rows or 0)
-    if row.postgres_rows is not None and row.status != "not_loaded" and copied != row.cleaned_rows:
-        wrong.append(
-            f"Postgres has {row.postgres_rows:,} rows and left out {row.postgres_dropped_rows:,}; together they should "
-            f"be {row.cleaned_rows:,}"
-        )
-    return wrong
+def _differ(cleaned: CleanedFile, stored: LakeObject) -> bool:
+    """Whether an object is not the cleaned file; of one that somebody else stored, only the rows may be known."""
+    if stored.sha256.startswith("crc32c-"):
+        return stored.rows != cleaned.cleaned_rows
+    return stored.sha256 != cleaned.sha256

@@ -17,7 +17,7 @@ MAX_PRIVATE_IMPORTS = 4
 
 LAYERS = (
     {"months"},
-    {"errors", "progress", "records"},
+    {"errors", "ledger_row", "progress", "records"},
     {"contracts", "setting_types", "settings"},
     {"storage"},
     {"source"},

@@ -78,8 +78,9 @@ def test_a_month_that_is_run_in_the_demos_folder_is_made_up_whatever_the_setting
     assert row == {"trips": 20_000}
     shown = taxi_assets("ledger", "yellow", **settings)
     assert re.search(r"^yellow +2009-01 +landed ", shown.stdout, re.MULTILINE), shown.stderr
-    tried = taxi_assets("doctor", **settings)
+    tried = taxi_assets("doctor", **settings | {"TAXI_PROFIL": "gcp"})
     assert tried.returncode == 0, tried.stdout
+    assert "TAXI_PROFIL is not a setting; did you mean TAXI_PROFILE?" in tried.stdout
     assert re.search(r"^ok    source +http://127\.0\.0\.1:\d+/yellow/.*: answers, and ", tried.stdout, re.MULTILINE)
     assert not (tmp_path / "history").exists()
 

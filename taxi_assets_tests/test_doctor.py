@@ -35,7 +35,7 @@ def test_what_is_well_is_told_and_nothing_is_made_or_shown_that_is_secret(
     for name in ("settings", "data folder", "dagster", "warehouse", "source"):
         assert f"ok    {name}" in notified
     assert "answers, and does not have yellow" in notified
-    assert "land a month that the source has" in notified
+    assert "everything that is needed is there; now land a month" in notified
     assert "planted-password" not in notified
     assert len(site.asked) == 1
     assert not (tmp_path / "data").exists()
@@ -71,14 +71,35 @@ def test_every_wrong_setting_is_told_and_a_misspelt_one_too(
     assert "planted-password" not in notified + err
 
 
-def test_a_misspelt_setting_is_noted_and_refused_by_no_command(
+def test_a_misspelt_setting_is_noted_and_not_refused_as_by_other_commands(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TAXI_PROFIL", "gcp")
     assert doctor() == 0
-    assert "note  settings      TAXI_PROFIL is not a setting; did you mean TAXI_PROFILE?" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "TAXI_PROFIL is not a setting; did you mean TAXI_PROFILE? correct its name or remove it" in told
+    assert "look at the note above; all else is there" in told
     assert main(["ledger"]) == 0
     assert "TAXI_PROFIL is not a setting" in capsys.readouterr().err
+
+
+def test_a_refused_setting_is_told_once_and_without_its_secret(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TAXI_WORK_URL", "gs://someone:planted-password@b ad/x")
+    assert doctor() == 1
+    told = capsys.readouterr().out
+    assert told.count("WRONG") == 1
+    assert "planted-password" not in told
+
+
+@pytest.mark.parametrize("key", ["planted-" * 50, "~nobody-of-that-name/key.json"])
+def test_a_key_that_can_be_no_path_is_no_accident(
+    key: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TAXI_GCP_CREDENTIALS", key)
+    assert doctor() == 0  # the local profile does not use it
+    assert "planted" not in capsys.readouterr().out
 
 
 def test_a_damaged_file_in_a_source_folder_is_told_without_speaking_of_a_network(
@@ -88,7 +109,7 @@ def test_a_damaged_file_in_a_source_folder_is_told_without_speaking_of_a_network
     month = last_month(DATASETS["yellow"])
     (tmp_path / f"yellow_{month}.csv").write_bytes(b"<Error><Code>AccessDenied</Code></Error>")
     assert doctor() == 1
-    assert "what to do: check the file, TAXI_CSV_URL and TAXI_PARQUET_URL" in capsys.readouterr().out
+    assert "what to do: check the source, TAXI_CSV_URL and TAXI_PARQUET_URL" in capsys.readouterr().out
 
 
 def test_a_key_file_that_does_not_exist_is_not_called_safe(

@@ -20,8 +20,9 @@ from taxi_assets.definitions import build_definitions
 from taxi_assets.demo.sample import write_month
 from taxi_assets.errors import TransientError
 from taxi_assets.io_managers import metadata
+from taxi_assets.ledger_row import LedgerRow
 from taxi_assets.months import Month, parse_months
-from taxi_assets.reconciliation import Ledger, LedgerRow
+from taxi_assets.reconciliation import Ledger
 from taxi_assets.resources.gcp import BigQueryWarehouseResource, GcsLakeResource, GcsStagingResource
 from taxi_assets.settings import Settings
 from taxi_assets.storage.factory import build_lake, build_warehouse

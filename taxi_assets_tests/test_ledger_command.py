@@ -13,13 +13,16 @@ import pytest
 
 from taxi_assets.cli.main import main
 from taxi_assets.contracts import DATASETS
+from taxi_assets.demo.sample import blocks
+from taxi_assets.ledger_row import LedgerRow
 from taxi_assets.months import Month
-from taxi_assets.reconciliation import Ledger, LedgerRow
+from taxi_assets.reconciliation import Ledger
 from taxi_assets.settings import Settings
 from taxi_assets.storage.lake.folder import FolderLake
 from taxi_assets.storage.staging.local import StagingArea
 from taxi_assets.storage.warehouse.duckdb import DuckDBWarehouse
 from taxi_assets_tests.reports.landed import Place
+from taxi_assets_tests.transform import landing
 
 YELLOW = DATASETS["yellow"]
 MONTHS = [Month(2021, number) for number in (1, 2, 3)]
@@ -106,6 +109,34 @@ def test_a_month_that_is_only_cleaned_is_no_failure_until_it_is_missing_where_it
     assert rows_of(capsys, status=1, verified=True)["2021-02"]["status"] == "not_loaded"
     object_of(place, "2021-03").unlink()
     assert rows_of(capsys, status=1)["2021-03"]["status"] == "failed"
+
+
+@pytest.mark.parametrize(("damaged", "status"), [(0, 0), (5, 1)])
+def test_a_month_that_was_cleaned_again_and_did_not_reach_the_lake_has_not_landed(
+    damaged: int, status: int, place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = b"".join(blocks("yellow", MONTHS[1], 150, damaged))
+    landing.land(content, place.folder, "yellow", MONTHS[1])
+    row = rows_of(capsys, status=status)["2021-02"]
+    assert (row["cleaned_rows"], row["object_rows"], row["table_rows"]) == (150, 200, 200)
+    if damaged:  # 5 of 155 rows: more than the limit of 1%
+        assert row["status"] == "failed"
+        assert "3.2258% could not be read, the limit is 1.0000%" in row["error"]
+    else:
+        assert row["status"] == "not_loaded"
+        assert row["error"] == (
+            "yellow 2021-02: cleaned again, but the lake has another version\n"
+            "what to do: taxi-assets run yellow 2021-02"
+        )
+    assert "2021-02" in rows_of(capsys, status=1, verified=True)
+
+
+def test_a_lost_object_is_told_whatever_a_check_says_of_the_cleaned_file(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    landing.land(b"".join(blocks("yellow", MONTHS[1], 150, 5)), place.folder, "yellow", MONTHS[1])
+    object_of(place, "2021-02").unlink()
+    assert rows_of(capsys, status=1)["2021-02"]["error"].startswith("yellow 2021-02 is not in the lake\n")
 
 
 def test_a_month_that_vanished_from_the_warehouse_has_failed(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

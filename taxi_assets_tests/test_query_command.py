@@ -118,7 +118,7 @@ def test_an_empty_query_is_told_as_that(sql: str, capsys: pytest.CaptureFixture[
 
 def test_the_help_names_what_else_may_be_asked_and_it_may(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["query", "--help"]) == 0
-    assert "SHOW TABLES, or DESCRIBE and a table" in " ".join(capsys.readouterr().out.split())
+    assert "SHOW TABLES, DESCRIBE TABLE, or what else" in " ".join(capsys.readouterr().out.split())
     assert main(["query", "DESCRIBE yellow_trips", "--csv"]) == 0
     assert "VendorID," in capsys.readouterr().out
 

@@ -13,9 +13,15 @@ from typing import Any
 
 import pytest
 
+from taxi_assets.cli.run import _rows
+from taxi_assets.contracts import DATASETS
 from taxi_assets.demo.sample import write_month
 from taxi_assets.demo.server import serving
+from taxi_assets.errors import TransientError
+from taxi_assets.instance.runs import Outcome
 from taxi_assets.months import Month
+from taxi_assets.settings import Settings
+from taxi_assets.storage.staging.local import StagingArea
 
 # the names that issue 2 promises; the code does not get to choose them
 FIELDS = """
@@ -140,6 +146,21 @@ def test_a_month_that_failed_at_the_warehouse_only_shows_the_object_that_it_has(
     assert "the warehouse file" in row["error"]
     assert (row["status"], row["cleaned_rows"], row["object_rows"], row["table_rows"]) == ("failed", 1000, 1000, 0)
     assert row["object_uri"].endswith("/yellow_tripdata_2021-01.parquet")
+
+
+def test_months_are_told_also_where_the_ledger_cannot_be_read_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StagingArea, "find", _unavailable)
+    outcomes = {Month(2021, 1): Outcome("landed", ""), Month(2021, 2): Outcome("failed", "it is damaged")}
+    rows = _rows(Settings(data_dir=tmp_path), DATASETS["yellow"], outcomes)
+    assert [(row.month, row.status) for row in rows] == [("2021-01", "landed"), ("2021-02", "failed")]
+    assert rows[0].error.startswith("the ledger cannot be read: the staging area does not answer")
+    assert rows[1].error == "it is damaged"
+
+
+def _unavailable(*_: object) -> None:
+    raise TransientError("the staging area does not answer")
 
 
 def test_the_exit_status_tells_what_happened(source: dict[str, str]) -> None:

@@ -1,5 +1,5 @@
 output "env" {
-  description = "Lines for .env, by `terraform output -raw env`. Without the last, every month since 2009 is fetched."
+  description = "Lines for .env, by `terraform output -raw env`. Without the last line, automation fetches every month since 2009."
   value = "${join("\n", compact([
     "TAXI_PROFILE=gcp",
     "TAXI_GCP_PROJECT=${var.project}",

@@ -25,7 +25,7 @@ from taxi_assets.settings import SettingError, Settings, dagster_postgres_url, s
 if TYPE_CHECKING:
     import dagster as dg
 
-    from taxi_assets.reconciliation import LedgerRow
+    from taxi_assets.ledger_row import LedgerRow
 
 _console = functools.partial(Console, highlight=False, soft_wrap=True, markup=False, emoji=False)
 """Most of what is printed is a path, an error or a name, in which brackets and colons are no markup of Rich's."""
@@ -85,7 +85,7 @@ def misspelled() -> Iterator[str]:
     for name in os.environ:
         near = name not in known and name.upper().startswith("TAXI_") and get_close_matches(name.upper(), known, 1, 0.8)
         if near:
-            yield f"{name} is not a setting; did you mean {near[0]}?"
+            yield f"{name} is not a setting; did you mean {near[0]}? correct its name or remove it"
 
 
 def note_missing_folder(folder: Path) -> None:

@@ -1,11 +1,11 @@
 """`taxi-assets doctor`: tries every setting, credential, permission and connection, and says what to fix.
 
-It changes nothing. It leaves out a check if another one that must pass first has failed.
+It changes nothing (the demo's source makes the month that it is asked for). It leaves out a check if another one that
+must pass first has failed.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 
 import click
@@ -24,9 +24,11 @@ INDENT = 20 * " "
 @click.command("doctor", epilog=examples("doctor"))
 def command() -> int:
     """Try every setting, credential, permission and connection, and say what to fix."""
+    load_env_file()
+    noted = list(misspelled())  # no command refuses it
     settings, wrong = _read_settings()
     failed = {"settings"} if wrong else set()
-    for misspelling in misspelled():  # no command refuses it
+    for misspelling in noted:
         _print_result("note", "yellow", "settings", misspelling)
     for error in wrong:
         _print_error("settings", error)
@@ -47,18 +49,20 @@ def command() -> int:
     if failed:
         out.print("\nfix the above, then run it again")
         return FAILED
-    out.print(
-        "\neverything that is needed is there; land a month that the source has, as in: taxi-assets run yellow 2021-01"
-    )
+    ready = "look at the note above; all else is there" if noted else "everything that is needed is there"
+    out.print(f"\n{ready}; now land a month, for example: taxi-assets run yellow 2021-01")
     return LANDED
 
 
 def _read_settings() -> tuple[Settings, list[SettingError]]:
     """Read the settings; return them with what is wrong with those that cannot be used, which take their default."""
-    load_env_file()
-    with contextlib.suppress(SettingError):  # a wrong TAXI_DATA_DIR is told below
-        if is_demo(data_folder()):
-            return demo_settings(data_folder(), asks_source=True), []
+    try:
+        folder = data_folder()
+    except SettingError:
+        pass  # told below
+    else:
+        if is_demo(folder):
+            return demo_settings(folder, asks_source=True), []
     wrong: list[SettingError] = []
     variables = dict(os.environ)
     refused: dict[str, str] = {}
@@ -71,7 +75,8 @@ def _read_settings() -> tuple[Settings, list[SettingError]]:
             name = error.location.partition(",")[0]
             refused[setting_variables()[name]] = variables.pop(name)
     try:
-        settings.model_copy(update=refused).check_profile()  # what was refused is not missing
+        needed = {name: text for name, text in refused.items() if name in ("gcp_project", "gcs_bucket")}
+        settings.model_copy(update=needed).check_profile()  # what was refused is not missing
     except SettingError as error:
         wrong.append(error)
     return settings, wrong

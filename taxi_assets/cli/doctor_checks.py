@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -92,8 +93,11 @@ def _secret_files(settings: Settings) -> list[Path]:
     holds = any(
         name in others or (name in variables and shown(variables[name], given[name]) != given[name]) for name in given
     )
-    files = [*([env] if holds else []), *([Path(key).expanduser()] if key and not key.lstrip().startswith("{") else [])]
-    return [path for path in files if path.exists()]  # a missing key is told where it is needed
+    files = [env] if holds else []
+    with contextlib.suppress(OSError, RuntimeError):  # text that can be no path
+        if key and not key.lstrip().startswith("{") and Path(key).expanduser().exists():
+            files.append(Path(key).expanduser())  # a missing key is told where it is needed
+    return files
 
 
 def _check_secrets(files: list[Path]) -> str:
@@ -163,13 +167,13 @@ def _check_source(settings: Settings) -> str:
             raise PermanentError("there is no such folder", location=f"{folder} ({name})", remedy=f"correct {name}")
     availability = probe(source, dataset.name, month, None, date.today())  # noqa: DTZ011 - days, by this machine's calendar
     urls = source.urls(dataset.name, month)
-    location, asked = ", ".join(map(without_secrets, urls)), "file" if all(map(is_local, urls)) else "network"
+    location = ", ".join(map(without_secrets, urls))
     if availability.status in ("refused", "down"):
         kind = TransientError if availability.status == "down" else PermanentError
         raise kind(
             f"the source does not give {dataset.name} {month}: {availability.reason}",
             location=location,
-            remedy=f"check the {asked}, TAXI_CSV_URL and TAXI_PARQUET_URL",
+            remedy="check the source, TAXI_CSV_URL and TAXI_PARQUET_URL",
         )
     there = "does not have" if availability.status == "not_published" else "has"
     return f"{location}: answers, and {there} {dataset.name} {month}"

@@ -32,11 +32,12 @@ def command(name: str | None, *, verified: bool, as_json: bool) -> int:
     counts that they report. It does not ask the source again. Of a month whose raw and cleaned files are not on this
     machine, it compares object and tables; `-` is what cannot be known without those files.
 
-    A month that is cleaned, but not in the lake and every table yet, is "not loaded": its run was stopped, failed on
-    the way, or made only some of the assets; `taxi-assets run DATASET MONTH` lands it, or says why it cannot. A month
-    is "failed" if a store has lost or changed it, or a check keeps it out of the lake. The exit status is 1 if a month
-    is failed or, with --verify, not in the warehouse. A month that is not even cleaned is not listed; Dagster's UI
-    shows its run, under Runs.
+    A month that has been cleaned or is in the lake, but is not yet in every table, is "not loaded": its run stopped or
+    failed on the way or made only some assets, or Postgres was set up later. `taxi-assets run DATASET MONTH` lands it,
+    or says why it cannot. A month is "failed" if a store has lost or changed it, or a check keeps it out of the lake.
+    The exit status is 1 if a month is failed or, with --verify, not in the warehouse: without --verify, a month that
+    both lake and warehouse have lost looks like one that never reached them. A month of which no store has anything is
+    not listed; Dagster's UI shows its run, under Runs.
     """
     settings = load_settings()
     datasets = [dataset_named(name)] if name else list(DATASETS.values())

@@ -41,7 +41,7 @@ COMMANDS = {
 _STATUSES = """\
 \b
 exit status:
-  0    every month that is published has landed
+  0    all went well: nothing failed
   1    something failed; the message says which month, and why
   2    the arguments or a setting cannot be used
   3    none of the months is published

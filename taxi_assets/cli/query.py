@@ -45,9 +45,9 @@ _UNLIMITED = 1_000_000
 @click.option("--json", "output", flag_value="json", help="Print all rows as JSON.")
 @click.option("--max-gb", type=float, default=MAX_GB, show_default=True, help="Gigabytes that BigQuery may scan.")
 def command(sql: str, *, output: Literal["csv", "json"] | None, max_gb: float) -> int:
-    """Query the warehouse: SQL is one SELECT, which can change nothing and reads nothing but the warehouse.
+    """Query the warehouse: SQL is a single read-only SELECT, which reads nothing but the warehouse.
 
-    In the local profile, it may also be SHOW TABLES, or DESCRIBE and a table.
+    In the local profile, it may also be SHOW TABLES, DESCRIBE TABLE, or what else DuckDB treats as a SELECT.
     """
     if not sql.strip(" \t\r\n;"):
         raise SettingError("the query is empty", remedy='give one SELECT in quotes, as "SELECT 1"')

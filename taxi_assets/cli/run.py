@@ -26,8 +26,9 @@ from taxi_assets.cli.progress import show_progress
 from taxi_assets.cli.zones import ensure_zones
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.errors import TaxiError
+from taxi_assets.ledger_row import LedgerRow
 from taxi_assets.months import Month, parse_months
-from taxi_assets.reconciliation import Ledger, LedgerRow
+from taxi_assets.reconciliation import Ledger
 from taxi_assets.records import CleanedFile, RawFile
 from taxi_assets.settings import SettingError, Settings
 
@@ -138,24 +139,28 @@ def _rows(settings: Settings, dataset: Dataset, outcomes: dict[Month, Outcome]) 
     """Return what became of each month, as the runs and the stores say; what the stores contradict has failed."""
     from taxi_assets.names import BIGQUERY_TABLE, CLEANED_PARQUET, GCS_OBJECT, POSTGRES_TABLE
 
-    ledger, unread = Ledger(settings), ""
-    try:
-        found = ledger.rows(dataset, list(outcomes))
-    except TaxiError as unreadable:
-        found, unread = ledger.rows(dataset, list(outcomes), warehouse=False), str(unreadable)
+    unread = ""
+    found: dict[Month, LedgerRow] = {}
+    for warehouse in (True, False):  # what a warehouse cannot tell, staging area and lake may
+        try:
+            found = Ledger(settings).rows(dataset, list(outcomes), warehouse=warehouse)
+            break
+        except TaxiError as unreadable:
+            unread = unread or str(unreadable)
     in_postgres = 0 if settings.postgres_url else None
-    no_copy: dict[str, Any] = {"postgres_rows": in_postgres, "postgres_dropped_rows": in_postgres}
-    empty = LedgerRow(dataset.name, "", **no_copy)
+    nothing: dict[str, dict[str, Any]] = {
+        GCS_OBJECT: {"object_uri": "", "object_rows": 0},
+        BIGQUERY_TABLE: {"table": "", "table_rows": 0},
+        POSTGRES_TABLE: {"postgres_rows": in_postgres, "postgres_dropped_rows": in_postgres},
+    }
+    empty = LedgerRow(dataset.name, "", **nothing[POSTGRES_TABLE])
     rows = []
     for month, outcome in outcomes.items():
         status, error = outcome.status, outcome.error
         row = found.get(month) if CLEANED_PARQUET in outcome.made else None  # else it is of an earlier run
-        if row and GCS_OBJECT not in outcome.made:  # so is its object
-            row = dataclasses.replace(row, object_uri="", object_rows=0)
-        if row and BIGQUERY_TABLE not in outcome.made:
-            row = dataclasses.replace(row, table="", table_rows=0)
-        if row and POSTGRES_TABLE not in outcome.made:
-            row = dataclasses.replace(row, **no_copy)
+        if row:
+            earlier = [fields for asset, fields in nothing.items() if asset not in outcome.made]
+            row = dataclasses.replace(row, **{name: value for fields in earlier for name, value in fields.items()})
         if status in ("landed", "unchanged") and not unread and (row is None or row.error):
             status, error = "failed", row.error if row else f"{dataset.name} {month} is in no store"
         row = row or dataclasses.replace(empty, month=str(month))

@@ -110,7 +110,7 @@ def _column_names(dataset: str, header: str) -> list[str]:
 def _trips(
     rng: np.random.Generator, month: Month, start: int, count: int, rows: int, payments: np.ndarray | None
 ) -> dict[str, Any]:
-    """Return columns of made-up trips; `payments` are the text codes if the month has such.
+    """Return columns of made-up trips; `payments` are the text codes if the month has any.
 
     Only `rng.random` is used, whose stream numpy keeps; the rest is arithmetic.
     """

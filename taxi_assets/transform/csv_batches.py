@@ -68,7 +68,7 @@ class CsvFile:
         """
         hints = {position: type_hints.get(position, TEXT) for position in range(self._width)}
         number, row = 1, 1
-        # a thread unpacks and counts while Arrow parses: a third of what this thread had to do
+        # unpacking and counting, a third of the work, run in a thread of their own while Arrow parses
         for text, counted in read_ahead(self._data_blocks()):
             if counted.lines:
                 yield from self._read(text, number, row, counted.lines, hints)

@@ -25,8 +25,8 @@ from taxi_assets.cli.run import land as run
 from taxi_assets.contracts import DATASETS
 from taxi_assets.demo.sample import write_month
 from taxi_assets.errors import PermanentError, TaxiError
+from taxi_assets.ledger_row import LedgerRow
 from taxi_assets.months import Month
-from taxi_assets.reconciliation import LedgerRow
 from taxi_assets.settings import SettingError, Settings
 from taxi_assets.source import client as source
 from taxi_assets.source import inspection as inspector

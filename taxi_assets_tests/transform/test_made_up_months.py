@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from taxi_assets.demo.sample import blocks
+from taxi_assets.demo.sample import DAMAGED, blocks
 from taxi_assets.demo.server import make
 from taxi_assets.months import Month
 from taxi_assets_tests.transform.landing import Landed, land, land_file
-from taxi_assets_tests.transform.schema_versions import SCHEMA_VERSIONS, SchemaVersion
+from taxi_assets_tests.transform.schema_versions import BLANK_LINE_2, SCHEMA_VERSIONS, SchemaVersion, read_by_hand
 
 PERIODS = (
     ("yellow", "2009-01", "2009-12", "2009-01"),
@@ -26,7 +27,7 @@ PERIODS = (
     ("green", "2013-08", "2014-12", "2013-08"),
     ("green", "2015-01", "2015-06", "2015-01"),
     ("green", "2015-07", "2015-12", "2015-07"),
-    ("green", "2016-01", "2016-06", "2015-07"),
+    ("green", "2016-01", "2016-06", "2015-07", BLANK_LINE_2),
     ("green", "2016-07", "2016-12", "2016-07"),
     ("green", "2017-01", "2018-12", "2017-01"),
     ("green", "2019-01", "2021-07", "2019-01"),
@@ -37,10 +38,15 @@ PERIODS = (
     ("fhv", "2019-01", "2021-07", "2019-01"),
     ("fhvhv", "2019-02", "2021-07", "2019-02"),
 )
-"""Dataset, first and last month of TLC's CSV files with one header, and the month whose schema version tells it."""
+"""Dataset, first and last month of TLC's CSV files with one header, the month whose schema version tells it, and how
+lines end where that is not as in that version."""
 
 VERSIONS = {(version.dataset, str(version.month)): version for version in SCHEMA_VERSIONS}
-MONTHS = [(name, month, VERSIONS[name, told]) for name, *both, told in PERIODS for month in both]
+MONTHS = [
+    (name, month, dataclasses.replace(version, ends=ends[0] if ends else version.ends))
+    for name, first, last, told, *ends in PERIODS
+    for month, version in ((first, VERSIONS[name, told]), (last, VERSIONS[name, told]))
+]
 ROWS = 1_000
 
 of_each_period = pytest.mark.parametrize(
@@ -52,7 +58,9 @@ of_each_period = pytest.mark.parametrize(
 def test_the_first_and_last_month_of_each_header_have_it_and_rows_as_wide_as_tlcs(
     dataset: str, month: str, version: SchemaVersion
 ) -> None:
-    header, row = lines(b"".join(blocks(dataset, Month.parse(month), 1)))
+    content = b"".join(blocks(dataset, Month.parse(month), 1))
+    assert content.startswith(dataclasses.replace(version, rows=()).content)
+    header, row = lines(content)
     assert header == version.header
     assert row.count(",") == version.rows[0].count(",")
     assert row.startswith('"') == version.rows[0].startswith('"')
@@ -67,7 +75,9 @@ def test_the_first_and_last_month_of_each_header_land_all_rows_but_the_damaged_w
     assert_only_the_damaged_are_rejected(landed, ROWS)
     filled = {name for name in landed.table.column_names if landed.table[name].null_count < ROWS}
     assert filled == {*version.columns.split(), "source_row", "source_month"} - {"ehail_fee"}
-    for row in landed.rows:
+    by_hand = read_by_hand(content.partition(DAMAGED[0])[0], version)
+    for row, expected in zip(landed.rows, by_hand, strict=True):
+        assert {name: row[name] for name in expected} == expected
         assert_sensible(row)
 
 
@@ -114,7 +124,7 @@ def assert_only_the_damaged_are_rejected(landed: Landed, rows: int) -> None:
 
 
 def assert_sensible(row: dict[str, Any]) -> None:
-    """Assert that columns are not mixed up: parts add up to the total, longitudes are not latitudes."""
+    """Assert that a trip is possible: parts add up to the total, New York's coordinates."""
     for name, value in row.items():
         if value is not None and "itude" in name:
             assert -74.1 < value < -73.7 if "longitude" in name else 40.5 < value < 41
