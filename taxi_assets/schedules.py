@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 
 from taxi_assets.contracts.model import Dataset
+from taxi_assets.errors import TransientError
 from taxi_assets.instance import history
 from taxi_assets.jobs import EVERYTHING, request_month
 from taxi_assets.names import BIGQUERY_TABLE, POSTGRES_TABLE
@@ -42,7 +43,7 @@ def _schedule(settings: Settings, dataset: Dataset, daily_cron: str, status: Any
         cron_schedule=[settings.monthly_cron, daily_cron],
         execution_timezone="UTC",
         default_status=status,
-        required_resource_keys={"source"},
+        required_resource_keys={"source", "warehouse"},
     )
     def missing_months(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         now = context.scheduled_execution_time
@@ -54,9 +55,16 @@ def _schedule(settings: Settings, dataset: Dataset, daily_cron: str, status: Any
 def _tick(
     context: dg.ScheduleEvaluationContext, settings: Settings, dataset: Dataset, tables: list[str], now: datetime
 ) -> list[dg.RunRequest] | dg.SkipReason:
-    """Request the months that are published but not in every table."""
+    """Request the months that are published but not in every table.
+
+    Dagster's history tells what has landed, and the warehouse what it has: the settings may name another one since.
+    """
     instance, name = context.instance, dataset.name
     landed = history.landed(instance, name, tables)
+    try:
+        landed &= context.resources.warehouse.create().loaded_checksums(dataset.table).keys()
+    except TransientError as error:
+        return dg.SkipReason(f"the warehouse does not answer: {error.message}")
     runs, in_progress = history.open_runs(instance)
     missing = [
         month

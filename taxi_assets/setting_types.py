@@ -175,7 +175,8 @@ BUCKET = r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"
 URL = AfterValidator(web_url)
 SMTP = AfterValidator(smtp_url)
 POSTGRES = matching(
-    r"(?i:postgresql|postgres):.*", "it must be written as postgresql://user:password@host:5432/database"
+    r"(?i:postgresql|postgres)://[^@?]*(@[^@?]*)?(\?.*)?",
+    "it must be written as postgresql://user:password@host:5432/database; in the password %40 for @, %2F for /",
 )
 NAME = matching(
     r"[A-Za-z_][A-Za-z0-9_]*", "it must consist of letters, digits and underscores, and not begin with a digit"

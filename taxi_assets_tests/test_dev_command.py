@@ -72,6 +72,23 @@ def test_another_host_is_warned_of_because_the_ui_has_no_login(
     assert "warning: the UI has no login: whoever reaches 0.0.0.0 can start runs" in text
 
 
+def test_credentials_that_google_does_not_accept_are_told_at_the_start(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = {
+        "PROFILE": "gcp",
+        "GCP_PROJECT": "my-project-123",
+        "GCS_BUCKET": "my-lake",
+        "GCP_CREDENTIALS": "/no/key.json",
+    }
+    for name, text in own.items():
+        monkeypatch.setenv(f"TAXI_{name}", text)
+    dev("--port", str(free_port()))
+    assert arguments
+    told = capsys.readouterr().err
+    assert "warning: TAXI_GCP_CREDENTIALS cannot be used: /no/key.json: No such file" in told
+
+
 def test_automation_that_runs_is_told_with_how_to_stop_it(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -192,6 +192,14 @@ def test_settings_of_google_are_noted_where_the_profile_is_local(
     )
 
 
+def test_accepted_drift_of_no_dataset_is_noted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TAXI_ACCEPTED_DRIFT", "airport_fee, yellow.robot_fee, yelow.other_fee")
+    assert doctor() == 0
+    assert "note: TAXI_ACCEPTED_DRIFT has yelow.other_fee; before the dot" in capsys.readouterr().out
+
+
 def test_an_address_for_alerts_without_a_mail_server_is_noted(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -72,13 +72,20 @@ def the_rest_lands_later(site: HttpSource) -> None:
     assert taxi_assets("ledger", "--verify").returncode == 0
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("send", "number", "status"),
+    [
+        (os.kill, signal.SIGINT, 130),
+        (os.killpg, signal.SIGINT, 130),  # as Ctrl-C in a terminal, which each process of Dagster's gets too
+        (os.kill, signal.SIGTERM, 143),
+    ],
+)
 def test_a_signal_ends_a_run_at_once_with_one_sentence_and_the_month_that_landed_stays(
-    stalling: HttpSource, number: int, status: int
+    stalling: HttpSource, send: Callable[[int, int], None], number: int, status: int
 ) -> None:
     process = start(stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     wait_until_it_stalls(stalling)
-    os.kill(process.pid, number)
+    send(process.pid, number)
     assert ends(process) == status
     _, text = process.communicate()
     assert text.removeprefix("yellow 2021-01: landed\n").lstrip("\n") == SENTENCE

@@ -110,6 +110,15 @@ def test_anything_but_one_query_is_refused(
     assert not (tmp_path / "x.csv").exists()
 
 
+def test_a_query_may_begin_with_a_comment_and_no_rows_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["query", "--trips\nSELECT 1 AS one", "--json"]) == 0
+    assert capsys.readouterr().out == '[{"one": 1}]\n'
+    assert main(["query", "-- none\nSELECT 1 AS one WHERE false"]) == 0
+    assert "no rows" in capsys.readouterr().err
+    assert main(["query", "--cvs", "SELECT 1"]) == 2
+    assert "No such option '--cvs'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("sql", ["", " ; "])
 def test_an_empty_query_is_told_as_that(sql: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["query", sql]) == 2

@@ -30,6 +30,13 @@ def test_settings_that_are_built_from_values_do_not_read_the_environment(monkeyp
         Settings().source = "csv"
 
 
+@pytest.mark.parametrize("address", ["mysql://u:planted@host/db", "postgresql://u:pla@nted@host:5432/db"])
+def test_a_postgres_address_that_no_client_could_read_is_refused_at_the_start(address: str) -> None:
+    text = refusal(TAXI_POSTGRES_URL=address)
+    assert "it must be written as postgresql://user:password@host:5432/database; in the password %40 for @" in text
+    assert "nted" not in text
+
+
 def test_an_empty_variable_takes_the_default() -> None:
     assert Settings.from_environment({"TAXI_SOURCE": " ", "TAXI_MEMORY_LIMIT": ""}) == Settings()
 

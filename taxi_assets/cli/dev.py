@@ -14,10 +14,11 @@ import click
 from taxi_assets.cli.common import err, examples, load_environment, note_missing_folder
 from taxi_assets.demo.place import data_folder, demo_folder, enter, is_demo, source_folder
 from taxi_assets.demo.server import start_source
+from taxi_assets.errors import TaxiError
 from taxi_assets.instance.environment import keep_environment
 from taxi_assets.instance.home import migrate
 from taxi_assets.names import BIGQUERY_TABLE, asset_key
-from taxi_assets.settings import SettingError, Settings
+from taxi_assets.settings import SettingError, Settings, google_emulators
 
 DATABASE_OPTIONS = ["--db-pool-max-overflow", "3", "--db-pool-recycle", "1"]
 """Connections of the webserver to Postgres: few, and none older than a second, because the first request after a
@@ -80,6 +81,8 @@ def command(host: str, port: int, *, demo: bool | None) -> int:
             f"  automation is on: it fetches every month since {settings.automation_since}; TAXI_AUTOMATION=stopped "
             "leaves that to you, TAXI_AUTOMATION_SINCE=2024-01 begins later"
         )
+    if settings.profile == "gcp" and not all(google_emulators().values()):
+        _warn_of_credentials(settings)
     if shows_demo:
         err.print(
             f"  made-up data of the demo{'' if in_demo else '; `taxi-assets dev --no-demo` shows your own months'}"
@@ -91,6 +94,17 @@ def command(host: str, port: int, *, demo: bool | None) -> int:
     # A script's background job starts with SIGINT ignored; Dagster would inherit that, and treat SIGTERM alike.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execv(sys.executable, [sys.executable, "-m", "dagster", "dev", *target, *options])  # noqa: S606 - fixed words
+
+
+def _warn_of_credentials(settings: Settings) -> None:
+    """Say at the start that Google does not accept the credentials; sensors would say so in long tracebacks."""
+    from taxi_assets.storage.factory import google_access
+
+    try:
+        google_access(settings).account()
+    except TaxiError as error:
+        err.print("warning:", style="bold", end=" ")
+        err.print(error)
 
 
 def _check_port(host: str, port: int) -> None:

@@ -78,6 +78,13 @@ def _check_settings(settings: Settings) -> str:
     unused = [name for name in given if name.startswith(("TAXI_GCP_", "TAXI_GCS_", "TAXI_BQ_"))]
     if settings.profile != "gcp" and unused:
         found += f"{note} the local profile does not use {' and '.join(unused)}; for them, set TAXI_PROFILE=gcp"
+    if settings.profile == "gcp" and settings.automated:
+        found += (
+            f"{note} automation is on: under `dev` and in a deployment it fetches every month since "
+            f"{settings.automation_since}; TAXI_AUTOMATION=stopped leaves that to you"
+        )
+    if odd := [name for name in settings.accepted_drift if "." in name and name.partition(".")[0] not in DATASETS]:
+        found += f"{note} TAXI_ACCEPTED_DRIFT has {', '.join(odd)}; before the dot stands a dataset's name"
     if settings.alert_email and not settings.smtp_url:
         found += f"{note} no alert is mailed to TAXI_ALERT_EMAIL without TAXI_SMTP_URL"
     return found

@@ -33,8 +33,16 @@ _UNLIMITED = 1_000_000
 """Columns of a table that goes to a file or a pipe, where nothing may be cut."""
 
 
+class _Query(click.Command):
+    """Takes a query that begins with a comment for what it is; no option has white space in it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [f" {each}" if each.startswith("--") and " " in each else each for each in args])
+
+
 @click.command(
     "query",
+    cls=_Query,
     epilog=examples(
         'query "SELECT source_month, count(*) FROM nyc_tlc.yellow_trips GROUP BY 1 ORDER BY 1"',
         'query "SELECT * FROM nyc_tlc.yellow_trips WHERE tip_amount > 100" --csv',
@@ -84,6 +92,8 @@ def print_rows(rows: pa.Table) -> None:
         out.print(table)
     else:
         _print_records(shown)
+    if not rows.num_rows:
+        err.print("no rows")
     if rows.num_rows > MAX_ROWS:
         err.print(f"... and more; these are the first {MAX_ROWS} rows, --csv and --json print all")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import socket
 import threading
 import time
@@ -142,6 +143,9 @@ def _interruptible(work: Callable[[], Any], cancel: Callable[[], None], look: Ca
     done: dict[str, Any] = {}
 
     def run() -> None:
+        # A terminal sends Ctrl-C to every process. Those that Dagster starts to copy a step's output inherit this, and
+        # would print tracebacks (`watch_orphans.py`, dagster 1.13); they end when this process does.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             done["result"] = work()
         except BaseException as error:  # noqa: BLE001 - raised again below, in the caller's thread

@@ -39,6 +39,8 @@ def is_local(metrics: Metrics) -> bool:
 
 def origin(metrics: Metrics) -> str:
     """Return where the numbers come from."""
+    if metrics.cleaned and metrics.cleaned.source_url.startswith("file:"):
+        return "From a local file, not downloaded from TLC"
     if is_local(metrics):
         return "Made-up or local data, not downloaded from TLC"
     return "Source: NYC TLC Trip Record Data"

@@ -30,7 +30,7 @@ _ABSENT_CODE = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<Error\b.*?<Code>(AccessDeni
 
 _BUSY = {408, 425, 429, 500, 502, 503, 504}
 _ABSENT = {404, 410}
-_LATER = "the next run will request the month again"
+_LATER = "a later run asks again"
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,20 @@ def test_the_schedule_requests_a_month_that_has_landed_no_more(world: World) -> 
     assert "nothing of yellow is missing" in tick.skipped
 
 
+def test_the_schedule_requests_what_the_warehouse_of_the_settings_does_not_have_whatever_the_history_says(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(automation_since=Month(2023, 1))
+    world.publish("yellow", "2023-01,2023-02")
+    world.land("yellow", "2023-01")
+    assert world.schedule("yellow_missing_months", "2023-04-20T05:30").months == ["yellow 2023-02"]
+    elsewhere = make_world(automation_since=Month(2023, 1), warehouse_schema="another_schema")
+    tick = elsewhere.schedule("yellow_missing_months", "2023-04-20T05:30")
+    assert tick.months == ["yellow 2023-01", "yellow 2023-02"]
+    assert statuses(elsewhere.run(tick)) == ["SUCCESS", "SUCCESS"]
+    assert elsewhere.schedule("yellow_missing_months", "2023-04-21T05:30").requests == []
+
+
 def test_a_dataset_that_has_not_begun_is_skipped(make_world: Callable[..., World]) -> None:
     world = make_world(("fhvhv",))
     assert world.schedule("fhvhv_missing_months", "2018-04-03T05:00").requests == []

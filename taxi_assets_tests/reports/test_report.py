@@ -266,7 +266,8 @@ def test_data_of_this_machine_is_not_said_to_be_tlcs(place: Place, url: str, loc
     assert metrics.cleaned
     metrics = replace(metrics, cleaned=replace(metrics.cleaned, source_url=url))
     page = render_page(DATASETS["yellow"], metrics, [], "")
-    assert ("Made-up or local data" in page) == local
+    assert ("From a local file" in page) == url.startswith("file:")
+    assert ("Made-up or local data" in page) == (local and not url.startswith("file:"))
     assert ("Source: NYC TLC" in page) == (not local)
     assert origin(replace(metrics, cleaned=None)) == "Source: NYC TLC Trip Record Data"
 
