@@ -110,3 +110,11 @@ def test_the_demo_is_not_shown_where_months_of_ones_own_have_landed(
     dev("--port", str(free_port()))
     assert arguments
     assert "demo" not in capsys.readouterr().err.replace(str(tmp_path), "")
+
+
+def test_a_setting_that_the_profile_requires_is_asked_for_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TAXI_PROFILE", "gcp")
+    assert main(["dev", "--port", str(free_port())]) == 2
+    assert "TAXI_GCP_PROJECT and TAXI_GCS_BUCKET must be set for TAXI_PROFILE=gcp" in capsys.readouterr().err

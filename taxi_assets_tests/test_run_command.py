@@ -148,6 +148,24 @@ def test_a_month_that_failed_at_the_warehouse_only_shows_the_object_that_it_has(
     assert row["object_uri"].endswith("/yellow_tripdata_2021-01.parquet")
 
 
+def test_a_month_whose_new_file_is_damaged_says_that_the_one_that_landed_before_stays(
+    source: dict[str, str], tmp_path: Path
+) -> None:
+    run_json("yellow", "2021-01", **source)
+    (tmp_path / "yellow_2021-01.csv.gz").write_bytes(b"<html>maintenance</html>")
+    (row,) = run_json(
+        "yellow",
+        "2021-01",
+        status=1,
+        TAXI_SOURCE="csv",
+        TAXI_CSV_URL=f"{tmp_path.as_uri()}/{{dataset}}_{{year}}-{{month:02}}.csv.gz",
+    )
+    assert (row["status"], row["table_rows"]) == ("failed", 0)
+    what, *below = row["error"].splitlines()
+    assert what.endswith("; the month that landed before stays: 1,000 rows in the warehouse")
+    assert below
+
+
 def test_months_are_told_also_where_the_ledger_cannot_be_read_any_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

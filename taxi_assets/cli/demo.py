@@ -67,7 +67,7 @@ def command() -> int:
     out.print(f"  {report}")
     out.print("\nWhat next", style="bold")
     out.print(
-        "  make dev                                    these months in Dagster's UI, http://127.0.0.1:3000\n"
+        "  .venv/bin/taxi-assets dev --demo            these months in Dagster's UI, http://127.0.0.1:3000\n"
         f"  TAXI_DATA_DIR={folder} .venv/bin/taxi-assets query 'SELECT count(*) FROM nyc_tlc.green_trips'\n"
         "  .venv/bin/taxi-assets run yellow 2021-01    the real month, from the internet\n"
         "  .venv/bin/taxi-assets --help                everything else"

@@ -63,6 +63,7 @@ def command(host: str, port: int, *, demo: bool | None) -> int:
     in_demo = is_demo(data_folder())
     shows_demo = in_demo or (_landed_only_in_demo() if demo is None else demo)
     settings = _enter_demo() if shows_demo else Settings.from_environment()
+    settings.check_profile()
     url = f"http://{LOCALHOST if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - compared only
     os.environ.setdefault("TAXI_UI_URL", url)  # for links in alerts
     if not shows_demo:

@@ -157,7 +157,12 @@ def _rows(settings: Settings, dataset: Dataset, outcomes: dict[Month, Outcome]) 
     rows = []
     for month, outcome in outcomes.items():
         status, error = outcome.status, outcome.error
-        row = found.get(month) if CLEANED_PARQUET in outcome.made else None  # else it is of an earlier run
+        there = found.get(month)
+        if status == "failed" and there and there.table and BIGQUERY_TABLE not in outcome.made:
+            error = _with_remark(
+                error, f"the month that landed before stays: {there.table_rows:,} rows in the warehouse"
+            )
+        row = there if CLEANED_PARQUET in outcome.made else None  # else it is of an earlier run
         if row:
             earlier = [fields for asset, fields in nothing.items() if asset not in outcome.made]
             row = dataclasses.replace(row, **{name: value for fields in earlier for name, value in fields.items()})
@@ -167,6 +172,12 @@ def _rows(settings: Settings, dataset: Dataset, outcomes: dict[Month, Outcome]) 
         error = error or (f"the ledger cannot be read: {unread}" if unread else "")
         rows.append(dataclasses.replace(row, status=status, error=error, seconds=outcome.seconds))
     return rows
+
+
+def _with_remark(error: str, remark: str) -> str:
+    """Return an error with a remark after what was wrong, before where and what to do."""
+    what, line_end, below = error.partition("\n")
+    return f"{what}; {remark}{line_end}{below}"
 
 
 class _Landed:

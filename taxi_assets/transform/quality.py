@@ -90,11 +90,14 @@ def check_schema(dataset: Dataset, cleaned: CleanedFile, path: Path) -> CheckRes
     wrong += [] if found.names == want.names else [f"columns are {found.names}"]
     notes = [*_drift(cleaned), *_absent(cleaned)]
     said = "; ".join(wrong + notes) or f"{len(want)} columns, as in the contract; the source had no others"
+    remedy = "clean the month again"
+    if notes:
+        remedy = "add an unknown column to taxi_assets/contracts; name one that a file may lack in TAXI_ACCEPTED_DRIFT"
     return CheckResult(
         not wrong and not notes,
         "; ".join((said, *_accepted(cleaned), *cleaned.read_as)),
         {"unknown_columns": len(cleaned.unknown_columns), "absent_columns": len(cleaned.absent_columns)},
-        "add the column to the dataset in taxi_assets/contracts",
+        remedy,
         blocking=bool(wrong),
     )
 
