@@ -36,6 +36,7 @@ Check = Callable[[Dataset, Month, Any], CheckResult]
 
 def checks_of(dataset: Dataset, retries: dg.RetryPolicy, *, postgres: bool = False) -> list[dg.AssetChecksDefinition]:
     """Return the checks of a dataset's assets."""
+    some = "The file has rows. Warns if it has far fewer than the file that it replaced."
     few = f"{LEDGER} And few enough rows were rejected (TAXI_REJECTED_SHARE_LIMIT)."
     columns = "The file has the contract's columns and types. Warns of source columns that are unknown or absent."
     readable = "Every row could be read. Warns only: the ledger's limit decides whether the month goes on."
@@ -46,7 +47,7 @@ def checks_of(dataset: Dataset, retries: dg.RetryPolicy, *, postgres: bool = Fal
         # partitioned checks are a preview in 1.13; pinned, and tested
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return [
-            made(RAW_FILE, "not_empty", "The file has rows.", _not_empty, "staging"),
+            made(RAW_FILE, "not_empty", some, _not_empty, "staging"),
             made(CLEANED_PARQUET, "ledger", few, _ledger, "staging"),
             made(CLEANED_PARQUET, "schema", columns, _schema, "staging"),
             made(CLEANED_PARQUET, "rejected", readable, _rejected, "staging", blocking=False),

@@ -187,4 +187,6 @@ PROJECT = matching(
     "it must be a project's ID, as my-project-123, not its name or number",
 )
 LOCATION = matching(r"[A-Za-z]+(?:-[a-z]+\d+)?", "it must be a location of BigQuery, as EU or europe-west1")
-BUCKET_NAME = matching(BUCKET, "it must be a bucket's name, without gs://")
+BUCKET_NAME = matching(
+    BUCKET, "it must be a bucket's name without gs://: three or more lower-case letters, digits, hyphens, dots or _"
+)

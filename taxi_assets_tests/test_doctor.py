@@ -187,9 +187,7 @@ def test_settings_of_google_are_noted_where_the_profile_is_local(
 ) -> None:
     monkeypatch.setenv("TAXI_GCP_PROJECT", "my-project-123")
     assert doctor() == 0
-    assert "note: the local profile does not use TAXI_GCP_PROJECT; for them, set TAXI_PROFILE=gcp" in (
-        capsys.readouterr().out
-    )
+    assert "note: the local profile does not use TAXI_GCP_PROJECT; TAXI_PROFILE=gcp does" in (capsys.readouterr().out)
 
 
 def test_accepted_drift_of_no_dataset_is_noted(

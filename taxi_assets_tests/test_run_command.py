@@ -166,6 +166,18 @@ def test_a_month_whose_new_file_is_damaged_says_that_the_one_that_landed_before_
     assert below
 
 
+def test_a_new_file_with_far_fewer_rows_than_the_one_before_lands_and_is_told(
+    source: dict[str, str], tmp_path: Path
+) -> None:
+    (first,) = run_json("yellow", "2021-01", **source)
+    assert "notes" not in first
+    write_month(tmp_path / "yellow_2021-01.csv.gz", "yellow", Month(2021, 1), 400)
+    there = {"TAXI_SOURCE": "csv", "TAXI_CSV_URL": f"{tmp_path.as_uri()}/{{dataset}}_{{year}}-{{month:02}}.csv.gz"}
+    (row,) = run_json("yellow", "2021-01", **there)
+    assert (row["status"], row["table_rows"]) == ("landed", 400)
+    assert row["notes"] == f"400 data lines; the file that was published before had {first['source_rows']:,}"
+
+
 def test_months_are_told_also_where_the_ledger_cannot_be_read_any_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

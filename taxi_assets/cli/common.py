@@ -188,6 +188,8 @@ def _counts(rows: list[LedgerRow]) -> dict[str, list[float | None]]:
 def _count(row: LedgerRow, field: str) -> float | None:
     known = {"source_rows": row.is_staged, "dropped_rows": row.is_staged, "rejected_rows": row.is_staged}
     known |= {"cleaned_rows": row.is_staged or bool(row.object_uri)}
+    if row.seconds is not None:  # a run that did not get to a store has not changed what is there
+        known |= {"object_rows": bool(row.object_uri), "table_rows": bool(row.table)}
     return (getattr(row, field) or 0) if known.get(field, True) else None
 
 

@@ -77,7 +77,7 @@ def _check_settings(settings: Settings) -> str:
     note = "\nnote:"
     unused = [name for name in given if name.startswith(("TAXI_GCP_", "TAXI_GCS_", "TAXI_BQ_"))]
     if settings.profile != "gcp" and unused:
-        found += f"{note} the local profile does not use {' and '.join(unused)}; for them, set TAXI_PROFILE=gcp"
+        found += f"{note} the local profile does not use {' and '.join(unused)}; TAXI_PROFILE=gcp does"
     if settings.profile == "gcp" and settings.automated:
         found += (
             f"{note} automation is on: under `dev` and in a deployment it fetches every month since "
@@ -102,7 +102,7 @@ def _secret_files(settings: Settings) -> list[Path]:
     )
     files = [env] if holds else []
     with contextlib.suppress(OSError, RuntimeError):  # text that can be no path
-        if key and not key.lstrip().startswith("{") and Path(key).expanduser().exists():
+        if key and not key.lstrip().startswith("{") and Path(key).expanduser().is_file():
             files.append(Path(key).expanduser())  # a missing key is told where it is needed
     return files
 

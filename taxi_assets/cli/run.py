@@ -138,6 +138,8 @@ def land(
 def _rows(settings: Settings, dataset: Dataset, outcomes: dict[Month, Outcome]) -> list[LedgerRow]:
     """Return what became of each month, as the runs and the stores say; what the stores contradict has failed."""
     from taxi_assets.names import BIGQUERY_TABLE, CLEANED_PARQUET, GCS_OBJECT, POSTGRES_TABLE
+    from taxi_assets.storage.factory import build_staging
+    from taxi_assets.transform.quality import shrinkage
 
     unread = ""
     found: dict[Month, LedgerRow] = {}
@@ -153,11 +155,13 @@ def _rows(settings: Settings, dataset: Dataset, outcomes: dict[Month, Outcome]) 
         BIGQUERY_TABLE: {"table": "", "table_rows": 0},
         POSTGRES_TABLE: {"postgres_rows": in_postgres, "postgres_dropped_rows": in_postgres},
     }
-    empty = LedgerRow(dataset.name, "", **nothing[POSTGRES_TABLE])
+    empty, staging = LedgerRow(dataset.name, "", **nothing[POSTGRES_TABLE]), build_staging(settings)
     rows = []
     for month, outcome in outcomes.items():
         status, error = outcome.status, outcome.error
         there = found.get(month)
+        if status == "landed" and there and (raw := staging.find(RawFile, "raw", dataset.name, month)):
+            there = dataclasses.replace(there, notes="; ".join(filter(None, [shrinkage(raw), there.notes])) or None)
         if status == "failed" and there and there.table and BIGQUERY_TABLE not in outcome.made:
             error = _with_remark(
                 error, f"the month that landed before stays: {there.table_rows:,} rows in the warehouse"

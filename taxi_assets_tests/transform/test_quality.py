@@ -55,6 +55,19 @@ def test_a_month_without_a_flaw_passes_every_check(tmp_path: Path) -> None:
     assert [result for result in checked(landed, tmp_path, limit=0).values() if not result.passed] == []
 
 
+@pytest.mark.parametrize(
+    ("before", "rows", "passed"), [(None, 3, True), (3, 3, True), (1000, 900, True), (1000, 899, False), (3, 0, False)]
+)
+def test_a_file_with_far_fewer_rows_than_the_one_before_warns_and_one_without_rows_fails(
+    before: int | None, rows: int, passed: bool, tmp_path: Path
+) -> None:
+    raw = dataclasses.replace(land(csv([TRIP] * 3), tmp_path).raw, source_rows=rows, previous_rows=before)
+    result = quality.check_not_empty(raw)
+    assert result.passed == passed
+    assert result.blocking == (rows != 899)
+    assert ("the file that was published before had 1,000" in result.text) == (rows == 899)
+
+
 @pytest.mark.parametrize(("limit", "goes_on"), [(0.25, True), (0.2499, False)])
 def test_rejected_rows_warn_up_to_the_limit_and_fail_the_month_above_it(
     limit: float, goes_on: bool, tmp_path: Path
