@@ -71,11 +71,12 @@ def with_status(row: LedgerRow, error: str, *, is_anew: bool) -> LedgerRow:
     month, tables = f"{row.dataset} {row.month}", _missing_tables(row)
     if not (tables or is_anew):
         return row
-    waits = (
-        f"{'in the lake, not' if row.object_uri else 'cleaned, but neither in the lake nor'} loaded into {tables} yet"
-    )
     if is_anew:
-        waits = "cleaned again, but the lake has another version"
+        waits = "the cleaned file and the object in the lake are different versions"
+    elif row.object_uri:
+        waits = f"in the lake, not loaded into {tables} yet"
+    else:
+        waits = f"cleaned, but neither in the lake nor loaded into {tables} yet"
     error = str(TaxiError(f"{month}: {waits}", remedy=f"taxi-assets run {month}"))
     return dataclasses.replace(row, status="not_loaded", error=error)
 

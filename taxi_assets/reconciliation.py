@@ -133,9 +133,8 @@ class Ledger:
         wrong = self.verify(row)
         if not wrong:
             return row
-        before = row.error if row.status == "failed" else ""
         # causes in one line, and below it where and what to do, as the errors have it that are among them
-        causes, *others = zip(*(each.partition("\n")[::2] for each in filter(None, [before, *wrong])), strict=True)
+        causes, *others = zip(*(each.partition("\n")[::2] for each in filter(None, [row.error, *wrong])), strict=True)
         below = next(filter(None, others[0]), f"what to do: taxi-assets run {row.dataset} {row.month} --reload")
         return dataclasses.replace(row, status="failed", error=f"{'; '.join(causes)}\n{below}")
 
@@ -198,7 +197,5 @@ class Ledger:
 
 
 def _differ(cleaned: CleanedFile, stored: LakeObject) -> bool:
-    """Whether an object is not the cleaned file; of one that somebody else stored, only the rows may be known."""
-    if stored.sha256.startswith("crc32c-"):
-        return stored.rows != cleaned.cleaned_rows
-    return stored.sha256 != cleaned.sha256
+    """Whether an object that this project made is not the cleaned file; objects of others are as they are."""
+    return bool(stored.source_sha256) and stored.sha256 != cleaned.sha256

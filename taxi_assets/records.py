@@ -101,6 +101,7 @@ class RawFile(MonthRecord):
         last_modified: The source's `Last-Modified`, empty if it sent none.
         refetches: Downloads of these same bytes under new validators.
         previous_rows: Data lines or rows of the file that this one replaced, None if there was none.
+        last_line_ends: Whether the last line of a CSV has a line end; without one, the file may have been cut off.
     """
 
     format: str
@@ -111,6 +112,7 @@ class RawFile(MonthRecord):
     last_modified: str = ""
     refetches: int = 0
     previous_rows: int | None = None
+    last_line_ends: bool = True
 
 
 @dataclass(frozen=True)

@@ -7,21 +7,27 @@ Dagster's schedule for partitioned jobs asks for last month, which TLC has not p
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent import futures
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
 from taxi_assets.contracts.model import Dataset
-from taxi_assets.errors import TransientError
+from taxi_assets.errors import TaxiError
 from taxi_assets.instance import history
 from taxi_assets.jobs import EVERYTHING, request_month
+from taxi_assets.months import Month
 from taxi_assets.names import BIGQUERY_TABLE, POSTGRES_TABLE
 from taxi_assets.sensors.polling import MAX_OPEN_RUNS, months_at, poll
 from taxi_assets.settings import Settings
+from taxi_assets.storage.base import Warehouse
 
 _MINUTE, _MINUTES_APART = 30, 5
 """The schedules tick at 5:30, 5:35, ..., so that each sees the runs that the one before has requested."""
+_WAREHOUSE_SECONDS = 15
+"""Dagster ends a tick after 60 s, of which the source may take 35."""
 
 
 def schedules_of(settings: Settings, datasets: Mapping[str, Dataset], status: Any) -> list[dg.ScheduleDefinition]:
@@ -52,6 +58,20 @@ def _schedule(settings: Settings, dataset: Dataset, daily_cron: str, status: Any
     return missing_months
 
 
+def _in_warehouse(warehouse: Warehouse, table: str) -> set[Month] | None:
+    """Return the months that were loaded into a table; None if the warehouse does not say so soon.
+
+    Then the history alone decides; if the warehouse is out of order, the runs say why.
+    """
+    thread = ThreadPoolExecutor(1)
+    try:
+        return set(thread.submit(warehouse.loaded_checksums, table).result(_WAREHOUSE_SECONDS))
+    except (TaxiError, futures.TimeoutError):
+        return None
+    finally:
+        thread.shutdown(wait=False)
+
+
 def _tick(
     context: dg.ScheduleEvaluationContext, settings: Settings, dataset: Dataset, tables: list[str], now: datetime
 ) -> list[dg.RunRequest] | dg.SkipReason:
@@ -61,10 +81,8 @@ def _tick(
     """
     instance, name = context.instance, dataset.name
     landed = history.landed(instance, name, tables)
-    try:
-        landed &= context.resources.warehouse.create().loaded_checksums(dataset.table).keys()
-    except TransientError as error:
-        return dg.SkipReason(f"the warehouse does not answer: {error.message}")
+    loaded = _in_warehouse(context.resources.warehouse.create(), dataset.table)
+    landed = landed if loaded is None else landed & loaded
     runs, in_progress = history.open_runs(instance)
     missing = [
         month

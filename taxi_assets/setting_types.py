@@ -47,7 +47,9 @@ def parsed(parse: Callable[[str], Any]) -> BeforeValidator:
 
 def web_url(text: str) -> str:
     """Accept text that is empty, or an address of the web or of a file."""
-    _split(text)
+    url = _split(text)
+    if url.scheme == "file" and url.netloc:
+        raise ValueError("it must have three slashes, as in file:///path/to/file")
     if text and not re.match(r"(?i:https?|file):", text):
         raise ValueError("it must begin with https://, http:// or file://")
     return text

@@ -71,7 +71,7 @@ def test_every_wrong_setting_is_told_and_a_misspelt_one_too(
     assert "planted-password" not in notified + err
 
 
-def test_a_misspelt_setting_is_noted_and_not_refused_as_by_other_commands(
+def test_a_misspelt_setting_is_noted_and_refused_by_no_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TAXI_PROFIL", "gcp")

@@ -125,7 +125,7 @@ def test_a_month_that_was_cleaned_again_and_did_not_reach_the_lake_has_not_lande
     else:
         assert row["status"] == "not_loaded"
         assert row["error"] == (
-            "yellow 2021-02: cleaned again, but the lake has another version\n"
+            "yellow 2021-02: the cleaned file and the object in the lake are different versions\n"
             "what to do: taxi-assets run yellow 2021-02"
         )
     assert "2021-02" in rows_of(capsys, status=1, verified=True)

@@ -111,7 +111,7 @@ def test_anything_but_one_query_is_refused(
 
 
 def test_a_query_may_begin_with_a_comment_and_no_rows_are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["query", "--trips\nSELECT 1 AS one", "--json"]) == 0
+    assert main(["query", "--trips\nSELECT\n1 AS one", "--json"]) == 0
     assert capsys.readouterr().out == '[{"one": 1}]\n'
     assert main(["query", "-- none\nSELECT 1 AS one WHERE false"]) == 0
     assert "no rows" in capsys.readouterr().err
@@ -127,7 +127,7 @@ def test_an_empty_query_is_told_as_that(sql: str, capsys: pytest.CaptureFixture[
 
 def test_the_help_names_what_else_may_be_asked_and_it_may(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["query", "--help"]) == 0
-    assert "SHOW TABLES, DESCRIBE TABLE, or what else" in " ".join(capsys.readouterr().out.split())
+    assert "SHOW TABLES, or DESCRIBE or SUMMARIZE and" in " ".join(capsys.readouterr().out.split())
     assert main(["query", "DESCRIBE yellow_trips", "--csv"]) == 0
     assert "VendorID," in capsys.readouterr().out
 

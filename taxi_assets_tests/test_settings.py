@@ -37,6 +37,11 @@ def test_a_postgres_address_that_no_client_could_read_is_refused_at_the_start(ad
     assert "nted" not in text
 
 
+def test_a_files_address_with_two_slashes_is_refused_with_how_to_write_it() -> None:
+    text = refusal(TAXI_CSV_URL="file://srv/mirror/{dataset}_{year}-{month:02}.csv")
+    assert "it must have three slashes, as in file:///path/to/file" in text
+
+
 def test_an_empty_variable_takes_the_default() -> None:
     assert Settings.from_environment({"TAXI_SOURCE": " ", "TAXI_MEMORY_LIMIT": ""}) == Settings()
 

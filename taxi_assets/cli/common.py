@@ -190,6 +190,9 @@ def _count(row: LedgerRow, field: str) -> float | None:
     known |= {"cleaned_rows": row.is_staged or bool(row.object_uri)}
     if row.seconds is not None:  # a run that did not get to a store has not changed what is there
         known |= {"object_rows": bool(row.object_uri), "table_rows": bool(row.table)}
+        known |= dict.fromkeys(
+            ("postgres_rows", "postgres_dropped_rows"), bool(row.postgres_rows or row.postgres_dropped_rows)
+        )
     return (getattr(row, field) or 0) if known.get(field, True) else None
 
 

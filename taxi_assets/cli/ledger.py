@@ -33,11 +33,11 @@ def command(name: str | None, *, verified: bool, as_json: bool) -> int:
     machine, it compares object and tables; `-` is what cannot be known without those files.
 
     A month that has been cleaned or is in the lake, but is not yet in every table, is "not loaded": its run stopped or
-    failed on the way or made only some assets, or Postgres was set up later. `taxi-assets run DATASET MONTH` lands it,
-    or says why it cannot. A month is "failed" if a store has lost or changed it, or a check keeps it out of the lake.
-    The exit status is 1 if a month is failed or, with --verify, not in the warehouse: without --verify, a month that
-    both lake and warehouse have lost looks like one that never reached them. A month of which no store has anything is
-    not listed; Dagster's UI shows its run, under Runs.
+    failed on the way or made only some assets, Postgres was set up later, or it was cleaned again since. `taxi-assets
+    run DATASET MONTH` lands it, or says why it cannot. A month is "failed" if a store has lost or changed it, or a
+    check keeps it out of the lake. The exit status is 1 if a month is failed or, with --verify, not in the warehouse:
+    without --verify, a month that both lake and warehouse have lost looks like one that never reached them. A month of
+    which no store has anything is not listed; Dagster's UI shows its run, under Runs.
     """
     settings = load_settings()
     datasets = [dataset_named(name)] if name else list(DATASETS.values())

@@ -37,7 +37,8 @@ class _Query(click.Command):
     """Takes a query that begins with a comment for what it is; no option has white space in it."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, [f" {each}" if each.startswith("--") and " " in each else each for each in args])
+        comments = [each.startswith("--") and len(each.split()) > 1 for each in args]
+        return super().parse_args(ctx, [f" {each}" if it else each for each, it in zip(args, comments, strict=True)])
 
 
 @click.command(
@@ -55,7 +56,7 @@ class _Query(click.Command):
 def command(sql: str, *, output: Literal["csv", "json"] | None, max_gb: float) -> int:
     """Query the warehouse: SQL is a single read-only SELECT, which reads nothing but the warehouse.
 
-    In the local profile, it may also be SHOW TABLES, DESCRIBE TABLE, or what else DuckDB treats as a SELECT.
+    In the local profile, it may also be SHOW TABLES, or DESCRIBE or SUMMARIZE and a table's name.
     """
     if not sql.strip(" \t\r\n;"):
         raise SettingError("the query is empty", remedy='give one SELECT in quotes, as "SELECT 1"')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import time
@@ -139,7 +140,7 @@ def _rows(settings: Settings, dataset: Dataset, outcomes: dict[Month, Outcome]) 
     """Return what became of each month, as the runs and the stores say; what the stores contradict has failed."""
     from taxi_assets.names import BIGQUERY_TABLE, CLEANED_PARQUET, GCS_OBJECT, POSTGRES_TABLE
     from taxi_assets.storage.factory import build_staging
-    from taxi_assets.transform.quality import shrinkage
+    from taxi_assets.transform.quality import cut_off
 
     unread = ""
     found: dict[Month, LedgerRow] = {}
@@ -147,7 +148,7 @@ def _rows(settings: Settings, dataset: Dataset, outcomes: dict[Month, Outcome]) 
         try:
             found = Ledger(settings).rows(dataset, list(outcomes), warehouse=warehouse)
             break
-        except TaxiError as unreadable:
+        except (TaxiError, OSError) as unreadable:
             unread = unread or str(unreadable)
     in_postgres = 0 if settings.postgres_url else None
     nothing: dict[str, dict[str, Any]] = {
@@ -160,12 +161,11 @@ def _rows(settings: Settings, dataset: Dataset, outcomes: dict[Month, Outcome]) 
     for month, outcome in outcomes.items():
         status, error = outcome.status, outcome.error
         there = found.get(month)
-        if status == "landed" and there and (raw := staging.find(RawFile, "raw", dataset.name, month)):
-            there = dataclasses.replace(there, notes="; ".join(filter(None, [shrinkage(raw), there.notes])) or None)
+        with contextlib.suppress(TaxiError, OSError):
+            if status == "landed" and there and (raw := staging.find(RawFile, "raw", dataset.name, month)):
+                there = dataclasses.replace(there, notes="; ".join(filter(None, [cut_off(raw), there.notes])) or None)
         if status == "failed" and there and there.table and BIGQUERY_TABLE not in outcome.made:
-            error = _with_remark(
-                error, f"the month that landed before stays: {there.table_rows:,} rows in the warehouse"
-            )
+            error = _with_remark(error, f"the warehouse has {there.table_rows:,} rows of the month, as before")
         row = there if CLEANED_PARQUET in outcome.made else None  # else it is of an earlier run
         if row:
             earlier = [fields for asset, fields in nothing.items() if asset not in outcome.made]

@@ -101,7 +101,7 @@ def _execute(
     run_id = str(uuid.uuid4())
     resolved = definitions.resolve_job_def(job)
     if quiet:  # or a month that is not published warns of each check that had nothing to check
-        logging.getLogger("dagster").setLevel(logging.ERROR)
+        logging.getLogger("dagster._core").setLevel(logging.ERROR)  # that of "dagster", each run sets anew
 
     def execute() -> dg.ExecuteInProcessResult:
         return resolved.execute_in_process(

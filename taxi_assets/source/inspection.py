@@ -54,6 +54,7 @@ class Contents:
     bytes: int
     sha256: str
     source_rows: int
+    last_line_ends: bool = True
 
 
 class FileInspector:
@@ -114,7 +115,8 @@ class FileInspector:
         if self._gunzip:
             self._gunzip.finish()
         self._check_head()
-        return Contents("csv", self.compression, self.bytes, sha256, self._lines.lines - 1)
+        counted = self._lines
+        return Contents("csv", self.compression, self.bytes, sha256, counted.lines - 1, counted.last_line_ends)
 
     @classmethod
     def sniff(cls, start: bytes) -> None:

@@ -93,6 +93,11 @@ class LineCounter:
         self._before = _LF
         self._without_end = 0
 
+    @property
+    def last_line_ends(self) -> bool:
+        """Whether the last line has a line end."""
+        return self._before in (_LF, _CR)
+
     def feed(self, text: bytes) -> None:
         """Count the lines of the next block of text.
 

@@ -18,8 +18,7 @@ from taxi_assets.transform.anomalies import MIN_EARLIER_MONTHS, MIN_ROWS, anomal
 from taxi_assets.transform.rejects import explain_rejects
 
 MIN_SHARE_OF_BEFORE = 0.9
-"""Share of the rows of the file before, below which a new one is suspicious. TLC's new editions of a month differ by
-less than 1%."""
+"""Share of the rows of the file before, below which a new one is suspicious; see `warehouse.guard`."""
 
 
 @dataclass(frozen=True)
@@ -42,21 +41,24 @@ class CheckResult:
 
 
 def check_not_empty(raw: RawFile) -> CheckResult:
-    """Check that a raw file has rows; warn if they are far fewer than in the file that it replaced."""
+    """Check that a raw file has rows; warn if it may have been cut off."""
     text = f"{raw.source_rows:,} data lines" if raw.source_rows else "the file has a header and no rows"
     remedy = "ask TLC, or wait until the file is published again"
     numbers: dict[str, float] = {"source_rows": raw.source_rows}
-    if raw.source_rows and (shrunk := shrinkage(raw)):
+    if raw.source_rows and (doubts := cut_off(raw)):
         remedy = "look at the file at the source: if it is incomplete, replace it there and run the month again"
-        return CheckResult(passed=False, text=shrunk, numbers=numbers, remedy=remedy, blocking=False)
+        return CheckResult(passed=False, text=f"{text}; {doubts}", numbers=numbers, remedy=remedy, blocking=False)
     return CheckResult(raw.source_rows > 0, text, numbers, remedy)
 
 
-def shrinkage(raw: RawFile) -> str:
-    """Return how a file has far fewer rows than the one that it replaced; empty if it has not."""
-    if raw.source_rows >= (raw.previous_rows or 0) * MIN_SHARE_OF_BEFORE:
-        return ""
-    return f"{raw.source_rows:,} data lines; the file that was published before had {raw.previous_rows:,}"
+def cut_off(raw: RawFile) -> str:
+    """Return why a raw file may have been cut off; empty if nothing says so. TLC's CSV files end with a line end."""
+    doubts = []
+    if raw.source_rows < (raw.previous_rows or 0) * MIN_SHARE_OF_BEFORE:
+        doubts.append(f"the file has {raw.source_rows:,} data lines, the one before it had {raw.previous_rows:,}")
+    if not raw.last_line_ends:
+        doubts.append("the last line of the file has no line end, so that it may have been cut off")
+    return "; ".join(doubts)
 
 
 def check_ledger(cleaned: CleanedFile, rows: int, rejected_share_limit: float, rejects_at: str = "") -> CheckResult:

@@ -55,6 +55,9 @@ def test_the_schedule_requests_what_the_warehouse_of_the_settings_does_not_have_
     assert tick.months == ["yellow 2023-01", "yellow 2023-02"]
     assert statuses(elsewhere.run(tick)) == ["SUCCESS", "SUCCESS"]
     assert elsewhere.schedule("yellow_missing_months", "2023-04-21T05:30").requests == []
+    world.settings.duckdb_path.write_bytes(b"no database" * 1000)  # then the history alone decides
+    world.publish("yellow", "2023-03")
+    assert elsewhere.schedule("yellow_missing_months", "2023-07-21T05:30").months == ["yellow 2023-03"]
 
 
 def test_a_dataset_that_has_not_begun_is_skipped(make_world: Callable[..., World]) -> None:

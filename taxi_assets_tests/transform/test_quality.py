@@ -65,7 +65,17 @@ def test_a_file_with_far_fewer_rows_than_the_one_before_warns_and_one_without_ro
     result = quality.check_not_empty(raw)
     assert result.passed == passed
     assert result.blocking == (rows != 899)
-    assert ("the file that was published before had 1,000" in result.text) == (rows == 899)
+    assert ("the one before it had 1,000" in result.text) == (rows == 899)
+
+
+def test_a_csv_that_ends_in_the_middle_of_a_line_lands_and_warns(tmp_path: Path) -> None:
+    whole = csv([TRIP] * 3)
+    assert whole.endswith(b"\n")
+    assert quality.check_not_empty(land(whole, tmp_path).raw).passed
+    landed = land(whole[:-20], tmp_path)
+    result = quality.check_not_empty(landed.raw)
+    assert (result.passed, result.blocking, landed.raw.source_rows) == (False, False, 3)
+    assert result.text == "3 data lines; the last line of the file has no line end, so that it may have been cut off"
 
 
 @pytest.mark.parametrize(("limit", "goes_on"), [(0.25, True), (0.2499, False)])

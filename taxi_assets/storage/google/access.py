@@ -5,6 +5,7 @@ What is requested stands in `storage.lake.gcs` and `storage.warehouse.bigquery`;
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 import json
@@ -138,7 +139,7 @@ class GoogleAccess:
         """
         credentials = self.load_credentials()
         with mapped_errors("the credentials (TAXI_GCP_CREDENTIALS, or Application Default Credentials)"):
-            credentials.refresh(Request())
+            credentials.refresh(functools.partial(Request(), timeout=self.connect_timeout))
         return str(getattr(credentials, "service_account_email", ""))
 
     def _read_key(self) -> dict[str, Any]:
