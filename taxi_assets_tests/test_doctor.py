@@ -182,28 +182,24 @@ def test_a_line_that_cannot_be_read_is_refused_by_every_command_with_its_number(
     assert "dotenv" not in caplog.text
 
 
-def test_settings_of_google_are_noted_where_the_profile_is_local(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("name", "value", "note"),
+    [
+        ("GCP_PROJECT", "my-project-123", "the local profile does not use TAXI_GCP_PROJECT; TAXI_PROFILE=gcp does"),
+        (
+            "ACCEPTED_DRIFT",
+            "airport_fee, yellow.robot_fee, yelow.other_fee",
+            "TAXI_ACCEPTED_DRIFT has yelow.other_fee; before the dot stands a dataset's name",
+        ),
+        ("ALERT_EMAIL", "someone@example.org", "no alert is mailed to TAXI_ALERT_EMAIL without TAXI_SMTP_URL"),
+    ],
+)
+def test_a_setting_that_does_nothing_as_it_is_is_noted(
+    name: str, value: str, note: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("TAXI_GCP_PROJECT", "my-project-123")
+    monkeypatch.setenv(f"TAXI_{name}", value)
     assert doctor() == 0
-    assert "note: the local profile does not use TAXI_GCP_PROJECT; TAXI_PROFILE=gcp does" in (capsys.readouterr().out)
-
-
-def test_accepted_drift_of_no_dataset_is_noted(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("TAXI_ACCEPTED_DRIFT", "airport_fee, yellow.robot_fee, yelow.other_fee")
-    assert doctor() == 0
-    assert "note: TAXI_ACCEPTED_DRIFT has yelow.other_fee; before the dot" in capsys.readouterr().out
-
-
-def test_an_address_for_alerts_without_a_mail_server_is_noted(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("TAXI_ALERT_EMAIL", "someone@example.org")
-    assert doctor() == 0
-    assert "note: no alert is mailed to TAXI_ALERT_EMAIL without TAXI_SMTP_URL" in capsys.readouterr().out
+    assert f"note: {note}" in capsys.readouterr().out
 
 
 def test_a_required_setting_that_is_wrong_is_told_once(

@@ -42,10 +42,17 @@ PERIODS = (
 lines end where that is not as in that version."""
 
 VERSIONS = {(version.dataset, str(version.month)): version for version in SCHEMA_VERSIONS}
+
+
+def version_of(dataset: str, told: str, ends: str = "") -> SchemaVersion:
+    version = VERSIONS[dataset, told]
+    return dataclasses.replace(version, ends=ends or version.ends)
+
+
 MONTHS = [
-    (name, month, dataclasses.replace(version, ends=ends[0] if ends else version.ends))
+    (name, month, version_of(name, told, *ends))
     for name, first, last, told, *ends in PERIODS
-    for month, version in ((first, VERSIONS[name, told]), (last, VERSIONS[name, told]))
+    for month in (first, last)
 ]
 ROWS = 1_000
 
