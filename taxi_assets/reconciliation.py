@@ -18,7 +18,7 @@ from taxi_assets.records import CleanedFile, LakeObject, RawFile
 from taxi_assets.settings import Settings
 from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
 from taxi_assets.storage.files import crc32c_of, sha256_of
-from taxi_assets.transform.quality import drift_notes, require_ledger
+from taxi_assets.transform.quality import notes_of, require_ledger
 
 if TYPE_CHECKING:
     from taxi_assets.storage.warehouse.postgres import PostgresStore
@@ -150,7 +150,7 @@ class Ledger:
                 cleaned_rows=cleaned.cleaned_rows,
                 dropped_rows=cleaned.dropped_rows,
                 rejected_rows=cleaned.rejected_rows,
-                notes="; ".join(drift_notes(cleaned)) or None,
+                notes="; ".join(notes_of(cleaned)) or None,
             )
         elif stored:  # it was the cleaned file
             row = dataclasses.replace(

@@ -15,6 +15,10 @@ from taxi_assets.months import Month
 
 ZONES_STEM = "taxi_zones/taxi_zone_lookup"
 
+MIN_SHARE_OF_BEFORE = 0.5
+"""Rows of a new version of a month, as a share of those before, below which it counts as damaged. TLC's own new
+editions of a month differ by less than 1%."""
+
 _STORED_NAMES = {"transform_version": "recipe", "anomalies": "oddities"}
 """Fields that are stored under an older name, so that releases can read each other's files."""
 
@@ -135,6 +139,7 @@ class CleanedFile(MonthRecord):
         absent_columns: Columns expected in this month that the source lacks.
         accepted_drift: Absent and unknown columns that look like a renamed one, and that somebody has accepted.
         read_as: Times that the source marks with a zone, and how they were read.
+        source_doubts: Why the raw file may be incomplete.
         anomalies: Rows that look wrong and are kept, counted by kind.
         trips_per_day: Trips that began on each day of the month, the first of the month first.
     """
@@ -154,6 +159,7 @@ class CleanedFile(MonthRecord):
     absent_columns: tuple[str, ...] = ()
     accepted_drift: tuple[str, ...] = ()
     read_as: tuple[str, ...] = ()
+    source_doubts: tuple[str, ...] = ()
     anomalies: dict[str, int] = field(default_factory=dict, hash=False)
     trips_per_day: tuple[int, ...] = ()
 

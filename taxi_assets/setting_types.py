@@ -55,6 +55,14 @@ def web_url(text: str) -> str:
     return text
 
 
+def server_url(text: str) -> str:
+    """Accept text that is empty, or an address of the web."""
+    _split(text)
+    if text and not re.match(r"(?i:https?)://[^/]", text):
+        raise ValueError("it must begin with https:// or http://")
+    return text
+
+
 def month_url(text: str) -> str:
     """Accept the address of a month, with fields for dataset, year and month."""
     try:
@@ -70,7 +78,9 @@ def month_url(text: str) -> str:
 def work_url(text: str) -> str:
     """Return an absolute folder or `gs://bucket/folder`."""
     url = _split(text)
-    if not text or (url.scheme == "gs" and re.fullmatch(BUCKET, url.netloc)):
+    if url.scheme == "gs" and not re.fullmatch(BUCKET, url.netloc):
+        raise ValueError(f"after gs://, {BUCKET_MUST}")
+    if not text or url.scheme == "gs":
         bucket, _, prefix = text.removeprefix("gs://").partition("/")
         return text and f"gs://{bucket}/{object_prefix(prefix)}".rstrip("/")
     path = unquote(url.path) if url.scheme == "file" and not url.netloc else text
@@ -175,6 +185,7 @@ def reason(error: ValidationError) -> str:
 
 BUCKET = r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"
 URL = AfterValidator(web_url)
+SERVER = AfterValidator(server_url)
 SMTP = AfterValidator(smtp_url)
 POSTGRES = matching(
     r"(?i:postgresql|postgres)://[^@?]*(@[^@?]*)?(\?.*)?",
@@ -189,6 +200,5 @@ PROJECT = matching(
     "it must be a project's ID, as my-project-123, not its name or number",
 )
 LOCATION = matching(r"[A-Za-z]+(?:-[a-z]+\d+)?", "it must be a location of BigQuery, as EU or europe-west1")
-BUCKET_NAME = matching(
-    BUCKET, "it must be a bucket's name without gs://: three or more lower-case letters, digits, hyphens, dots or _"
-)
+BUCKET_MUST = "it must be a bucket's name: three or more lower-case letters, digits, hyphens, dots or _"
+BUCKET_NAME = matching(BUCKET, BUCKET_MUST.replace("name", "name without gs://"))

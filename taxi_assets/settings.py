@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     """First month that schedules and sensors request; a backfill may request any"""
     monthly_cron: Annotated[str, types.CRON] = "0 5 3 * *"
     """When each dataset's monthly schedule requests the month that is due (UTC)"""
-    alert_webhook: Annotated[str, types.URL, Field(repr=False)] = ""
+    alert_webhook: Annotated[str, types.SERVER, Field(repr=False)] = ""
     """Address that takes alerts as Slack does, `{"text": ...}`"""
     alert_email: str = ""
     """Address that alerts are mailed to, and come from; needs TAXI_SMTP_URL"""
@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     """Mail server, `smtp://user:password@host:port` or `smtps://`"""
     stuck_after_hours: Annotated[float, types.between(0.01, 1000)] = 6.0
     """Hours after which an alert tells of a run that has not started, or not ended"""
-    ui_url: Annotated[str, types.URL] = "http://127.0.0.1:3000"
+    ui_url: Annotated[str, types.SERVER] = "http://127.0.0.1:3000"
     """Address of Dagster's UI, for links in alerts"""
 
     @classmethod

@@ -161,6 +161,7 @@ def test_a_file_of_secrets_that_others_can_read_is_told(
     ("text", "line"),
     [
         ("# mine\n\nTAXI_PROFILE gcp\nTAXI_SOURCE=csv\n", 3),
+        ("TAXI_SOURCE=csv\n\nTAXI_PROFILE\n", 3),
         ('TAXI_SOURCE=csv\nTAXI_GCP_CREDENTIALS=\'{"planted-password"\n', 2),
         ("TAXI_GCP_CREDENTIALS='{planted-password\nTAXI_SMTP_URL='smtp://planted-password'\n", 1),
     ],

@@ -20,7 +20,6 @@ from taxi_assets.demo.server import serving
 from taxi_assets.errors import TransientError
 from taxi_assets.instance.runs import Outcome
 from taxi_assets.months import Month
-from taxi_assets.records import RawFile
 from taxi_assets.settings import Settings
 from taxi_assets.storage.staging.local import StagingArea
 
@@ -167,16 +166,25 @@ def test_a_month_whose_new_file_is_damaged_says_that_the_one_that_landed_before_
     assert below
 
 
-def test_a_new_file_with_far_fewer_rows_than_the_one_before_lands_and_is_told(
+def test_a_new_file_with_far_fewer_rows_than_the_one_before_lands_when_a_person_accepts_it_and_is_told(
     source: dict[str, str], tmp_path: Path
 ) -> None:
     (first,) = run_json("yellow", "2021-01", **source)
     assert "notes" not in first
     write_month(tmp_path / "yellow_2021-01.csv.gz", "yellow", Month(2021, 1), 400)
     there = {"TAXI_SOURCE": "csv", "TAXI_CSV_URL": f"{tmp_path.as_uri()}/{{dataset}}_{{year}}-{{month:02}}.csv.gz"}
-    (row,) = run_json("yellow", "2021-01", **there)
+    (row,) = run_json("yellow", "2021-01", status=1, **there)
+    assert "the new file has 400 rows, far fewer than the 1,000 that have been cleaned" in row["error"]
+    verified = taxi_assets("ledger", "--verify", "--json", **there)
+    ((kept,), status) = json.loads(verified.stdout), verified.returncode
+    assert (kept["status"], kept["source_rows"], kept["table_rows"], status) == ("landed", 1002, 1000, 0)
+
+    (row,) = run_json("yellow", "2021-01", "--accept-fewer-rows", **there)
     assert (row["status"], row["table_rows"]) == ("landed", 400)
-    assert row["notes"] == f"the file has 400 data lines, the one before it had {first['source_rows']:,}"
+    assert row["notes"] == "the file has 400 rows, the one before it had 1,002"
+    (again,) = run_json("yellow", "2021-01", **there)
+    (kept,) = json.loads(taxi_assets("ledger", "--verify", "--json", **there).stdout)
+    assert (again["status"], again["notes"], kept["notes"]) == ("unchanged", row["notes"], row["notes"])
 
 
 def test_months_are_told_also_where_the_ledger_cannot_be_read_any_more(
@@ -188,18 +196,6 @@ def test_months_are_told_also_where_the_ledger_cannot_be_read_any_more(
     assert [(row.month, row.status) for row in rows] == [("2021-01", "landed"), ("2021-02", "failed")]
     assert rows[0].error.startswith("the ledger cannot be read: the staging area does not answer")
     assert rows[1].error == "it is damaged"
-
-
-def test_a_month_that_landed_is_told_also_where_its_raw_file_cannot_be_looked_at(
-    source: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (row,) = run_json("yellow", "2021-01", **source)
-    find = StagingArea.find
-    monkeypatch.setattr(
-        StagingArea, "find", lambda area, kind, *of: _unavailable() if kind is RawFile else find(area, kind, *of)
-    )
-    (told,) = _rows(Settings.from_environment(), DATASETS["yellow"], {Month(2021, 1): Outcome("landed", "")})
-    assert (told.status, told.error, told.table_rows) == ("landed", "", row["table_rows"])
 
 
 def _unavailable(*_: object) -> None:

@@ -74,6 +74,16 @@ def _cleaning_config(dataset: Dataset, rules: CleaningRules) -> type[dg.Config]:
     return CleaningConfig
 
 
+class DownloadConfig(dg.Config):
+    """The launchpad's form of a download."""
+
+    accept_fewer_rows: bool = Field(
+        False,
+        description="Land a new file of the month though it has under half of the rows of the one before, which is "
+        "refused otherwise.",
+    )
+
+
 def _raw_file(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules) -> Any:
     key = asset_key(dataset.name, RAW_FILE)
 
@@ -89,7 +99,7 @@ def _raw_file(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules) -
         output_required=False,  # a month that is not published is skipped, and so is what is downstream of it
     )
     def raw_file(
-        context: dg.AssetExecutionContext, source: SourceResource, staging: StagingResource
+        context: dg.AssetExecutionContext, config: DownloadConfig, source: SourceResource, staging: StagingResource
     ) -> Iterator[dg.MaterializeResult[RawFile]]:
         month, area = begin(context, dataset), staging.create()
 
@@ -100,7 +110,9 @@ def _raw_file(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules) -
             with reported_failures(
                 key, month, retries=retries, retry_number=context.retry_number, observe=context.log_event
             ):
-                raw, changed = source.create().fetch(dataset.name, month, area, progress=downloaded)
+                raw, changed = source.create().fetch(
+                    dataset.name, month, area, accept_fewer_rows=config.accept_fewer_rows, progress=downloaded
+                )
         except NotPublishedError as error:
             context.log.warning(f"{dataset.name} {month} is skipped. {error}")
             context.log_event(_not_published(context, error))

@@ -24,8 +24,8 @@ MONTHS = (Month(2014, 12), Month(2021, 1), Month(2021, 2))
 SHOWN = ("yellow", "green")
 
 _QUERY = """\
-SELECT source_month, "Zone" AS from_zone, count(*) AS trips, round(avg(total_amount), 2) AS dollars
-FROM {schema}.yellow_trips JOIN {schema}.taxi_zones ON "PULocationID" = "LocationID"
+SELECT source_month, Zone AS from_zone, count(*) AS trips, round(avg(total_amount), 2) AS dollars
+FROM {schema}.yellow_trips JOIN {schema}.taxi_zones ON PULocationID = LocationID
 GROUP BY ALL ORDER BY trips DESC LIMIT 5"""
 
 

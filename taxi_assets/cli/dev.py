@@ -73,7 +73,7 @@ def command(host: str, port: int, *, demo: bool | None) -> int:
     if host not in (LOCALHOST, "localhost", "::1"):
         err.print("warning:", style="bold", end=" ")
         err.print(f"the UI has no login: whoever reaches {host} can start runs and read the settings")
-    err.print(f"Dagster's UI: {url} (history in {home}; Ctrl-C stops it)")
+    err.print(f"Dagster's UI: {url}, in about ten seconds (history in {home}; Ctrl-C stops it)")
     err.print(f"  yellow trips: {url}/locations/taxi_assets/asset-groups/yellow")
     if latest:
         err.print(f"  latest month: {url}/assets/yellow/cleaned_parquet?view=partitions&partition={latest}")

@@ -54,7 +54,8 @@ def command(name: str | None, *, verified: bool, as_json: bool) -> int:
             read = (
                 "every file read" if all(row.is_staged for row in rows) else "every file read that is on this machine"
             )
-            out.print(f"\nverified: {len(rows)} months, {read}, every store counted and compared")
+            months = "1 month" if len(rows) == 1 else f"{len(rows)} months"
+            out.print(f"\nverified: {months}, {read}, every store counted and compared")
     else:
         out.print("nothing has landed yet; land a month with: taxi-assets run yellow 2021-01")
         hint_at_demo(settings, "ledger")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import time
@@ -51,15 +50,17 @@ if TYPE_CHECKING:
 @click.argument("months")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list, an object for each month.")
 @click.option("--reload", is_flag=True, help="Load again what looks unchanged, into the warehouse and Postgres.")
+@click.option("--accept-fewer-rows", is_flag=True, help="Land a file with under half of the rows of the one before.")
 @click.option("--verbose", is_flag=True, help="Show Dagster's own log too.")
-def command(name: str, months: str, *, as_json: bool, reload: bool, verbose: bool) -> int:
+def command(name: str, months: str, *, as_json: bool, reload: bool, accept_fewer_rows: bool, verbose: bool) -> int:
     """Land months of a dataset, from the source to the warehouse.
 
     DATASET is yellow, green, fhv or fhvhv. MONTHS are 2021-01, 2021-01..2021-03, 2021, or several after commas.
     """
     dataset = dataset_named(name)
     settings = load_settings(asks_source=True)
-    rows = land(settings, dataset, months_named(dataset, months), reload=reload, verbose=verbose)
+    wanted = months_named(dataset, months)
+    rows = land(settings, dataset, wanted, reload=reload, accept_fewer_rows=accept_fewer_rows, verbose=verbose)
     statuses = {row.status for row in rows}
     if as_json:
         out.print_json(json.dumps([row.to_dict() for row in rows]))
@@ -93,7 +94,13 @@ def months_named(dataset: Dataset, text: str) -> list[Month]:
 
 
 def land(
-    settings: Settings, dataset: Dataset, months: list[Month], *, reload: bool = False, verbose: bool = False
+    settings: Settings,
+    dataset: Dataset,
+    months: list[Month],
+    *,
+    reload: bool = False,
+    accept_fewer_rows: bool = False,
+    verbose: bool = False,
 ) -> list[LedgerRow]:
     """Land months of a dataset on the configured Dagster instance.
 
@@ -102,6 +109,7 @@ def land(
         dataset: The dataset.
         months: Its months.
         reload: Load again what looks unchanged, into the warehouse and Postgres.
+        accept_fewer_rows: Land a file with under half of the rows of the one before.
         verbose: Show Dagster's log in the terminal.
 
     Returns:
@@ -110,11 +118,13 @@ def land(
     from taxi_assets.definitions import build_definitions
     from taxi_assets.instance.runs import Outcome, run_month
     from taxi_assets.jobs import EVERYTHING
-    from taxi_assets.names import chain_of
+    from taxi_assets.names import RAW_FILE, asset_key, chain_of
     from taxi_assets.partitions import last_month
 
     definitions = build_definitions(settings, reload=reload)
     keys = chain_of(dataset.name, postgres=bool(settings.postgres_url))
+    raw_file = asset_key(dataset.name, RAW_FILE).to_python_identifier()
+    ops = {raw_file: {"config": {"accept_fewer_rows": accept_fewer_rows}}}
     last = last_month(dataset)
     outcomes: dict[Month, Outcome] = {}
     with instance_for_runs(settings) as instance, show_progress(err, dataset.name, months, len(keys)):
@@ -122,14 +132,16 @@ def land(
         for month in months:
             start = time.monotonic()
             if month > last:
-                due = f"TLC publishes about two months late; the latest month is {last}"
+                due = f"TLC publishes about two months late; by today that may be {last}, and no later month"
                 text = f"{dataset.name} {month} is not published: {due}"
                 outcomes[month] = Outcome("not_published", text, made=frozenset())
             elif not reload and known.unchanged(month):
                 outcomes[month] = Outcome("unchanged", "", time.monotonic() - start)
             else:
                 job = f"{dataset.name}_{EVERYTHING}"
-                outcomes[month], _ = run_month(definitions, instance, job, dataset.name, month, quiet=not verbose)
+                outcomes[month], _ = run_month(
+                    definitions, instance, job, dataset.name, month, ops=ops, quiet=not verbose
+                )
             progress.notify(progress.Step(dataset.name, month, status=outcomes[month].status))
         if {"landed", "unchanged"} & {outcome.status for outcome in outcomes.values()}:
             ensure_zones(settings, instance)
@@ -139,8 +151,6 @@ def land(
 def _rows(settings: Settings, dataset: Dataset, outcomes: dict[Month, Outcome]) -> list[LedgerRow]:
     """Return what became of each month, as the runs and the stores say; what the stores contradict has failed."""
     from taxi_assets.names import BIGQUERY_TABLE, CLEANED_PARQUET, GCS_OBJECT, POSTGRES_TABLE
-    from taxi_assets.storage.factory import build_staging
-    from taxi_assets.transform.quality import cut_off
 
     unread = ""
     found: dict[Month, LedgerRow] = {}
@@ -156,14 +166,11 @@ def _rows(settings: Settings, dataset: Dataset, outcomes: dict[Month, Outcome]) 
         BIGQUERY_TABLE: {"table": "", "table_rows": 0},
         POSTGRES_TABLE: {"postgres_rows": in_postgres, "postgres_dropped_rows": in_postgres},
     }
-    empty, staging = LedgerRow(dataset.name, "", **nothing[POSTGRES_TABLE]), build_staging(settings)
+    empty = LedgerRow(dataset.name, "", **nothing[POSTGRES_TABLE])
     rows = []
     for month, outcome in outcomes.items():
         status, error = outcome.status, outcome.error
         there = found.get(month)
-        with contextlib.suppress(TaxiError, OSError):
-            if status == "landed" and there and (raw := staging.find(RawFile, "raw", dataset.name, month)):
-                there = dataclasses.replace(there, notes="; ".join(filter(None, [cut_off(raw), there.notes])) or None)
         if status == "failed" and there and there.table and BIGQUERY_TABLE not in outcome.made:
             error = _with_remark(error, f"the warehouse has {there.table_rows:,} rows of the month, as before")
         row = there if CLEANED_PARQUET in outcome.made else None  # else it is of an earlier run

@@ -43,7 +43,7 @@ def load_env_file() -> None:
 
 
 def _check_lines(path: Path) -> None:
-    """Refuse a file with a line that python-dotenv would skip, with no more than a warning.
+    """Refuse a file with a line that python-dotenv would skip, with a warning or, if it has no `=`, without one.
 
     Raises:
         SettingError: There is one; it is not quoted, because it may hold a secret.
@@ -52,7 +52,8 @@ def _check_lines(path: Path) -> None:
         return
     try:
         with path.open(encoding="utf-8") as file:
-            wrong = next((binding.original for binding in parse_stream(file) if binding.error), None)
+            bindings = parse_stream(file)
+            wrong = next((b.original for b in bindings if b.error or (b.key and b.value is None)), None)
     except UnicodeDecodeError:
         raise SettingError(".env is not text in UTF-8", location=str(path), remedy="save it in UTF-8") from None
     if wrong:

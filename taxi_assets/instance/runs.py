@@ -65,6 +65,7 @@ def run_month(
     month: Month,
     *,
     selection: Sequence[dg.AssetKey] | None = None,
+    ops: dict[str, Any] | None = None,
     quiet: bool = True,
 ) -> tuple[Outcome, dg.ExecuteInProcessResult]:
     """Run a job for one month.
@@ -76,10 +77,11 @@ def run_month(
         dataset: Name of the dataset.
         month: The month.
         selection: Only these of the job's assets.
+        ops: What the launchpad would have below `ops`.
         quiet: Leave Dagster's log out of the terminal; the UI has it all the same.
     """
     start, key, tags = time.monotonic(), partition_key(month), run_tags(dataset, month)
-    result = _execute(definitions, instance, job, selection, key, tags, quiet=quiet)
+    result = _execute(definitions, instance, job, selection, key, tags, ops=ops, quiet=quiet)
     return _outcome(result, time.monotonic() - start), result
 
 
@@ -96,6 +98,7 @@ def _execute(
     key: str | None,
     tags: dict[str, str],
     *,
+    ops: dict[str, Any] | None = None,
     quiet: bool,
 ) -> dg.ExecuteInProcessResult:
     run_id = str(uuid.uuid4())
@@ -110,7 +113,7 @@ def _execute(
             partition_key=key,
             asset_selection=selection,
             tags={**tags, HOST_TAG: socket.gethostname(), PID_TAG: str(os.getpid())},
-            run_config=_QUIET if quiet else None,
+            run_config={"ops": ops or {}, **(_QUIET if quiet else {})},
             raise_on_error=False,
         )
 

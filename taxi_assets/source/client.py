@@ -17,7 +17,7 @@ from pathlib import Path
 from taxi_assets.contracts import DATASETS
 from taxi_assets.errors import NotPublishedError, PermanentError, TaxiError
 from taxi_assets.months import Month
-from taxi_assets.records import RawFile, ZonesFile
+from taxi_assets.records import MIN_SHARE_OF_BEFORE, CleanedFile, RawFile, ZonesFile
 from taxi_assets.source.addresses import is_local, local_path, without_secrets
 from taxi_assets.source.guard import ConnectionGuard
 from taxi_assets.source.http import BLOCK_BYTES, Answer, open_http
@@ -66,6 +66,7 @@ class Source:
         month: Month,
         staging: Staging,
         *,
+        accept_fewer_rows: bool = False,
         progress: Progress | None = None,
         today: Callable[[], date] = date.today,
     ) -> tuple[RawFile, bool]:
@@ -76,7 +77,8 @@ class Source:
 
         Raises:
             NotPublishedError: No address has the month, which is recent.
-            PermanentError: No address has the month, which is old; the source refuses; or the file is no trip file.
+            PermanentError: No address has the month, which is old; the source refuses; the file is no trip file; or
+                it has far fewer rows than have been cleaned of the month, unless `accept_fewer_rows`. These stay.
             TransientError: The source is busy, or the connection broke.
         """
         before = staging.find(RawFile, "raw", dataset, month)
@@ -93,6 +95,8 @@ class Source:
                 if before:
                     record = carry_over(before, record)
                 if record != known:
+                    if not accept_fewer_rows:
+                        _check_replacement(staging.find(CleanedFile, "cleaned", dataset, month), record)
                     staging.commit("raw", record, {record.file: draft})
                 return record, known is None or known.sha256 != record.sha256
         raise self.absent(dataset, month, absent, today())
@@ -183,6 +187,18 @@ class Source:
             opened = open_http(url, etag, last_modified, timeout, guard or ConnectionGuard())
         with opened as answer:
             yield answer
+
+
+def _check_replacement(cleaned: CleanedFile | None, record: RawFile) -> None:
+    """Refuse a file that would erase most of a month that has been cleaned."""
+    if cleaned is None or record.source_rows >= cleaned.cleaned_rows * MIN_SHARE_OF_BEFORE:
+        return
+    raise PermanentError(
+        f"the new file has {record.source_rows:,} rows, far fewer than the {cleaned.cleaned_rows:,} that have been "
+        "cleaned of the month, which stay",
+        remedy="look at the file at the source. If it is right: "
+        f"taxi-assets run {record.dataset} {record.month} --accept-fewer-rows, or accept_fewer_rows in the launchpad",
+    )
 
 
 @contextlib.contextmanager

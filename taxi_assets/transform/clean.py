@@ -22,6 +22,7 @@ from taxi_assets.storage.files import sha256_of
 from taxi_assets.transform import parquet_writer, values
 from taxi_assets.transform.cleaner import Cleaner
 from taxi_assets.transform.header import check_drift
+from taxi_assets.transform.quality import source_doubts
 from taxi_assets.transform.rules import CleaningRules
 
 
@@ -105,6 +106,7 @@ def _record(
         absent_columns=cleaner.mapping.absent,
         accepted_drift=accepted,
         read_as=tuple(f"{column}: {note}" for column, note in cleaner.read_as.items()),
+        source_doubts=source_doubts(raw),
         anomalies=dict(cleaner.anomalies.counts),
         trips_per_day=cleaner.days.counts,
     )

@@ -17,8 +17,8 @@ from taxi_assets.records import CleanedFile, LakeObject, RawFile, TableMonth
 from taxi_assets.transform.anomalies import MIN_EARLIER_MONTHS, MIN_ROWS, anomaly_shares, is_unusual
 from taxi_assets.transform.rejects import explain_rejects
 
-MIN_SHARE_OF_BEFORE = 0.9
-"""Share of the rows of the file before, below which a new one is suspicious; see `warehouse.guard`."""
+USUAL_SHARE_OF_BEFORE = 0.9
+"""Share of the rows of the file before, below which a new one is suspicious; see `records.MIN_SHARE_OF_BEFORE`."""
 
 
 @dataclass(frozen=True)
@@ -45,20 +45,20 @@ def check_not_empty(raw: RawFile) -> CheckResult:
     text = f"{raw.source_rows:,} data lines" if raw.source_rows else "the file has a header and no rows"
     remedy = "ask TLC, or wait until the file is published again"
     numbers: dict[str, float] = {"source_rows": raw.source_rows}
-    if raw.source_rows and (doubts := cut_off(raw)):
+    if raw.source_rows and (doubts := "; ".join(source_doubts(raw))):
         remedy = "look at the file at the source: if it is incomplete, replace it there and run the month again"
         return CheckResult(passed=False, text=f"{text}; {doubts}", numbers=numbers, remedy=remedy, blocking=False)
     return CheckResult(raw.source_rows > 0, text, numbers, remedy)
 
 
-def cut_off(raw: RawFile) -> str:
-    """Return why a raw file may have been cut off; empty if nothing says so. TLC's CSV files end with a line end."""
+def source_doubts(raw: RawFile) -> tuple[str, ...]:
+    """Return why a raw file may be incomplete; nothing if nothing says so. TLC's CSV files end with a line end."""
     doubts = []
-    if raw.source_rows < (raw.previous_rows or 0) * MIN_SHARE_OF_BEFORE:
-        doubts.append(f"the file has {raw.source_rows:,} data lines, the one before it had {raw.previous_rows:,}")
+    if raw.source_rows < (raw.previous_rows or 0) * USUAL_SHARE_OF_BEFORE:
+        doubts.append(f"the file has {raw.source_rows:,} rows, the one before it had {raw.previous_rows:,}")
     if not raw.last_line_ends:
         doubts.append("the last line of the file has no line end, so that it may have been cut off")
-    return "; ".join(doubts)
+    return tuple(doubts)
 
 
 def check_ledger(cleaned: CleanedFile, rows: int, rejected_share_limit: float, rejects_at: str = "") -> CheckResult:
@@ -119,9 +119,9 @@ def check_schema(dataset: Dataset, cleaned: CleanedFile, path: Path) -> CheckRes
     )
 
 
-def drift_notes(cleaned: CleanedFile) -> list[str]:
-    """Return what a person should know of a month that landed: unknown columns with values, and accepted drift."""
-    return [*_drift(cleaned), *_accepted(cleaned)]
+def notes_of(cleaned: CleanedFile) -> list[str]:
+    """Return what a person should know of a month that landed: doubts, unknown columns with values, accepted drift."""
+    return [*cleaned.source_doubts, *_drift(cleaned), *_accepted(cleaned)]
 
 
 def _drift(cleaned: CleanedFile) -> list[str]:

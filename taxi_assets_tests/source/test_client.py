@@ -15,12 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from taxi_assets.contracts import DATASETS
 from taxi_assets.errors import NotPublishedError, PermanentError, TaxiError, TransientError
 from taxi_assets.months import Month
 from taxi_assets.records import RawFile
 from taxi_assets.source.client import Source
 from taxi_assets.source.streams import NotATripFileError
 from taxi_assets.storage.staging.local import StagingArea
+from taxi_assets.transform.clean import clean_month
 from taxi_assets_tests.servers.http_source import (
     Answer,
     HttpSource,
@@ -216,6 +218,40 @@ def test_a_month_published_again_tells_the_rows_it_had_before(site: HttpSource, 
     second, _ = source(site).fetch("yellow", JANUARY, staging)
     assert (first.previous_rows, second.previous_rows, second.source_rows) == (None, 5000, 3)
     assert source(site).fetch("yellow", JANUARY, staging) == (second, False)
+
+
+@pytest.mark.parametrize("rows", [0, 3, 2499])
+def test_a_new_file_with_under_half_of_the_rows_is_refused_until_a_person_accepts_it(
+    rows: int, site: HttpSource, staging: StagingArea
+) -> None:
+    first, _ = source(site).fetch("yellow", JANUARY, staging)
+    cleaned, _ = clean_month(DATASETS["yellow"], first, staging)
+    assert cleaned.cleaned_rows == 5000
+    site.files[CSV_PATH] = csv([TRIP] * rows)
+    for _ in range(2):
+        with pytest.raises(PermanentError) as caught:
+            source(site).fetch("yellow", JANUARY, staging)
+        assert caught.value.message == (
+            f"the new file has {rows:,} rows, far fewer than the 5,000 that have been cleaned of the month, which stay"
+        )
+        assert "yellow 2021-01" in caught.value.location
+        assert "taxi-assets run yellow 2021-01 --accept-fewer-rows" in caught.value.remedy
+        assert staging.intact(staging.find(RawFile, "raw", "yellow", JANUARY)) == first
+
+    second, changed = source(site).fetch("yellow", JANUARY, staging, accept_fewer_rows=True)
+    assert (second.source_rows, second.previous_rows, changed) == (rows, 5000, True)
+    assert source(site).fetch("yellow", JANUARY, staging) == (second, False)
+
+
+def test_a_file_that_could_not_be_cleaned_gives_way_to_one_with_fewer_rows(
+    site: HttpSource, staging: StagingArea
+) -> None:
+    site.files[CSV_PATH] = b"a,b\n" * 20_000
+    wrong, _ = source(site).fetch("yellow", JANUARY, staging)
+    with pytest.raises(PermanentError, match="header"):
+        clean_month(DATASETS["yellow"], wrong, staging)
+    site.files[CSV_PATH] = CONTENT
+    assert source(site).fetch("yellow", JANUARY, staging)[0].source_rows == 5000
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,7 @@ def test_a_csv_that_ends_in_the_middle_of_a_line_lands_and_warns(tmp_path: Path)
     result = quality.check_not_empty(landed.raw)
     assert (result.passed, result.blocking, landed.raw.source_rows) == (False, False, 3)
     assert result.text == "3 data lines; the last line of the file has no line end, so that it may have been cut off"
+    assert quality.notes_of(landed.cleaned) == list(quality.source_doubts(landed.raw)) != []
 
 
 @pytest.mark.parametrize(("limit", "goes_on"), [(0.25, True), (0.2499, False)])

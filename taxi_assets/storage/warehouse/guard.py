@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from taxi_assets.errors import PermanentError
-from taxi_assets.records import LakeObject
-
-MIN_SHARE = 0.5
-"""Rows of an object from elsewhere, as a share of those in the table, below which it counts as damaged. TLC's own new
-editions of a month differ by less than 1%."""
+from taxi_assets.records import MIN_SHARE_OF_BEFORE, LakeObject
 
 
 def check_replacement(stored: LakeObject, rows_before: int, location: str) -> None:
@@ -20,7 +16,7 @@ def check_replacement(stored: LakeObject, rows_before: int, location: str) -> No
     made_here = bool(stored.source_sha256)
     if stored.rows == 0 and (rows_before or not made_here):
         what = "the object has no rows"
-    elif not made_here and stored.rows < rows_before * MIN_SHARE:
+    elif not made_here and stored.rows < rows_before * MIN_SHARE_OF_BEFORE:
         what = f"the object has {stored.rows:,} rows, far fewer than the {rows_before:,} of {stored.month} in the table"
     else:
         return
