@@ -79,8 +79,8 @@ class DownloadConfig(dg.Config):
 
     accept_fewer_rows: bool = Field(
         False,
-        description="Land a new file of the month though it has under half of the rows of the one before, which is "
-        "refused otherwise.",
+        description="Land a new file even if it has under half of the rows that the month has now, which is refused "
+        "otherwise.",
     )
 
 

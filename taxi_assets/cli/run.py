@@ -50,7 +50,9 @@ if TYPE_CHECKING:
 @click.argument("months")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list, an object for each month.")
 @click.option("--reload", is_flag=True, help="Load again what looks unchanged, into the warehouse and Postgres.")
-@click.option("--accept-fewer-rows", is_flag=True, help="Land a file with under half of the rows of the one before.")
+@click.option(
+    "--accept-fewer-rows", is_flag=True, help="Land a file with under half of the rows that the month has now."
+)
 @click.option("--verbose", is_flag=True, help="Show Dagster's own log too.")
 def command(name: str, months: str, *, as_json: bool, reload: bool, accept_fewer_rows: bool, verbose: bool) -> int:
     """Land months of a dataset, from the source to the warehouse.
@@ -109,7 +111,7 @@ def land(
         dataset: The dataset.
         months: Its months.
         reload: Load again what looks unchanged, into the warehouse and Postgres.
-        accept_fewer_rows: Land a file with under half of the rows of the one before.
+        accept_fewer_rows: Land a file with under half of the rows that the month has now.
         verbose: Show Dagster's log in the terminal.
 
     Returns:

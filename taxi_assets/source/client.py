@@ -78,7 +78,7 @@ class Source:
         Raises:
             NotPublishedError: No address has the month, which is recent.
             PermanentError: No address has the month, which is old; the source refuses; the file is no trip file; or
-                it has far fewer rows than have been cleaned of the month, unless `accept_fewer_rows`. These stay.
+                it has under half of the rows that the month has now, unless `accept_fewer_rows`.
             TransientError: The source is busy, or the connection broke.
         """
         before = staging.find(RawFile, "raw", dataset, month)
@@ -194,8 +194,8 @@ def _check_replacement(cleaned: CleanedFile | None, record: RawFile) -> None:
     if cleaned is None or record.source_rows >= cleaned.cleaned_rows * MIN_SHARE_OF_BEFORE:
         return
     raise PermanentError(
-        f"the new file has {record.source_rows:,} rows, far fewer than the {cleaned.cleaned_rows:,} that have been "
-        "cleaned of the month, which stay",
+        f"the new file has {record.source_rows:,} rows, under half of the {cleaned.cleaned_rows:,} that the month has "
+        "now; the month stays as it is",
         remedy="look at the file at the source. If it is right: "
         f"taxi-assets run {record.dataset} {record.month} --accept-fewer-rows, or accept_fewer_rows in the launchpad",
     )

@@ -232,7 +232,7 @@ def test_a_new_file_with_under_half_of_the_rows_is_refused_until_a_person_accept
         with pytest.raises(PermanentError) as caught:
             source(site).fetch("yellow", JANUARY, staging)
         assert caught.value.message == (
-            f"the new file has {rows:,} rows, far fewer than the 5,000 that have been cleaned of the month, which stay"
+            f"the new file has {rows:,} rows, under half of the 5,000 that the month has now; the month stays as it is"
         )
         assert "yellow 2021-01" in caught.value.location
         assert "taxi-assets run yellow 2021-01 --accept-fewer-rows" in caught.value.remedy
