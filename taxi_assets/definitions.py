@@ -16,7 +16,14 @@ from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.failures import retry_policy
 from taxi_assets.jobs import EVERYTHING, GCS_TO_BIGQUERY, jobs_of
-from taxi_assets.resources import LakeResource, PostgresResource, SourceResource, StagingResource, WarehouseResource
+from taxi_assets.resources import (
+    LakeResource,
+    PostgresResource,
+    ReplacementResource,
+    SourceResource,
+    StagingResource,
+    WarehouseResource,
+)
 from taxi_assets.schedules import schedules_of
 from taxi_assets.sensors.alerts import failure_alerts, recovery_alerts
 from taxi_assets.sensors.lake import lake_sensor
@@ -32,7 +39,6 @@ def build_definitions(
     *,
     datasets: Mapping[str, Dataset] = DATASETS,
     resources: Mapping[str, Any] | None = None,
-    reload: bool = False,
 ) -> dg.Definitions:
     """Build the project's definitions.
 
@@ -40,7 +46,6 @@ def build_definitions(
         settings: Which profile, which sources, which folders.
         datasets: Contracts to make assets for.
         resources: Resources and IO managers to use instead of the profile's, by key.
-        reload: Load months into the warehouse and Postgres again even if these have them.
     """
     from taxi_assets.assets.monthly import assets_of
     from taxi_assets.assets.report import report_asset
@@ -58,7 +63,7 @@ def build_definitions(
         assets=_linked_to_code(assets),
         asset_checks=checks,
         **_automation(settings, datasets),
-        resources={**_resources(settings, reload=reload), **(resources or {})},
+        resources={**_resources(settings), **(resources or {})},
         # a process per step costs 1.5 s each and gives nothing: the steps of a month follow one another
         executor=dg.in_process_executor,
     )
@@ -95,27 +100,29 @@ def _automation(settings: Settings, datasets: Mapping[str, Dataset]) -> dict[str
     }
 
 
-def _resources(settings: Settings, *, reload: bool) -> dict[str, Any]:
+def _resources(settings: Settings) -> dict[str, Any]:
     from taxi_assets.io_managers.staging import CleanedIOManager, RawIOManager
     from taxi_assets.io_managers.stores import LakeIOManager, PostgresIOManager, WarehouseIOManager
 
     settings.check_profile()
+    replacement = ReplacementResource.configure_at_launch()
     staging, lake, warehouse = (kind.from_settings(settings) for kind in _stores(settings))
     resources: dict[str, Any] = {
         "source": SourceResource.from_settings(settings),
+        "replacement": replacement,
         "staging": staging.fixed(),
         "lake": lake.fixed(),
         "warehouse": warehouse.fixed(),
         "raw_io_manager": RawIOManager(staging=staging),
         "cleaned_io_manager": CleanedIOManager(staging=staging),
-        "lake_io_manager": LakeIOManager(lake=lake, staging=staging),
-        "warehouse_io_manager": WarehouseIOManager(warehouse=warehouse, lake=lake, reload=reload),
+        "lake_io_manager": LakeIOManager(lake=lake, staging=staging, replacement=replacement),
+        "warehouse_io_manager": WarehouseIOManager(warehouse=warehouse, lake=lake, replacement=replacement),
     }
     if settings.postgres_url:
         postgres = PostgresResource.from_settings(settings)
         resources |= {
             "postgres": postgres.fixed(),
-            "postgres_io_manager": PostgresIOManager(postgres=postgres, staging=staging, reload=reload),
+            "postgres_io_manager": PostgresIOManager(postgres=postgres, staging=staging, replacement=replacement),
         }
     return resources
 

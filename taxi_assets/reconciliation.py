@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from taxi_assets.storage.warehouse.postgres import PostgresStore
 
 _STAGES: dict[str, type[RawFile | CleanedFile]] = {"raw": RawFile, "cleaned": CleanedFile}
-_MISSING = "the raw and cleaned files are missing; land the month again with `taxi-assets run`"
+_MISSING = "the cleaned file is missing, and perhaps the raw one; land the month again with `taxi-assets run`"
 _ELSEWHERE = (
     "the raw and cleaned files are not on this machine, so only object and tables can be compared; look on the machine "
     "that landed the month, give both the same TAXI_WORK_URL, or land it again with `taxi-assets run`"

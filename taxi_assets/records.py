@@ -15,10 +15,6 @@ from taxi_assets.months import Month
 
 ZONES_STEM = "taxi_zones/taxi_zone_lookup"
 
-MIN_SHARE_OF_BEFORE = 0.5
-"""Rows of a new version of a month, as a share of those before, below which it counts as damaged. TLC's own new
-editions of a month differ by less than 1%."""
-
 _STORED_NAMES = {"transform_version": "recipe", "anomalies": "oddities"}
 """Fields that are stored under an older name, so that releases can read each other's files."""
 
@@ -104,7 +100,8 @@ class RawFile(MonthRecord):
         etag: The source's `ETag`, empty if it sent none.
         last_modified: The source's `Last-Modified`, empty if it sent none.
         refetches: Downloads of these same bytes under new validators.
-        previous_rows: Data lines or rows of the file that this one replaced, None if there was none.
+        previous_rows: The most rows that have been cleaned of the month before this file, since a person last accepted
+            fewer; None if none.
         last_line_ends: Whether the last line of a CSV has a line end; without one, the file may have been cut off.
     """
 
@@ -139,7 +136,7 @@ class CleanedFile(MonthRecord):
         absent_columns: Columns expected in this month that the source lacks.
         accepted_drift: Absent and unknown columns that look like a renamed one, and that somebody has accepted.
         read_as: Times that the source marks with a zone, and how they were read.
-        source_doubts: Why the raw file may be incomplete.
+        source_doubts: Why the raw file may be damaged.
         anomalies: Rows that look wrong and are kept, counted by kind.
         trips_per_day: Trips that began on each day of the month, the first of the month first.
     """

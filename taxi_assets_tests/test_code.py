@@ -17,7 +17,7 @@ MAX_PRIVATE_IMPORTS = 4
 
 LAYERS = (
     {"months"},
-    {"errors", "ledger_row", "progress", "records"},
+    {"errors", "ledger_row", "progress", "records", "replacement"},
     {"contracts", "setting_types", "settings"},
     {"storage"},
     {"source"},

@@ -212,9 +212,8 @@ def test_the_launchpad_has_only_what_a_run_may_change_and_says_what_each_field_d
         return found
 
     source = {"csv_url", "parquet_url", "zones_url", "source", "connect_timeout", "read_timeout"}
-    reloads = {"warehouse_io_manager.reload", *(["postgres_io_manager.reload"] if settings else [])}
-    expected = {*(f"source.{name}" for name in source), *reloads}
-    assert fields("fhv").keys() == expected | {"fhv__raw_file.accept_fewer_rows"}
+    expected = {*(f"source.{name}" for name in source), "replacement.accept_fewer_rows", "replacement.reload"}
+    assert fields("fhv").keys() == expected
     rules = {f"yellow__cleaned_parquet.{name}" for name in ("missing_passengers", "drop_zero_passengers")}
-    assert fields("yellow").keys() == expected | rules | {"yellow__raw_file.accept_fewer_rows"}
+    assert fields("yellow").keys() == expected | rules
     assert all(fields("yellow").values())

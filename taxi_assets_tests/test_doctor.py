@@ -35,7 +35,7 @@ def test_what_is_well_is_told_and_nothing_is_made_or_shown_that_is_secret(
     for name in ("settings", "data folder", "dagster", "warehouse", "source"):
         assert f"ok    {name}" in notified
     assert "answers, and does not have yellow" in notified
-    assert "everything that is needed is there; now land a month" in notified
+    assert "everything that is needed is there; land a month" in notified
     assert "planted-password" not in notified
     assert len(site.asked) == 1
     assert not (tmp_path / "data").exists()

@@ -204,8 +204,8 @@ def test_without_the_work_folder_what_it_knew_is_not_shown_as_zero_and_the_month
     shown = capsys.readouterr().out
     cells = [line.split() for line in shown.splitlines() if line.startswith("yellow  2021")]
     assert cells[0] == ["yellow", "2021-01", "landed", "-", "100", "-", "-", "100", "100"]
-    assert shown.count("the raw and cleaned files are missing") == 1
-    assert "yellow 2021-01..2021-03: the raw and cleaned files are missing" in shown
+    assert shown.count("the cleaned file is missing") == 1
+    assert "yellow 2021-01..2021-03: the cleaned file is missing" in shown
     with duckdb.connect(str(place.warehouse.path)) as connection:
         connection.execute("UPDATE nyc_tlc.yellow_trips SET fare_amount = 7 WHERE source_month = '2021-02-01'")
     rows = rows_of(capsys, status=1, verified=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -166,25 +167,72 @@ def test_a_month_whose_new_file_is_damaged_says_that_the_one_that_landed_before_
     assert below
 
 
-def test_a_new_file_with_far_fewer_rows_than_the_one_before_lands_when_a_person_accepts_it_and_is_told(
-    source: dict[str, str], tmp_path: Path
+@pytest.fixture
+def editions(tmp_path: Path) -> Callable[[int], dict[str, str]]:
+    """Gives 2021-01 of yellow another file, with so many rows; returns the settings of its source."""
+
+    def publish(rows: int) -> dict[str, str]:
+        write_month(tmp_path / "yellow_2021-01.csv.gz", "yellow", Month(2021, 1), rows)
+        return {"TAXI_SOURCE": "csv", "TAXI_CSV_URL": f"{tmp_path.as_uri()}/{{dataset}}_{{year}}-{{month:02}}.csv.gz"}
+
+    return publish
+
+
+def ledger_of(settings: dict[str, str]) -> dict[str, Any]:
+    done = taxi_assets("ledger", "--verify", "--json", **settings)
+    assert done.returncode == 0, done.stderr + done.stdout
+    (row,) = json.loads(done.stdout)
+    return row
+
+
+def test_a_new_file_with_under_half_of_the_rows_is_refused_until_a_person_accepts_it(
+    editions: Callable[[int], dict[str, str]],
 ) -> None:
-    (first,) = run_json("yellow", "2021-01", **source)
-    assert "notes" not in first
-    write_month(tmp_path / "yellow_2021-01.csv.gz", "yellow", Month(2021, 1), 400)
-    there = {"TAXI_SOURCE": "csv", "TAXI_CSV_URL": f"{tmp_path.as_uri()}/{{dataset}}_{{year}}-{{month:02}}.csv.gz"}
+    run_json("yellow", "2021-01", **editions(1000))
+    there = editions(499)
     (row,) = run_json("yellow", "2021-01", status=1, **there)
-    assert "the new file has 400 rows, under half of the 1,000 that the month has now; the month" in row["error"]
-    verified = taxi_assets("ledger", "--verify", "--json", **there)
-    ((kept,), status) = json.loads(verified.stdout), verified.returncode
-    assert (kept["status"], kept["source_rows"], kept["table_rows"], status) == ("landed", 1002, 1000, 0)
+    assert "the new file has 499 rows, under half of the 1,000 that the month has; the month stays as" in row["error"]
+    kept = ledger_of(there)
+    assert (kept["status"], kept["source_rows"], kept["table_rows"]) == ("landed", 1000, 1000)
 
     (row,) = run_json("yellow", "2021-01", "--accept-fewer-rows", **there)
+    assert (row["status"], row["table_rows"], row.get("notes")) == ("landed", 499, None)
+    assert ledger_of(there)["table_rows"] == 499
+
+
+@pytest.mark.parametrize("lost", [("work",), ("work", "dagster"), ("work", "lake")], ids=" and ".join)
+def test_no_store_replaces_a_month_by_one_with_under_half_of_its_rows_whatever_else_was_lost(
+    lost: tuple[str, ...], editions: Callable[[int], dict[str, str]], tmp_path: Path
+) -> None:
+    run_json("yellow", "2021-01", **editions(1000))
+    for name in lost:
+        shutil.rmtree(tmp_path / "data" / name)
+    there = editions(400)
+    (row,) = run_json("yellow", "2021-01", status=1, **there)
+    assert "has 400 rows, under half of the 1,000 that the month has; the month stays as it is" in row["error"]
+    counted = taxi_assets("query", "--csv", "SELECT count(*) AS n FROM nyc_tlc.yellow_trips").stdout
+    assert counted.split() == ["n", "1000"]
+    (row,) = run_json("yellow", "2021-01", "--accept-fewer-rows", **there)
     assert (row["status"], row["table_rows"]) == ("landed", 400)
-    assert row["notes"] == "the file has 400 rows, the one before it had 1,002"
-    (again,) = run_json("yellow", "2021-01", **there)
-    (kept,) = json.loads(taxi_assets("ledger", "--verify", "--json", **there).stdout)
-    assert (again["status"], again["notes"], kept["notes"]) == ("unchanged", row["notes"], row["notes"])
+
+
+def test_a_file_with_far_fewer_or_more_rows_than_before_lands_and_stays_told(
+    editions: Callable[[int], dict[str, str]],
+) -> None:
+    told: list[str | None] = []
+    for rows in (1000, 800, 990, 2000):
+        there = editions(rows)
+        (row,) = run_json("yellow", "2021-01", **there)
+        (again,) = run_json("yellow", "2021-01", **there)
+        assert (row["status"], row["table_rows"], again["status"]) == ("landed", rows, "unchanged")
+        assert row.get("notes") == again.get("notes") == ledger_of(there).get("notes")
+        told.append(row.get("notes"))
+    assert told == [
+        None,
+        "the file has 800 rows, and the month had 1,000 before",
+        None,
+        "the file has 2,000 rows, and the month had 1,000 before",
+    ]
 
 
 def test_months_are_told_also_where_the_ledger_cannot_be_read_any_more(

@@ -23,7 +23,7 @@ from taxi_assets.months import Month
 from taxi_assets.names import BIGQUERY_TABLE, CLEANED_PARQUET, GCS_OBJECT, POSTGRES_TABLE, RAW_FILE, asset_key
 from taxi_assets.partitions import partitions_of
 from taxi_assets.records import CleanedFile, LakeObject, RawFile
-from taxi_assets.resources import SourceResource, StagingResource
+from taxi_assets.resources import ReplacementResource, SourceResource, StagingResource
 from taxi_assets.transform.clean import clean_month, transform_version
 from taxi_assets.transform.rules import CleaningRules
 
@@ -74,16 +74,6 @@ def _cleaning_config(dataset: Dataset, rules: CleaningRules) -> type[dg.Config]:
     return CleaningConfig
 
 
-class DownloadConfig(dg.Config):
-    """The launchpad's form of a download."""
-
-    accept_fewer_rows: bool = Field(
-        False,
-        description="Land a new file even if it has under half of the rows that the month has now, which is refused "
-        "otherwise.",
-    )
-
-
 def _raw_file(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules) -> Any:
     key = asset_key(dataset.name, RAW_FILE)
 
@@ -99,7 +89,10 @@ def _raw_file(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules) -
         output_required=False,  # a month that is not published is skipped, and so is what is downstream of it
     )
     def raw_file(
-        context: dg.AssetExecutionContext, config: DownloadConfig, source: SourceResource, staging: StagingResource
+        context: dg.AssetExecutionContext,
+        source: SourceResource,
+        staging: StagingResource,
+        replacement: ReplacementResource,
     ) -> Iterator[dg.MaterializeResult[RawFile]]:
         month, area = begin(context, dataset), staging.create()
 
@@ -111,7 +104,7 @@ def _raw_file(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules) -
                 key, month, retries=retries, retry_number=context.retry_number, observe=context.log_event
             ):
                 raw, changed = source.create().fetch(
-                    dataset.name, month, area, accept_fewer_rows=config.accept_fewer_rows, progress=downloaded
+                    dataset.name, month, area, accept_fewer_rows=replacement.accept_fewer_rows, progress=downloaded
                 )
         except NotPublishedError as error:
             context.log.warning(f"{dataset.name} {month} is skipped. {error}")
@@ -119,7 +112,7 @@ def _raw_file(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules) -
             return
         did = "fetched" if changed else "unchanged"
         if changed and raw.previous_rows is not None:
-            did += f"; the file that TLC published before had {raw.previous_rows:,} rows"
+            did += f"; the month had {raw.previous_rows:,} rows before"
         context.log.info(f"{dataset.name} {month}: {raw.source_rows:,} rows, {raw.bytes / 1e6:,.1f} MB {did}")
         progress.notify(progress.Step(dataset.name, month, done=True))
         yield dg.MaterializeResult(

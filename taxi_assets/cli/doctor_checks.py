@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from taxi_assets.storage.google.buckets import BucketInfo
     from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
 
-MIN_FREE_GB = 3.0
-"""Gigabytes that TLC's largest months take in progress: 0.6 published, 0.6 cleaned, and copies of both."""
+MIN_FREE_GB = 3.5
+"""Gigabytes that TLC's largest months take in progress: 0.8 published, 0.8 cleaned, and copies of both."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,11 @@ def _check_settings(settings: Settings) -> str:
         found += (
             f"{note} automation is on: under `dev` and in a deployment it fetches every month since "
             f"{settings.automation_since}; TAXI_AUTOMATION=stopped leaves that to you"
+        )
+    if settings.profile == "gcp" and settings.duckdb_path.exists():
+        found += (
+            f"{note} the data folder has months of the local profile, which Dagster's history shows as landed; take "
+            "another TAXI_DATA_DIR"
         )
     if odd := [name for name in settings.accepted_drift if "." in name and name.partition(".")[0] not in DATASETS]:
         found += f"{note} TAXI_ACCEPTED_DRIFT has {', '.join(odd)}; before the dot stands a dataset's name"

@@ -120,13 +120,12 @@ def land(
     from taxi_assets.definitions import build_definitions
     from taxi_assets.instance.runs import Outcome, run_month
     from taxi_assets.jobs import EVERYTHING
-    from taxi_assets.names import RAW_FILE, asset_key, chain_of
+    from taxi_assets.names import chain_of
     from taxi_assets.partitions import last_month
 
-    definitions = build_definitions(settings, reload=reload)
+    definitions = build_definitions(settings)
     keys = chain_of(dataset.name, postgres=bool(settings.postgres_url))
-    raw_file = asset_key(dataset.name, RAW_FILE).to_python_identifier()
-    ops = {raw_file: {"config": {"accept_fewer_rows": accept_fewer_rows}}}
+    replacement = {"accept_fewer_rows": accept_fewer_rows, "reload": reload}
     last = last_month(dataset)
     outcomes: dict[Month, Outcome] = {}
     with instance_for_runs(settings) as instance, show_progress(err, dataset.name, months, len(keys)):
@@ -142,7 +141,7 @@ def land(
             else:
                 job = f"{dataset.name}_{EVERYTHING}"
                 outcomes[month], _ = run_month(
-                    definitions, instance, job, dataset.name, month, ops=ops, quiet=not verbose
+                    definitions, instance, job, dataset.name, month, replacement=replacement, quiet=not verbose
                 )
             progress.notify(progress.Step(dataset.name, month, status=outcomes[month].status))
         if {"landed", "unchanged"} & {outcome.status for outcome in outcomes.values()}:

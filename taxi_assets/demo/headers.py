@@ -25,6 +25,7 @@ _YELLOW_2016 = (
     "PULocationID,DOLocationID,payment_type,fare_amount,extra,mta_tax,tip_amount,tolls_amount,improvement_surcharge,"
     "total_amount"
 )
+_YELLOW_2019 = f"{_YELLOW_2016},congestion_surcharge"
 _GREEN_2013 = (
     "VendorID,lpep_pickup_datetime,Lpep_dropoff_datetime,Store_and_fwd_flag,RateCodeID,Pickup_longitude,"
     "Pickup_latitude,Dropoff_longitude,Dropoff_latitude,Passenger_count,Trip_distance,Fare_amount,Extra,MTA_tax,"
@@ -36,6 +37,7 @@ _GREEN_2016 = (
     "passenger_count,trip_distance,fare_amount,extra,mta_tax,tip_amount,tolls_amount,ehail_fee,improvement_surcharge,"
     "total_amount,payment_type,trip_type"
 )
+_GREEN_2019 = f"{_GREEN_2016},congestion_surcharge"
 _FHV_2015 = "Dispatching_base_num,Pickup_date,locationID"
 _FHV_2017 = "Dispatching_base_num,Pickup_DateTime,DropOff_datetime,PUlocationID,DOlocationID"
 _FHV_2017_JULY = '"Dispatching_base_num","Pickup_DateTime","DropOff_datetime","PUlocationID","DOlocationID","SR_Flag"'
@@ -77,7 +79,10 @@ _HEADERS = {
         Header(Month(2015, 7), _YELLOW_2015.replace("RateCodeID", "RatecodeID")),
         Header(Month(2016, 7), _YELLOW_2016, wide=True),
         Header(Month(2017, 1), _YELLOW_2016, blank=True),
-        Header(Month(2019, 1), f"{_YELLOW_2016},congestion_surcharge"),
+        Header(Month(2019, 1), _YELLOW_2019),
+        Header(Month(2021, 8), f"{_YELLOW_2019},Airport_fee"),
+        Header(Month(2025, 1), f"{_YELLOW_2019},Airport_fee,cbd_congestion_fee"),
+        Header(Month(2026, 6), f"{_YELLOW_2019},Airport_fee,cbd_congestion_fee,request_source"),
     ),
     "green": (
         Header(Month(2013, 8), _GREEN_2013, blank=True, wide=True),
@@ -86,7 +91,9 @@ _HEADERS = {
         Header(Month(2016, 1), _GREEN_2015, blank=True),
         Header(Month(2016, 7), _GREEN_2016, blank=True, wide=True),
         Header(Month(2017, 1), _GREEN_2016, blank=True),
-        Header(Month(2019, 1), f"{_GREEN_2016},congestion_surcharge"),
+        Header(Month(2019, 1), _GREEN_2019),
+        Header(Month(2025, 1), f"{_GREEN_2019},cbd_congestion_fee"),
+        Header(Month(2026, 6), f"{_GREEN_2019},cbd_congestion_fee,request_source"),
     ),
     "fhv": (
         Header(Month(2015, 1), _FHV_2015),
@@ -94,11 +101,12 @@ _HEADERS = {
         Header(Month(2017, 7), _FHV_2017_JULY),
         Header(Month(2018, 1), _FHV_2018),
         Header(Month(2019, 1), _FHV_2019),
+        Header(Month(2021, 8), f"{_FHV_2019},Affiliated_base_number"),
     ),
     "fhvhv": (Header(Month(2019, 2), f"hvfhs_license_num,{_FHV_2019}"),),
 }
 
 
 def header_of(dataset: str, month: Month) -> Header:
-    """Return the header that a month's CSV file has, or would have if TLC still made CSV files."""
+    """Return the header that a month's CSV file has or, from August 2021 on, would have: the columns of its Parquet."""
     return [header for header in _HEADERS[dataset] if header.since <= month][-1]

@@ -169,6 +169,10 @@ def _trips(
         "congestion_surcharge": nulled(congestion),
         "hvfhs_license_num": np.where(u[9] < 0.7, "HV0003", "HV0005"),
         "dispatching_base_num": np.where(u[9] < 0.5, "B02764", "B02510"),
+        "airport_fee": np.zeros(count),
+        "cbd_congestion_fee": np.zeros(count),
+        "request_source": pa.nulls(count, pa.string()),
+        "affiliated_base_number": np.where(u[9] < 0.5, "B02764", "B02510"),
         "sr_flag": pa.array(np.ones(count, np.int64), mask=u[8] < 0.9),
         "": pa.nulls(count, pa.string()),
     }

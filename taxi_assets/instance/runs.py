@@ -65,7 +65,7 @@ def run_month(
     month: Month,
     *,
     selection: Sequence[dg.AssetKey] | None = None,
-    ops: dict[str, Any] | None = None,
+    replacement: dict[str, bool] | None = None,
     quiet: bool = True,
 ) -> tuple[Outcome, dg.ExecuteInProcessResult]:
     """Run a job for one month.
@@ -77,11 +77,11 @@ def run_month(
         dataset: Name of the dataset.
         month: The month.
         selection: Only these of the job's assets.
-        ops: What the launchpad would have below `ops`.
+        replacement: Fields of the resource `replacement`.
         quiet: Leave Dagster's log out of the terminal; the UI has it all the same.
     """
     start, key, tags = time.monotonic(), partition_key(month), run_tags(dataset, month)
-    result = _execute(definitions, instance, job, selection, key, tags, ops=ops, quiet=quiet)
+    result = _execute(definitions, instance, job, selection, key, tags, replacement=replacement, quiet=quiet)
     return _outcome(result, time.monotonic() - start), result
 
 
@@ -98,11 +98,14 @@ def _execute(
     key: str | None,
     tags: dict[str, str],
     *,
-    ops: dict[str, Any] | None = None,
+    replacement: dict[str, bool] | None = None,
     quiet: bool,
 ) -> dg.ExecuteInProcessResult:
     run_id = str(uuid.uuid4())
     resolved = definitions.resolve_job_def(job)
+    config: dict[str, Any] = dict(_QUIET) if quiet else {}
+    if replacement:
+        config["resources"] = {"replacement": {"config": replacement}}
     if quiet:  # or a month that is not published warns of each check that had nothing to check
         logging.getLogger("dagster._core").setLevel(logging.ERROR)  # that of "dagster", each run sets anew
 
@@ -113,7 +116,7 @@ def _execute(
             partition_key=key,
             asset_selection=selection,
             tags={**tags, HOST_TAG: socket.gethostname(), PID_TAG: str(os.getpid())},
-            run_config={"ops": ops or {}, **(_QUIET if quiet else {})},
+            run_config=config,
             raise_on_error=False,
         )
 

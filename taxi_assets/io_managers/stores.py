@@ -1,12 +1,13 @@
-"""The IO managers of lake, warehouse and Postgres: each puts a month in one atomic step."""
+"""The IO managers of lake, warehouse and Postgres: each puts a month in one atomic step.
 
-from __future__ import annotations
+Annotations are evaluated (no `from __future__ import annotations`): Dagster reads them to let a run configure
+`replacement`.
+"""
 
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
-from pydantic import Field
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
@@ -14,7 +15,13 @@ from taxi_assets.io_managers import metadata
 from taxi_assets.io_managers.base import MonthIOManager, checked_before_run
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, LakeObject, TableMonth
-from taxi_assets.resources import LakeResource, PostgresResource, StagingResource, WarehouseResource
+from taxi_assets.resources import (
+    LakeResource,
+    PostgresResource,
+    ReplacementResource,
+    StagingResource,
+    WarehouseResource,
+)
 
 
 class LakeIOManager(MonthIOManager):
@@ -22,6 +29,7 @@ class LakeIOManager(MonthIOManager):
 
     lake: LakeResource
     staging: StagingResource
+    replacement: ReplacementResource
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Check the lake before any step runs: report a missing bucket before the download, not after."""
@@ -30,7 +38,8 @@ class LakeIOManager(MonthIOManager):
 
     def store(self, dataset: Dataset, record: CleanedFile) -> LakeObject:
         """See `MonthIOManager.store`."""
-        return self.lake.create().put(record, self.staging.create().path(record.file))
+        path = self.staging.create().path(record.file)
+        return self.lake.create().put(record, path, accept_fewer_rows=self.replacement.accept_fewer_rows)
 
     def find(self, dataset: str, month: Month) -> LakeObject | None:
         """See `MonthIOManager.find`."""
@@ -50,7 +59,7 @@ class WarehouseIOManager(MonthIOManager):
 
     warehouse: WarehouseResource
     lake: LakeResource
-    reload: bool = Field(False, description="Load a month again even if the table has it.")
+    replacement: ReplacementResource
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Check the warehouse before any step runs, and whether it can load from the lake."""
@@ -59,7 +68,12 @@ class WarehouseIOManager(MonthIOManager):
 
     def store(self, dataset: Dataset, record: LakeObject) -> TableMonth:
         """See `MonthIOManager.store`."""
-        return self.warehouse.create().replace_month(dataset, record, reload=self.reload)
+        return self.warehouse.create().replace_month(
+            dataset,
+            record,
+            reload=self.replacement.reload,
+            accept_fewer_rows=self.replacement.accept_fewer_rows,
+        )
 
     def find(self, dataset: str, month: Month) -> TableMonth | None:
         """See `MonthIOManager.find`."""
@@ -80,7 +94,7 @@ class PostgresIOManager(MonthIOManager):
 
     postgres: PostgresResource
     staging: StagingResource
-    reload: bool = Field(False, description="Copy a month again even if the table has it.")
+    replacement: ReplacementResource
 
     def store(self, dataset: Dataset, record: CleanedFile) -> TableMonth:
         """See `MonthIOManager.store`."""
@@ -89,7 +103,8 @@ class PostgresIOManager(MonthIOManager):
             record,
             self.staging.create().path(record.file),
             drop_zero_passengers=self.postgres.postgres_drop_zero_passengers,
-            reload=self.reload,
+            reload=self.replacement.reload,
+            accept_fewer_rows=self.replacement.accept_fewer_rows,
         )
 
     def find(self, dataset: str, month: Month) -> TableMonth | None:

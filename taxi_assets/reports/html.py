@@ -121,7 +121,9 @@ def _key_figures(metrics: Metrics) -> Iterator[KeyFigure]:
     yield KeyFigure("Busiest day", f"{best:%a} {best.day}", trips(metrics.days[best]))
     working = metrics.hours[0]
     hour = max(range(24), key=lambda hour: working[hour])
-    yield KeyFigure("Busiest hour, Monday to Friday", f"{hour}:00 to {hour + 1}:00", f"{working[hour]:,.0f} trips")
+    yield KeyFigure(
+        "Busiest hour, Monday to Friday", f"{hour}:00 to {hour + 1}:00", f"{working[hour]:,.0f} trips a day"
+    )
     if metrics.payments:
         name, count = metrics.payments[0]
         yield KeyFigure("Most common payment", name, f"{count / metrics.rows:.1%} of trips")

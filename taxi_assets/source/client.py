@@ -17,7 +17,8 @@ from pathlib import Path
 from taxi_assets.contracts import DATASETS
 from taxi_assets.errors import NotPublishedError, PermanentError, TaxiError
 from taxi_assets.months import Month
-from taxi_assets.records import MIN_SHARE_OF_BEFORE, CleanedFile, RawFile, ZonesFile
+from taxi_assets.records import CleanedFile, RawFile, ZonesFile
+from taxi_assets.replacement import check_replacement
 from taxi_assets.source.addresses import is_local, local_path, without_secrets
 from taxi_assets.source.guard import ConnectionGuard
 from taxi_assets.source.http import BLOCK_BYTES, Answer, open_http
@@ -92,11 +93,13 @@ class Source:
                 except NotPublishedError as error:
                     absent.append(error)
                     continue
-                if before:
+                if before and before.sha256 == record.sha256:
                     record = carry_over(before, record)
+                elif not accept_fewer_rows:
+                    rows = _rows_before(before, staging.find(CleanedFile, "cleaned", dataset, month))
+                    check_replacement("the new file", record.source_rows, rows, record)
+                    record = dataclasses.replace(record, previous_rows=rows or None)
                 if record != known:
-                    if not accept_fewer_rows:
-                        _check_replacement(staging.find(CleanedFile, "cleaned", dataset, month), record)
                     staging.commit("raw", record, {record.file: draft})
                 return record, known is None or known.sha256 != record.sha256
         raise self.absent(dataset, month, absent, today())
@@ -189,16 +192,9 @@ class Source:
             yield answer
 
 
-def _check_replacement(cleaned: CleanedFile | None, record: RawFile) -> None:
-    """Refuse a file that would erase most of a month that has been cleaned."""
-    if cleaned is None or record.source_rows >= cleaned.cleaned_rows * MIN_SHARE_OF_BEFORE:
-        return
-    raise PermanentError(
-        f"the new file has {record.source_rows:,} rows, under half of the {cleaned.cleaned_rows:,} that the month has "
-        "now; the month stays as it is",
-        remedy="look at the file at the source. If it is right: "
-        f"taxi-assets run {record.dataset} {record.month} --accept-fewer-rows, or accept_fewer_rows in the launchpad",
-    )
+def _rows_before(raw: RawFile | None, cleaned: CleanedFile | None) -> int:
+    """Return the most rows that have been cleaned of a month; a file that could not be cleaned does not count."""
+    return max(raw.previous_rows or 0 if raw else 0, cleaned.cleaned_rows if cleaned else 0)
 
 
 @contextlib.contextmanager

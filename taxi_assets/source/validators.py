@@ -21,14 +21,12 @@ def version_of(validator: str, size: int) -> str:
 
 
 def carry_over(before: RawFile, record: RawFile) -> RawFile:
-    """Return a fetched record with what its predecessor knows: the rows it had, and which validators not to trust.
+    """Return a record of the same bytes with what its predecessor knows: earlier rows, validators not to trust.
 
     The same bytes under new validators are no news, and the new ones are kept. But some sources send another ETag from
     each server, or with each answer: after `MAX_REFETCHES` of the same bytes the ETag is no longer kept, and after
     twice as many neither is `Last-Modified`, so that probes compare what is left: the size, at least.
     """
-    if before.sha256 != record.sha256:
-        return dataclasses.replace(record, previous_rows=before.source_rows)
     refetches = before.refetches
     if before.source_url == record.source_url and not is_local(record.source_url):
         refetches += _trusted(record, refetches) != (before.etag, before.last_modified)

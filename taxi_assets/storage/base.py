@@ -56,8 +56,14 @@ class Lake(Protocol):
     def check(self) -> None:
         """See that months can be put, or raise why not; cheap, and done before any download."""
 
-    def put(self, cleaned: CleanedFile, path: Path) -> LakeObject:
-        """Make the file at `path` the month's object, unless the object already has the same bytes."""
+    def put(self, cleaned: CleanedFile, path: Path, *, accept_fewer_rows: bool = False) -> LakeObject:
+        """Make the file at `path` the month's object, unless the object already has the same bytes.
+
+        Raises:
+            PermanentError: The file has under half of the object's rows, unless `accept_fewer_rows`; or it cannot be
+                put.
+            TransientError: The lake is busy, or the link broke.
+        """
 
     def put_file(self, name: str, path: Path) -> str:
         """Put any other file and return its URI."""
@@ -89,14 +95,16 @@ class Warehouse(Protocol):
     def check(self, lake: Any) -> None:
         """See that months can be loaded from a lake, or raise why not; cheap, and done before any download."""
 
-    def replace_month(self, dataset: Dataset, stored: LakeObject, *, reload: bool = False) -> TableMonth:
+    def replace_month(
+        self, dataset: Dataset, stored: LakeObject, *, reload: bool = False, accept_fewer_rows: bool = False
+    ) -> TableMonth:
         """Make the table hold, for the object's month, exactly the object's rows; do nothing if it already does.
 
         `reload` loads the month even if the table has it by its own record, and whatever rows the table has of it.
 
         Raises:
-            PermanentError: The object or the table does not fit the contract, the object would erase the month, or the
-                account lacks a permission; the old month stays.
+            PermanentError: The object or the table does not fit the contract; the object would erase most of the
+                month, unless `accept_fewer_rows`; or the account lacks a permission. The old month stays.
             TransientError: The warehouse is busy, or the link broke.
         """
 

@@ -17,8 +17,8 @@ from taxi_assets.records import CleanedFile, LakeObject, RawFile, TableMonth
 from taxi_assets.transform.anomalies import MIN_EARLIER_MONTHS, MIN_ROWS, anomaly_shares, is_unusual
 from taxi_assets.transform.rejects import explain_rejects
 
-USUAL_SHARE_OF_BEFORE = 0.9
-"""Share of the rows of the file before, below which a new one is suspicious; see `records.MIN_SHARE_OF_BEFORE`."""
+USUAL_SHARES = 0.9, 1.5
+"""Rows of a new file, as shares of those before, outside which it is suspicious; see `replacement.MIN_SHARE`."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,17 @@ def check_not_empty(raw: RawFile) -> CheckResult:
     remedy = "ask TLC, or wait until the file is published again"
     numbers: dict[str, float] = {"source_rows": raw.source_rows}
     if raw.source_rows and (doubts := "; ".join(source_doubts(raw))):
-        remedy = "look at the file at the source: if it is incomplete, replace it there and run the month again"
+        remedy = "look at the file at the source: if it is damaged, replace it there and run the month again"
         return CheckResult(passed=False, text=f"{text}; {doubts}", numbers=numbers, remedy=remedy, blocking=False)
     return CheckResult(raw.source_rows > 0, text, numbers, remedy)
 
 
 def source_doubts(raw: RawFile) -> tuple[str, ...]:
-    """Return why a raw file may be incomplete; nothing if nothing says so. TLC's CSV files end with a line end."""
-    doubts = []
-    if raw.source_rows < (raw.previous_rows or 0) * USUAL_SHARE_OF_BEFORE:
-        doubts.append(f"the file has {raw.source_rows:,} rows, the one before it had {raw.previous_rows:,}")
+    """Return why a raw file may be damaged; nothing if nothing says so. TLC's CSV files end with a line end."""
+    doubts, before = [], raw.previous_rows
+    fewest, most = USUAL_SHARES
+    if before and not before * fewest <= raw.source_rows <= before * most:
+        doubts.append(f"the file has {raw.source_rows:,} rows, and the month had {before:,} before")
     if not raw.last_line_ends:
         doubts.append("the last line of the file has no line end, so that it may have been cut off")
     return tuple(doubts)

@@ -213,11 +213,16 @@ def test_a_block_page_is_waited_out_and_never_taken_for_an_unpublished_month(
 
 
 def test_a_month_published_again_tells_the_rows_it_had_before(site: HttpSource, staging: StagingArea) -> None:
-    first, _ = source(site).fetch("yellow", JANUARY, staging)
-    site.files[CSV_PATH] = csv([TRIP] * 3)
-    second, _ = source(site).fetch("yellow", JANUARY, staging)
-    assert (first.previous_rows, second.previous_rows, second.source_rows) == (None, 5000, 3)
-    assert source(site).fetch("yellow", JANUARY, staging) == (second, False)
+    def land(rows: int) -> int | None:
+        site.files[CSV_PATH] = csv([TRIP] * rows)
+        raw, _ = source(site).fetch("yellow", JANUARY, staging)
+        assert source(site).fetch("yellow", JANUARY, staging) == (raw, False)
+        assert clean_month(DATASETS["yellow"], raw, staging)[0].cleaned_rows == rows
+        return raw.previous_rows
+
+    assert [land(rows) for rows in (100, 60, 50, 120, 70)] == [None, 100, 100, 100, 120]
+    with pytest.raises(PermanentError, match="49 rows, under half of the 120"):
+        land(49)
 
 
 @pytest.mark.parametrize("rows", [0, 3, 2499])
@@ -232,14 +237,14 @@ def test_a_new_file_with_under_half_of_the_rows_is_refused_until_a_person_accept
         with pytest.raises(PermanentError) as caught:
             source(site).fetch("yellow", JANUARY, staging)
         assert caught.value.message == (
-            f"the new file has {rows:,} rows, under half of the 5,000 that the month has now; the month stays as it is"
+            f"the new file has {rows:,} rows, under half of the 5,000 that the month has; the month stays as it is"
         )
         assert "yellow 2021-01" in caught.value.location
         assert "taxi-assets run yellow 2021-01 --accept-fewer-rows" in caught.value.remedy
         assert staging.intact(staging.find(RawFile, "raw", "yellow", JANUARY)) == first
 
     second, changed = source(site).fetch("yellow", JANUARY, staging, accept_fewer_rows=True)
-    assert (second.source_rows, second.previous_rows, changed) == (rows, 5000, True)
+    assert (second.source_rows, second.previous_rows, changed) == (rows, None, True)
     assert source(site).fetch("yellow", JANUARY, staging) == (second, False)
 
 

@@ -33,7 +33,7 @@ def put(folder: Path, rows: int = 1000, month: Month = JANUARY, dataset: Dataset
     """Put a month into a lake in `folder`."""
     folder.mkdir(exist_ok=True)
     cleaned = make_month(folder / "m", rows, month, dataset, **values)
-    return FolderLake(folder / "lake").put(cleaned, folder / "m")
+    return FolderLake(folder / "lake").put(cleaned, folder / "m", accept_fewer_rows=True)
 
 
 def change(warehouse: DuckDBWarehouse, sql: str) -> None:
@@ -78,7 +78,7 @@ def test_an_older_release_lands_its_months_in_a_table_that_a_later_one_widened(
 
     assert (loaded.rows, loaded.unknown_columns) == (7, (*(c.name for c in YELLOW.columns[-2:]), "mine"))
     assert warehouse.verify_month(earlier, stored) == []
-    assert warehouse.replace_month(YELLOW, put(tmp_path, 8)).unknown_columns == ("mine",)
+    assert warehouse.replace_month(YELLOW, put(tmp_path, 999)).unknown_columns == ("mine",)
 
 
 def test_a_required_column_that_the_contract_does_not_know_is_refused(
@@ -293,12 +293,36 @@ def test_an_object_with_a_month_that_does_not_exist_in_its_name_stops_nobody(tmp
     assert list(lake.versions("yellow")) == [JANUARY]
 
 
-@pytest.mark.parametrize(("rows", "why"), [(0, "the object has no rows"), (499, "far fewer than the 1,000 of 2021-01")])
-def test_an_object_from_elsewhere_erases_neither_a_month_nor_most_of_it(
-    warehouse: DuckDBWarehouse, tmp_path: Path, rows: int, why: str
+def test_a_cleaned_file_with_under_half_of_an_objects_rows_replaces_it_only_if_a_person_accepts_that(
+    tmp_path: Path,
+) -> None:
+    lake, before = FolderLake(tmp_path / "lake"), put(tmp_path)
+    cleaned = make_month(tmp_path / "few", 499)
+    with pytest.raises(PermanentError, match="the cleaned file has 499 rows, under half of the 1,000") as caught:
+        lake.put(cleaned, tmp_path / "few")
+    assert "taxi-assets run yellow 2021-01 --accept-fewer-rows" in caught.value.remedy
+    found = lake.find("yellow", JANUARY)
+    assert found is not None
+    assert (found.rows, found.sha256) == (1000, before.sha256)
+    assert lake.put(make_month(tmp_path / "half", 500), tmp_path / "half").rows == 500
+    assert lake.put(cleaned, tmp_path / "few", accept_fewer_rows=True).rows == 499
+
+
+def test_a_damaged_object_gives_way_to_any_month(tmp_path: Path) -> None:
+    lake = FolderLake(tmp_path / "lake")
+    lake.path(put(tmp_path)).write_bytes(b"PAR1 damaged PAR1")
+    assert lake.put(make_month(tmp_path / "few", 1), tmp_path / "few").rows == 1
+
+
+@pytest.mark.parametrize("made_here", [True, False])
+@pytest.mark.parametrize(("rows", "why"), [(0, "no|0 rows"), (499, "499 rows, under half of the 1,000")])
+def test_an_object_erases_neither_a_month_nor_most_of_it_unless_a_person_accepts_that(
+    warehouse: DuckDBWarehouse, tmp_path: Path, rows: int, why: str, made_here: bool
 ) -> None:
     warehouse.replace_month(YELLOW, put(tmp_path))
-    theirs = dataclasses.replace(put(tmp_path, rows), source_sha256="")
+    new = dataclasses.replace(put(tmp_path, rows), source_sha256="ab" * 32 if made_here else "")
     with pytest.raises(PermanentError, match=why):
-        warehouse.replace_month(YELLOW, theirs)
+        warehouse.replace_month(YELLOW, new)
     assert warehouse.count_months("yellow_trips") == {JANUARY: 1000}
+    if rows:
+        assert warehouse.replace_month(YELLOW, new, accept_fewer_rows=True).rows == 499

@@ -108,6 +108,25 @@ def test_other_bytes_replace_the_object(lake: GcsLake, tmp_path: Path) -> None:
     assert lake.read(second).equals(pq.read_table(path))
 
 
+@pytest.mark.parametrize("made_here", [True, False])
+def test_a_file_with_under_half_of_an_objects_rows_replaces_it_only_if_a_person_accepts_that(
+    made_here: bool, gcs: GcsServer, lake: GcsLake, tmp_path: Path
+) -> None:
+    before = lake.put(*cleaned_month(tmp_path))
+    if not made_here:
+        name = before.file.removeprefix(f"gs://{lake.bucket}/")
+        gcs.client().bucket(lake.bucket).blob(name).upload_from_filename(cleaned_month(tmp_path, seed=2)[1])
+    gcs.front.asked.clear()
+    few = cleaned_month(tmp_path, rows=49, seed=1)
+    with pytest.raises(PermanentError, match="49 rows, under half of the 100 that the month has"):
+        lake.put(*few)
+    assert uploads(gcs) == []
+    found = lake.find("yellow", JANUARY)
+    assert found is not None
+    assert (found.rows, found.sha256 == before.sha256) == (100, made_here)
+    assert lake.put(*few, accept_fewer_rows=True).rows == 49
+
+
 def test_a_file_that_does_not_match_its_record_is_not_sent(gcs: GcsServer, lake: GcsLake, tmp_path: Path) -> None:
     cleaned, path = cleaned_month(tmp_path)
     path.write_bytes(path.read_bytes() + b"x")

@@ -21,7 +21,7 @@ import pytest
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Column
 from taxi_assets.contracts.schemas import arrow_schema
-from taxi_assets.errors import TransientError
+from taxi_assets.errors import PermanentError, TransientError
 from taxi_assets.months import Month
 from taxi_assets.storage.warehouse.postgres import PostgresStore
 from taxi_assets_tests.servers.postgres import PostgresServer
@@ -161,6 +161,17 @@ def test_an_unchanged_month_is_not_loaded_again_and_a_damaged_one_is(
     admin.execute("DELETE FROM nyc_tlc.yellow_trips WHERE tpep_pickup_datetime > '2021-01-01 00:00:10'")
     assert store.replace_month(YELLOW, record, tmp_path / "m").changed
     assert store.count_months("yellow_trips") == {JANUARY: 1000}
+
+
+def test_a_file_with_under_half_of_the_rows_replaces_a_month_only_if_a_person_accepts_it(
+    store: PostgresStore, tmp_path: Path
+) -> None:
+    store.replace_month(YELLOW, make_month(tmp_path / "m"), tmp_path / "m")
+    few = make_month(tmp_path / "few", 499)
+    with pytest.raises(PermanentError, match="499 rows, under half of the 1,000 that the month has"):
+        store.replace_month(YELLOW, few, tmp_path / "few")
+    assert store.count_months("yellow_trips") == {JANUARY: 1000}
+    assert store.replace_month(YELLOW, few, tmp_path / "few", accept_fewer_rows=True).rows == 499
 
 
 @pytest.mark.parametrize("dropping", [True, False])

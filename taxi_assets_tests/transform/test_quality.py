@@ -56,16 +56,20 @@ def test_a_month_without_a_flaw_passes_every_check(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "rows", "passed"), [(None, 3, True), (3, 3, True), (1000, 900, True), (1000, 899, False), (3, 0, False)]
+    ("before", "rows", "passed"),
+    [
+        *((None, 3, True), (3, 3, True), (1000, 900, True), (1000, 1500, True)),
+        *((1000, 899, False), (1000, 1501, False), (3, 0, False)),
+    ],
 )
-def test_a_file_with_far_fewer_rows_than_the_one_before_warns_and_one_without_rows_fails(
+def test_a_file_with_far_fewer_or_more_rows_than_before_warns_and_one_without_rows_fails(
     before: int | None, rows: int, passed: bool, tmp_path: Path
 ) -> None:
     raw = dataclasses.replace(land(csv([TRIP] * 3), tmp_path).raw, source_rows=rows, previous_rows=before)
     result = quality.check_not_empty(raw)
     assert result.passed == passed
-    assert result.blocking == (rows != 899)
-    assert ("the one before it had 1,000" in result.text) == (rows == 899)
+    assert result.blocking == (rows not in (899, 1501))
+    assert ("the month had 1,000 before" in result.text) == (rows in (899, 1501))
 
 
 def test_a_csv_that_ends_in_the_middle_of_a_line_lands_and_warns(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from taxi_assets.errors import PermanentError
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, LakeObject
+from taxi_assets.replacement import check_replacement
 from taxi_assets.storage.files import remembered_sha256, sha256_of, sync, temporary
 from taxi_assets.storage.lake.objects import footer, object_name, parse_object_name
 
@@ -29,13 +30,15 @@ class FolderLake:
     def check(self) -> None:
         """See `Lake.check`: a folder is made when something is first put."""
 
-    def put(self, cleaned: CleanedFile, path: Path) -> LakeObject:
+    def put(self, cleaned: CleanedFile, path: Path, *, accept_fewer_rows: bool = False) -> LakeObject:
         """See `Lake.put`."""
         target = self.root / object_name(cleaned.dataset, cleaned.month)
         here = (
             target.is_file() and target.stat().st_size == cleaned.bytes and remembered_sha256(target) == cleaned.sha256
         )
         if not here:
+            if target.is_file() and not accept_fewer_rows:
+                check_replacement("the cleaned file", cleaned.cleaned_rows, _rows(target), cleaned, str(target))
             self._copy(path, target, cleaned.sha256)
         return LakeObject(
             dataset=cleaned.dataset,
@@ -133,3 +136,11 @@ class FolderLake:
             remembered_sha256(draft, sha256)  # before another process can put its own file there
             draft.replace(target)
             sync(target.parent)
+
+
+def _rows(path: Path) -> int:
+    """Return an object's rows; 0 if it is damaged, so that any month may replace it."""
+    try:
+        return footer(path)[0]
+    except (OSError, pa.ArrowInvalid):
+        return 0

@@ -20,6 +20,7 @@ from taxi_assets.contracts.model import SOURCE_MONTH
 from taxi_assets.errors import PermanentError, TransientError
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, LakeObject
+from taxi_assets.replacement import check_replacement
 from taxi_assets.storage.files import crc32c_of, sha256_of
 from taxi_assets.storage.google.buckets import BucketFolder
 from taxi_assets.storage.google.errors import mapped_errors
@@ -46,7 +47,7 @@ class GcsLake(BucketFolder):
         """See `Lake.check`: the bucket exists, and the account has the permissions that landing needs."""
         self.check_permissions()
 
-    def put(self, cleaned: CleanedFile, path: Path) -> LakeObject:
+    def put(self, cleaned: CleanedFile, path: Path, *, accept_fewer_rows: bool = False) -> LakeObject:
         """See `Lake.put`.
 
         Raises:
@@ -75,7 +76,11 @@ class GcsLake(BucketFolder):
         }
         name = object_name(cleaned.dataset, cleaned.month)
         with mapped_errors(f"{cleaned.dataset} {cleaned.month}, {self._uri(name)}"):
-            blob, changed = self._put(name, path, crc32c, ledger, PARQUET)
+            existing = self._get(name)
+            if existing and not accept_fewer_rows:
+                rows = self._rows(existing, cleaned.month)
+                check_replacement("the cleaned file", cleaned.cleaned_rows, rows, cleaned, self._uri(name))
+            blob, changed = self._put(name, path, crc32c, ledger, PARQUET, existing)
         return self._record(cleaned.dataset, cleaned.month, blob, changed=changed)
 
     def put_file(self, name: str, path: Path) -> str:
@@ -84,7 +89,8 @@ class GcsLake(BucketFolder):
         content_type = PARQUET if path.suffix == ".parquet" else guessed
         uri = self._uri(name)
         with mapped_errors(uri):
-            self._put(name, path, crc32c_of(path), {"sha256": sha256_of(path)}, content_type)
+            ledger = {"sha256": sha256_of(path)}
+            self._put(name, path, crc32c_of(path), ledger, content_type, self._get(name))
         return uri
 
     def read_file(self, name: str) -> bytes:
@@ -162,9 +168,17 @@ class GcsLake(BucketFolder):
             )
         return {"rows": str(parquet.num_rows), "sha256": f"crc32c-{base64.b64decode(blob.crc32c).hex()}"}
 
-    def _put(self, name: str, path: Path, crc32c: str, ledger: dict[str, str], content_type: str) -> tuple[Any, bool]:
+    def _rows(self, blob: Any, month: Month) -> int:
+        """Return an object's rows; 0 if it is damaged, so that any month may replace it."""
+        try:
+            return int((blob.metadata if self._is_ours(blob) else self._inspect(blob, month, ""))["rows"])
+        except PermanentError:
+            return 0
+
+    def _put(
+        self, name: str, path: Path, crc32c: str, ledger: dict[str, str], content_type: str, existing: Any
+    ) -> tuple[Any, bool]:
         """Give an object a file's bytes; return it, and whether it had to be uploaded."""
-        existing = self._get(name)
         if not _has_bytes(existing, path, crc32c):
             return self._upload(name, path, crc32c, ledger, content_type, existing.generation if existing else 0)
         if not ledger.items() <= (existing.metadata or {}).items():  # its owner may have added others

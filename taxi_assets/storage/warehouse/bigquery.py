@@ -28,7 +28,7 @@ from taxi_assets.storage.warehouse import bigquery_jobs as jobs
 from taxi_assets.storage.warehouse.bigquery_dataset import BigQueryDataset
 from taxi_assets.storage.warehouse.bigquery_loads import LOADS, MonthLoads
 from taxi_assets.storage.warehouse.bigquery_tables import check_expiration, ensure_table
-from taxi_assets.storage.warehouse.guard import check_replacement
+from taxi_assets.storage.warehouse.guard import check_object
 
 MAX_LOAD_JOBS = 50
 """Load jobs of one object into one month; each further one follows a failure that someone looked at."""
@@ -43,7 +43,9 @@ class BigQueryWarehouse(BigQueryDataset):
         bucket = lake.describe_bucket()
         self.check_bucket(lake.bucket, bucket.location, is_region=bucket.is_region)
 
-    def replace_month(self, dataset: Dataset, stored: LakeObject, *, reload: bool = False) -> TableMonth:
+    def replace_month(
+        self, dataset: Dataset, stored: LakeObject, *, reload: bool = False, accept_fewer_rows: bool = False
+    ) -> TableMonth:
         """See `Warehouse.replace_month`."""
         partition = partition_of(dataset.table, stored.month)
         location = f"{dataset.name} {stored.month}, {stored.file} into {self.schema}.{partition}"
@@ -56,7 +58,7 @@ class BigQueryWarehouse(BigQueryDataset):
             extra = tuple(field.name for field in table.schema if field.name.lower() not in known)
             if not reload and load and (load.sha256, load.rows, rows) == (stored.sha256, stored.rows, stored.rows):
                 return self._record(dataset, stored, load.job, extra, changed=False)
-            check_replacement(stored, 0 if reload else rows, location)
+            check_object(stored, 0 if reload or accept_fewer_rows else rows, location)
             job, changed = self._load(partition, table.schema, stored, location, reload=reload)
             job_name = f"{self.access.project}:{self.location}.{job.job_id}"
             self._loads.add(dataset.table, stored, job_name)

@@ -28,7 +28,7 @@ from taxi_assets.storage.warehouse.duckdb_tables import (
     prepare,
     record_load,
 )
-from taxi_assets.storage.warehouse.guard import check_replacement
+from taxi_assets.storage.warehouse.guard import check_object
 
 _QUERIES = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 """DuckDB parses DESCRIBE, SHOW, SUMMARIZE and VALUES as SELECT."""
@@ -50,7 +50,9 @@ class DuckDBWarehouse:
     def check(self, lake: Any) -> None:
         """See `Warehouse.check`: the first load creates the file."""
 
-    def replace_month(self, dataset: Dataset, stored: LakeObject, *, reload: bool = False) -> TableMonth:
+    def replace_month(
+        self, dataset: Dataset, stored: LakeObject, *, reload: bool = False, accept_fewer_rows: bool = False
+    ) -> TableMonth:
         """See `Warehouse.replace_month`; the object's URI is a file's."""
         month, location = stored.month, f"{dataset.name} {stored.month}, {stored.file}"
         with connect(self.path, self.limits, self.wait_seconds) as connection:
@@ -63,7 +65,7 @@ class DuckDBWarehouse:
                 changed = reload or not self._is_loaded(connection, dataset.table, stored)
                 if changed:
                     before = self._count(connection, dataset.table, month)
-                    check_replacement(stored, 0 if reload else before, location)
+                    check_object(stored, 0 if reload or accept_fewer_rows else before, location)
                     self._load(connection, dataset.table, stored)
                 rows = self._count(connection, dataset.table, month)
                 if rows != stored.rows:
@@ -173,7 +175,8 @@ class DuckDBWarehouse:
             raise PermanentError(
                 "the warehouse is empty",
                 location=str(self.path),
-                remedy="land a month first: taxi-assets run yellow 2021-01",
+                remedy="land a month first: taxi-assets run yellow 2021-01. If months have landed, taxi-assets ledger "
+                "says what is missing",
             )
         with connect(self.path, self.limits, self.wait_seconds, read_only=True, sealed=True) as connection:
             if connection.execute(_SCHEMA, [self.schema]).fetchall():

@@ -28,6 +28,7 @@ from taxi_assets.contracts.schemas import literal, quote
 from taxi_assets.errors import PermanentError
 from taxi_assets.months import Month
 from taxi_assets.records import CleanedFile, TableMonth
+from taxi_assets.replacement import check_replacement
 from taxi_assets.storage.warehouse import copy_codec
 from taxi_assets.storage.warehouse.content import digest
 from taxi_assets.storage.warehouse.postgres_errors import map_connect_error, map_error, parse_url, server_address
@@ -82,11 +83,13 @@ class PostgresStore:
         *,
         drop_zero_passengers: bool = False,
         reload: bool = False,
+        accept_fewer_rows: bool = False,
     ) -> TableMonth:
         """Make the table hold, for the file's month, exactly the file's rows; do nothing if it already does.
 
         `reload` loads the month even if it looks unchanged. `drop_zero_passengers` leaves out trips with zero
-        passengers, as the tutorial does; those with an unknown number stay. If it raises, the old month stays.
+        passengers, as the tutorial does; those with an unknown number stay. If it raises, the old month stays; so it
+        does if the file would erase most of it, unless `reload` or `accept_fewer_rows`.
         """
         month, passengers = cleaned.month, dataset.one("passengers") if drop_zero_passengers else None
         table = self._table(dataset)
@@ -98,6 +101,8 @@ class PostgresStore:
                 same = None if reload else _find_same(connection, table, cleaned, rule=passengers is not None)
                 if same:
                     return self._loaded(dataset.name, month, same, cleaned.bytes, changed=False, unknown=extra)
+                if not (reload or accept_fewer_rows) and (load := find_load(connection, table, month)):
+                    check_replacement("the cleaned file", cleaned.cleaned_rows, load.rows, cleaned, partition.full)
                 there = has_partition(connection, table, month)
                 if there:
                     connection.execute(f"DELETE FROM {partition.full}")
