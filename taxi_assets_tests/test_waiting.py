@@ -14,11 +14,13 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 import pytest
+from dagster._core.storage.event_log import SqlEventLogStorage
 from rich.console import Console
 
 from taxi_assets import progress
 from taxi_assets.cli.progress import show_progress
 from taxi_assets.months import Month
+from taxi_assets.sensors.retries import retry_sensor
 from taxi_assets.settings import Settings
 from taxi_assets.storage.factory import build_warehouse
 from taxi_assets_tests.servers.http_source import http_source
@@ -76,6 +78,48 @@ def test_a_pool_that_another_run_holds_is_waited_for(tmp_path: Path) -> None:
             outcomes = run(settings_for(tmp_path), instance, JANUARY, JANUARY, "raw_file")
     assert outcomes["2021-01"].status == "landed"
     assert found == ["the pool source, held by run abcdefgh"]
+
+
+@contextlib.contextmanager
+def lost_step(monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    """An instance whose next step looks for a slot of `source` before it is freed, and joins the queue afterwards."""
+    with dg.instance_for_test(overrides={"concurrency": {"pools": {"default_limit": 1}}}) as instance:
+        storage = instance.event_log_storage
+        storage.initialize_concurrency_limit_to_default("source")
+        storage.claim_concurrency_slot("source", "abcdefgh-1234", "step")
+        look = SqlEventLogStorage.has_unassigned_slots
+
+        def look_too_early(of: SqlEventLogStorage, pool: str) -> bool:
+            found = look(of, pool)
+            storage.free_concurrency_slots_for_run("abcdefgh-1234")
+            return found
+
+        monkeypatch.setattr(SqlEventLogStorage, "has_unassigned_slots", look_too_early)
+        yield instance
+
+
+def test_a_step_that_dagster_has_lost_in_the_queue_of_a_pool_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with lost_step(monkeypatch) as instance:
+        outcomes = run(settings_for(tmp_path), instance, JANUARY, JANUARY, "raw_file")
+    assert outcomes["2021-01"].status == "landed"
+
+
+def test_the_daemons_sensor_puts_a_lost_step_back_into_the_queue_and_leaves_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with lost_step(monkeypatch) as instance:
+        storage, claim = instance.event_log_storage, ("source", "its-run", "its-step")
+        for _ in range(3):  # as a run does, again and again: Dagster alone never gives it the slot
+            assert not storage.claim_concurrency_slot(*claim).is_claimed
+        sensor = retry_sensor([], dg.DefaultSensorStatus.STOPPED)
+        sensor(dg.build_sensor_context(instance))
+        assert storage.claim_concurrency_slot(*claim).is_claimed
+        assert not storage.claim_concurrency_slot("source", "other-run", "step").is_claimed
+        sensor(dg.build_sensor_context(instance))
+        (held,) = storage.get_concurrency_info("source").claimed_slots
+        assert (held.run_id, storage.get_concurrency_info("source").pending_step_count) == ("its-run", 1)
 
 
 def test_a_source_that_does_not_answer_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ import dagster as dg
 
 from taxi_assets import progress
 from taxi_assets.errors import TaxiError
-from taxi_assets.instance import history
+from taxi_assets.instance import history, pools
 from taxi_assets.instance.sqlite import kept_open
 from taxi_assets.jobs import run_tags
 from taxi_assets.months import Month
@@ -123,21 +123,16 @@ def _execute(
     with kept_open(instance, run_id):
         told: set[str] = set()
         result: dg.ExecuteInProcessResult = _interruptible(
-            execute, lambda: _cancel(instance, run_id), lambda: _notify_of_pools(instance, run_id, told)
+            execute, lambda: _cancel(instance, run_id), lambda: _look_at_pools(instance, run_id, told)
         )
     return result
 
 
-def _notify_of_pools(instance: dg.DagsterInstance, run_id: str, told: set[str]) -> None:
-    """Notify of each pool for which a run waits, once, and of the runs that hold it."""
-    storage = instance.event_log_storage
+def _look_at_pools(instance: dg.DagsterInstance, run_id: str, told: set[str]) -> None:
+    """Say what the run waits for, and see that it does not wait in vain."""
     with contextlib.suppress(Exception):  # the run itself says what is wrong with Dagster's storage
-        for pool in storage.get_concurrency_keys() - told:
-            info = storage.get_concurrency_info(pool)
-            if run_id in info.pending_run_ids:
-                told.add(pool)
-                holders = ", ".join(sorted(holder[:8] for holder in info.active_run_ids))
-                progress.notify_of_wait(f"the pool {pool}{holders and f', held by run {holders}'}")
+        pools.notify_of_pools(instance, run_id, told)
+        pools.requeue_lost_steps(instance)
 
 
 def _interruptible(work: Callable[[], Any], cancel: Callable[[], None], look: Callable[[], None]) -> Any:
