@@ -36,7 +36,7 @@ Check = Callable[[Dataset, Month, Any], CheckResult]
 
 def checks_of(dataset: Dataset, retries: dg.RetryPolicy, *, postgres: bool = False) -> list[dg.AssetChecksDefinition]:
     """Return the checks of a dataset's assets."""
-    some = "The file has rows. Warns if it has under 90% or over 150% of those before, or ends within a line."
+    some = "The file has rows. Warns if it has under 90% or over 150% of what the month had, or ends within a line."
     few = f"{LEDGER} And few enough rows were rejected (TAXI_REJECTED_SHARE_LIMIT)."
     columns = "The file has the contract's columns and types. Warns of source columns that are unknown or absent."
     readable = "Every row could be read. Warns only: the ledger's limit decides whether the month goes on."

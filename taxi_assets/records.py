@@ -100,7 +100,7 @@ class RawFile(MonthRecord):
         etag: The source's `ETag`, empty if it sent none.
         last_modified: The source's `Last-Modified`, empty if it sent none.
         refetches: Downloads of these same bytes under new validators.
-        previous_rows: The most rows that have been cleaned of the month before this file, since a person last accepted
+        most_rows: The most rows that the month has had in the lake before this file, since a person last accepted
             fewer; None if none.
         last_line_ends: Whether the last line of a CSV has a line end; without one, the file may have been cut off.
     """
@@ -112,7 +112,7 @@ class RawFile(MonthRecord):
     etag: str = ""
     last_modified: str = ""
     refetches: int = 0
-    previous_rows: int | None = None
+    most_rows: int | None = None
     last_line_ends: bool = True
 
 

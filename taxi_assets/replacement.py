@@ -11,25 +11,37 @@ editions of a month differ by less than 1%."""
 
 
 def check_replacement(
-    what: str, rows: int, rows_before: int, record: MonthRecord, location: str = "", remedy: str = ""
+    what: str,
+    rows: int,
+    rows_before: int,
+    record: MonthRecord,
+    *,
+    accepted: bool,
+    location: str = "",
+    remedy: str = "",
 ) -> None:
-    """Refuse a version of a month with under half of the rows that the month has.
+    """Refuse a version of a month without rows, or with under half of those that the month has had.
 
     Args:
         what: What has the new rows, such as `the new file`.
         rows: Its rows.
-        rows_before: Rows of the month where it would be replaced; 0 if it is not there, or a person accepts any number.
+        rows_before: Rows that the month has had where it would be replaced; 0 if it was never there.
         record: The record of what has the new rows.
+        accepted: Whether a person accepts fewer rows.
         location: Where the month would be replaced.
         remedy: What to do; by default, to look at the source's file.
 
     Raises:
         PermanentError: It has too few rows; nothing has changed.
     """
-    if rows >= rows_before * MIN_SHARE:
+    if rows >= rows_before * MIN_SHARE or (rows and accepted):
         return
+    if not rows:
+        found, remedy = "no rows", remedy or "ask TLC, or wait until the file is published again"
+    else:
+        found = f"{rows:,} rows, under half of the {rows_before:,} that the month has had"
     raise PermanentError(
-        f"{what} has {rows:,} rows, under half of the {rows_before:,} that the month has; the month stays as it is",
+        f"{what} has {found}; the month stays as it is",
         location=location,
         remedy=remedy
         or "look at the file at the source. If it is right: "

@@ -79,7 +79,7 @@ def work_url(text: str) -> str:
     """Return an absolute folder or `gs://bucket/folder`."""
     url = _split(text)
     if url.scheme == "gs" and not re.fullmatch(BUCKET, url.netloc):
-        raise ValueError(f"after gs://, {BUCKET_MUST}")
+        raise ValueError(f"after gs:// it must have a bucket's name: {BUCKET_WORDS}")
     if not text or url.scheme == "gs":
         bucket, _, prefix = text.removeprefix("gs://").partition("/")
         return text and f"gs://{bucket}/{object_prefix(prefix)}".rstrip("/")
@@ -200,5 +200,5 @@ PROJECT = matching(
     "it must be a project's ID, as my-project-123, not its name or number",
 )
 LOCATION = matching(r"[A-Za-z]+(?:-[a-z]+\d+)?", "it must be a location of BigQuery, as EU or europe-west1")
-BUCKET_MUST = "it must be a bucket's name: three or more lower-case letters, digits, hyphens, dots or _"
-BUCKET_NAME = matching(BUCKET, BUCKET_MUST.replace("name", "name without gs://"))
+BUCKET_WORDS = "three or more lower-case letters, digits, hyphens, dots or _"
+BUCKET_NAME = matching(BUCKET, f"it must be a bucket's name without gs://: {BUCKET_WORDS}")

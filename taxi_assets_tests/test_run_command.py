@@ -191,7 +191,7 @@ def test_a_new_file_with_under_half_of_the_rows_is_refused_until_a_person_accept
     run_json("yellow", "2021-01", **editions(1000))
     there = editions(499)
     (row,) = run_json("yellow", "2021-01", status=1, **there)
-    assert "the new file has 499 rows, under half of the 1,000 that the month has; the month stays as" in row["error"]
+    assert "the new file has 499 rows, under half of the 1,000 that the month has had; the month stays" in row["error"]
     kept = ledger_of(there)
     assert (kept["status"], kept["source_rows"], kept["table_rows"]) == ("landed", 1000, 1000)
 
@@ -208,8 +208,9 @@ def test_no_store_replaces_a_month_by_one_with_under_half_of_its_rows_whatever_e
     for name in lost:
         shutil.rmtree(tmp_path / "data" / name)
     there = editions(400)
-    (row,) = run_json("yellow", "2021-01", status=1, **there)
-    assert "has 400 rows, under half of the 1,000 that the month has; the month stays as it is" in row["error"]
+    for words in ((), ("--reload",)):
+        (row,) = run_json("yellow", "2021-01", *words, status=1, **there)
+        assert "has 400 rows, under half of the 1,000 that the month has had; the month stays as it is" in row["error"]
     counted = taxi_assets("query", "--csv", "SELECT count(*) AS n FROM nyc_tlc.yellow_trips").stdout
     assert counted.split() == ["n", "1000"]
     (row,) = run_json("yellow", "2021-01", "--accept-fewer-rows", **there)
@@ -233,6 +234,8 @@ def test_a_file_with_far_fewer_or_more_rows_than_before_lands_and_stays_told(
         None,
         "the file has 2,000 rows, and the month had 1,000 before",
     ]
+    (row,) = run_json("yellow", "2021-01", "--accept-fewer-rows", **there)
+    assert (row["table_rows"], row.get("notes"), ledger_of(there).get("notes")) == (2000, None, None)
 
 
 def test_months_are_told_also_where_the_ledger_cannot_be_read_any_more(

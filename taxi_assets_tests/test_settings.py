@@ -105,7 +105,7 @@ def test_settings_show_neither_secrets_nor_those_in_addresses() -> None:
         ("TAXI_MEMORY_LIMIT", "1MB", f"a month needs {MIN_MEMORY_MIB}MB"),
         ("TAXI_AUTOMATION_SINCE", "2021-13", "2021-13 is not a month"),
         ("TAXI_WORK_URL", "work", "it must be an absolute folder"),
-        ("TAXI_WORK_URL", "gs://b/work", "after gs://, it must be a bucket's name: three or more lower-case letters"),
+        ("TAXI_WORK_URL", "gs://b/work", "after gs:// it must have a bucket's name: three or more lower-case letters"),
         ("TAXI_GCS_BUCKET", "gs://lake", "it must be a bucket's name without gs://: three or more"),
         ("TAXI_UI_URL", "file:///etc/hosts", "it must begin with https:// or http://"),
         ("TAXI_ALERT_WEBHOOK", "file:///tmp/hook", "it must begin with https:// or http://"),

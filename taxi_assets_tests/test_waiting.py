@@ -113,6 +113,8 @@ def test_the_daemons_sensor_puts_a_lost_step_back_into_the_queue_and_leaves_the_
         storage, claim = instance.event_log_storage, ("source", "its-run", "its-step")
         for _ in range(3):  # as a run does, again and again: Dagster alone never gives it the slot
             assert not storage.claim_concurrency_slot(*claim).is_claimed
+        job = dg.JobDefinition(name="job", graph_def=dg.GraphDefinition(name="graph"))
+        instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
         sensor = retry_sensor([], dg.DefaultSensorStatus.STOPPED)
         sensor(dg.build_sensor_context(instance))
         assert storage.claim_concurrency_slot(*claim).is_claimed

@@ -4,6 +4,7 @@ See https://docs.dagster.io/guides/build/assets/defining-assets. Annotations are
 `from __future__ import annotations`), because Dagster reads them in functions that are defined inside a function.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator
 from datetime import timedelta
@@ -15,7 +16,7 @@ from pydantic import Field
 from taxi_assets import progress
 from taxi_assets.automation import follows_its_upstream
 from taxi_assets.contracts.model import Dataset
-from taxi_assets.errors import NotPublishedError
+from taxi_assets.errors import NotPublishedError, TaxiError
 from taxi_assets.failures import parts_of, reported_failures
 from taxi_assets.io_managers import metadata
 from taxi_assets.jobs import run_tags
@@ -23,7 +24,7 @@ from taxi_assets.months import Month
 from taxi_assets.names import BIGQUERY_TABLE, CLEANED_PARQUET, GCS_OBJECT, POSTGRES_TABLE, RAW_FILE, asset_key
 from taxi_assets.partitions import partitions_of
 from taxi_assets.records import CleanedFile, LakeObject, RawFile
-from taxi_assets.resources import ReplacementResource, SourceResource, StagingResource
+from taxi_assets.resources import LakeResource, ReplacementResource, SourceResource, StagingResource
 from taxi_assets.transform.clean import clean_month, transform_version
 from taxi_assets.transform.rules import CleaningRules
 
@@ -92,6 +93,7 @@ def _raw_file(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules) -
         context: dg.AssetExecutionContext,
         source: SourceResource,
         staging: StagingResource,
+        lake: LakeResource,
         replacement: ReplacementResource,
     ) -> Iterator[dg.MaterializeResult[RawFile]]:
         month, area = begin(context, dataset), staging.create()
@@ -104,15 +106,20 @@ def _raw_file(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules) -
                 key, month, retries=retries, retry_number=context.retry_number, observe=context.log_event
             ):
                 raw, changed = source.create().fetch(
-                    dataset.name, month, area, accept_fewer_rows=replacement.accept_fewer_rows, progress=downloaded
+                    dataset.name,
+                    month,
+                    area,
+                    landed_rows=_landed_rows(lake, dataset, month),
+                    accept_fewer_rows=replacement.accept_fewer_rows,
+                    progress=downloaded,
                 )
         except NotPublishedError as error:
             context.log.warning(f"{dataset.name} {month} is skipped. {error}")
             context.log_event(_not_published(context, error))
             return
         did = "fetched" if changed else "unchanged"
-        if changed and raw.previous_rows is not None:
-            did += f"; the month had {raw.previous_rows:,} rows before"
+        if changed and raw.most_rows is not None:
+            did += f"; the month had {raw.most_rows:,} rows before"
         context.log.info(f"{dataset.name} {month}: {raw.source_rows:,} rows, {raw.bytes / 1e6:,.1f} MB {did}")
         progress.notify(progress.Step(dataset.name, month, done=True))
         yield dg.MaterializeResult(
@@ -256,6 +263,13 @@ def begin(context: dg.AssetExecutionContext, dataset: Dataset) -> Month:
     if "month" not in context.run.tags:
         context.instance.add_run_tags(context.run.run_id, run_tags(dataset.name, month))
     return month
+
+
+def _landed_rows(lake: LakeResource, dataset: Dataset, month: Month) -> int:
+    """Return the rows of a month in the lake; 0 if it does not answer, which is told where it is written to."""
+    with contextlib.suppress(TaxiError):
+        return lake.create().landed_rows(dataset.name, month)
+    return 0
 
 
 def _not_published(context: dg.AssetExecutionContext, error: NotPublishedError) -> dg.AssetObservation:

@@ -103,7 +103,10 @@ _HEADERS = {
         Header(Month(2019, 1), _FHV_2019),
         Header(Month(2021, 8), f"{_FHV_2019},Affiliated_base_number"),
     ),
-    "fhvhv": (Header(Month(2019, 2), f"hvfhs_license_num,{_FHV_2019}"),),
+    "fhvhv": (
+        Header(Month(2019, 2), f"hvfhs_license_num,{_FHV_2019}"),
+        Header(Month(2025, 1), f"hvfhs_license_num,{_FHV_2019},cbd_congestion_fee"),
+    ),
 }
 
 

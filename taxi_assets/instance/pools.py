@@ -24,7 +24,10 @@ def notify_of_pools(instance: dg.DagsterInstance, run_id: str, told: set[str]) -
 
 
 def requeue_lost_steps(instance: dg.DagsterInstance) -> None:
-    """Take steps that wait in spite of a free slot out of the queue; they join it again within seconds."""
+    """Take steps that wait in spite of a free slot out of the queue; they join it again within seconds.
+
+    A step that gets the slot at this very moment shares it for once; the stores have locks of their own.
+    """
     storage = instance.event_log_storage
     for pool in storage.get_concurrency_keys():
         info = storage.get_concurrency_info(pool)

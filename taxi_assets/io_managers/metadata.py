@@ -40,7 +40,7 @@ def of_raw(raw: RawFile, location: str, *, changed: bool) -> dict[str, Any]:
         "etag": raw.etag,
         "last_modified": raw.last_modified,
         "changed": changed,
-        **({} if raw.previous_rows is None else {"rows_before": raw.previous_rows}),
+        **({} if raw.most_rows is None else {"rows_before": raw.most_rows}),
     }
 
 

@@ -91,9 +91,10 @@ class ReplacementResource(dg.ConfigurableResource):
     """What a run may do to a month that has landed before."""
 
     accept_fewer_rows: bool = Field(
-        False, description="Replace a month even by one with under half of its rows, which is refused otherwise."
+        False,
+        description="Replace a month even by one with under half of its rows, which is refused otherwise.",
     )
-    reload: bool = Field(False, description="Load a month again even if the tables have it, whatever rows they have.")
+    reload: bool = Field(False, description="Load a month again even if the tables have it.")
 
 
 class LakeResource(SettingsResource):

@@ -12,6 +12,7 @@ Delete it when the daemon repeats retries that it could not launch, and when a l
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -44,8 +45,10 @@ def retry_sensor(jobs: Sequence[Any], status: Any) -> dg.SensorDefinition:
         default_status=status,
     )
     def retries(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        requeue_lost_steps(context.instance)
         requests = list(_requests(context.instance, polling.utc_now()))
+        if context.instance.get_runs_count(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+            with contextlib.suppress(Exception):  # the next tick tries again
+                requeue_lost_steps(context.instance)
         return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "no retry was missed")
 
     return retries
@@ -65,7 +68,8 @@ def _requests(instance: dg.DagsterInstance, now: datetime) -> Iterator[dg.RunReq
         names = {each.asset_key.path[-1] for each in planned if each.asset_key} - {MONTHLY_REPORT}
         if names:
             request = request_month(dataset, month, run_key=f"retry/{run.run_id}")
-            yield request._replace(asset_selection=[asset_key(dataset, name) for name in sorted(names)])
+            keys = [asset_key(dataset, name) for name in sorted(names)]
+            yield request._replace(asset_selection=keys, run_config=run.run_config)
 
 
 def _missed(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 from taxi_assets.contracts import DATASETS
 from taxi_assets.errors import NotPublishedError, PermanentError, TaxiError
 from taxi_assets.months import Month
-from taxi_assets.records import CleanedFile, RawFile, ZonesFile
+from taxi_assets.records import RawFile, ZonesFile
 from taxi_assets.replacement import check_replacement
 from taxi_assets.source.addresses import is_local, local_path, without_secrets
 from taxi_assets.source.guard import ConnectionGuard
@@ -67,11 +67,21 @@ class Source:
         month: Month,
         staging: Staging,
         *,
+        landed_rows: int = 0,
         accept_fewer_rows: bool = False,
         progress: Progress | None = None,
         today: Callable[[], date] = date.today,
     ) -> tuple[RawFile, bool]:
         """Fetch a month into staging, unless it is there unchanged; ask each address once.
+
+        Args:
+            dataset: Name of the dataset.
+            month: The month.
+            staging: Where it goes.
+            landed_rows: Rows of the month in the lake.
+            accept_fewer_rows: Whether the file may have under half of these, or of earlier ones.
+            progress: Called as the download proceeds.
+            today: Decides whether the month is old.
 
         Returns:
             The month's record, and whether its bytes are new.
@@ -79,7 +89,7 @@ class Source:
         Raises:
             NotPublishedError: No address has the month, which is recent.
             PermanentError: No address has the month, which is old; the source refuses; the file is no trip file; or
-                it has under half of the rows that the month has now, unless `accept_fewer_rows`.
+                it has too few rows, see `check_replacement`.
             TransientError: The source is busy, or the connection broke.
         """
         before = staging.find(RawFile, "raw", dataset, month)
@@ -89,16 +99,19 @@ class Source:
             location = f"{dataset} {month}, {without_secrets(url)}"
             with with_location(location), staging.temporary(f"{dataset}-{month}") as draft:
                 try:
-                    record = self._download(url, dataset, month, known, draft, progress)
+                    here = None if accept_fewer_rows else known  # what is accepted is committed again, with its file
+                    record = self._download(url, dataset, month, here, draft, progress)
                 except NotPublishedError as error:
                     absent.append(error)
                     continue
                 if before and before.sha256 == record.sha256:
                     record = carry_over(before, record)
-                elif not accept_fewer_rows:
-                    rows = _rows_before(before, staging.find(CleanedFile, "cleaned", dataset, month))
-                    check_replacement("the new file", record.source_rows, rows, record)
-                    record = dataclasses.replace(record, previous_rows=rows or None)
+                else:
+                    most = max(landed_rows, (before and before.most_rows) or 0)
+                    check_replacement("the new file", record.source_rows, most, record, accepted=accept_fewer_rows)
+                    record = dataclasses.replace(record, most_rows=most or None)
+                if accept_fewer_rows:
+                    record = dataclasses.replace(record, most_rows=None)
                 if record != known:
                     staging.commit("raw", record, {record.file: draft})
                 return record, known is None or known.sha256 != record.sha256
@@ -190,11 +203,6 @@ class Source:
             opened = open_http(url, etag, last_modified, timeout, guard or ConnectionGuard())
         with opened as answer:
             yield answer
-
-
-def _rows_before(raw: RawFile | None, cleaned: CleanedFile | None) -> int:
-    """Return the most rows that have been cleaned of a month; a file that could not be cleaned does not count."""
-    return max(raw.previous_rows or 0 if raw else 0, cleaned.cleaned_rows if cleaned else 0)
 
 
 @contextlib.contextmanager

@@ -46,7 +46,7 @@ def carry_over(before: RawFile, record: RawFile) -> RawFile:
         record,
         etag=etag,
         last_modified=last_modified,
-        previous_rows=before.previous_rows,
+        most_rows=before.most_rows,
         refetches=refetches,
     )
 

@@ -60,10 +60,13 @@ class Lake(Protocol):
         """Make the file at `path` the month's object, unless the object already has the same bytes.
 
         Raises:
-            PermanentError: The file has under half of the object's rows, unless `accept_fewer_rows`; or it cannot be
-                put.
+            PermanentError: The file has under half of the rows that have landed, unless `accept_fewer_rows`; or it
+                cannot be put.
             TransientError: The lake is busy, or the link broke.
         """
+
+    def landed_rows(self, dataset: str, month: Month) -> int:
+        """Return the rows of a month's object if this project put it; else 0."""
 
     def put_file(self, name: str, path: Path) -> str:
         """Put any other file and return its URI."""
@@ -100,7 +103,7 @@ class Warehouse(Protocol):
     ) -> TableMonth:
         """Make the table hold, for the object's month, exactly the object's rows; do nothing if it already does.
 
-        `reload` loads the month even if the table has it by its own record, and whatever rows the table has of it.
+        `reload` loads the month even if the table has it by its own record.
 
         Raises:
             PermanentError: The object or the table does not fit the contract; the object would erase most of the

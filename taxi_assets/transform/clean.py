@@ -58,8 +58,10 @@ def clean_month(
     """
     rules = rules or CleaningRules()
     version = transform_version(dataset, rules)
+    wanted = raw.sha256, version, source_doubts(raw)
     known = staging.find(CleanedFile, "cleaned", dataset.name, raw.month)
-    if known and (known.source_sha256, known.transform_version) == (raw.sha256, version) and staging.intact(known):
+    is_same = known and (known.source_sha256, known.transform_version, known.source_doubts) == wanted
+    if known and is_same and staging.intact(known):
         return known, False
     location = f"{dataset.name} {raw.month}, {raw.source_url}"
     metadata = {"dataset": dataset.name, "month": str(raw.month), "source_sha256": raw.sha256, "recipe": version}

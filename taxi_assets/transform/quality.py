@@ -53,7 +53,7 @@ def check_not_empty(raw: RawFile) -> CheckResult:
 
 def source_doubts(raw: RawFile) -> tuple[str, ...]:
     """Return why a raw file may be damaged; nothing if nothing says so. TLC's CSV files end with a line end."""
-    doubts, before = [], raw.previous_rows
+    doubts, before = [], raw.most_rows
     fewest, most = USUAL_SHARES
     if before and not before * fewest <= raw.source_rows <= before * most:
         doubts.append(f"the file has {raw.source_rows:,} rows, and the month had {before:,} before")

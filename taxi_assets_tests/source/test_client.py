@@ -15,14 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from taxi_assets.contracts import DATASETS
 from taxi_assets.errors import NotPublishedError, PermanentError, TaxiError, TransientError
 from taxi_assets.months import Month
 from taxi_assets.records import RawFile
 from taxi_assets.source.client import Source
 from taxi_assets.source.streams import NotATripFileError
 from taxi_assets.storage.staging.local import StagingArea
-from taxi_assets.transform.clean import clean_month
 from taxi_assets_tests.servers.http_source import (
     Answer,
     HttpSource,
@@ -212,17 +210,22 @@ def test_a_block_page_is_waited_out_and_never_taken_for_an_unpublished_month(
     assert files_of(staging) == []
 
 
-def test_a_month_published_again_tells_the_rows_it_had_before(site: HttpSource, staging: StagingArea) -> None:
-    def land(rows: int) -> int | None:
-        site.files[CSV_PATH] = csv([TRIP] * rows)
-        raw, _ = source(site).fetch("yellow", JANUARY, staging)
-        assert source(site).fetch("yellow", JANUARY, staging) == (raw, False)
-        assert clean_month(DATASETS["yellow"], raw, staging)[0].cleaned_rows == rows
-        return raw.previous_rows
+def test_a_month_published_again_tells_the_most_rows_that_it_has_had(site: HttpSource, staging: StagingArea) -> None:
+    landed = 0
 
-    assert [land(rows) for rows in (100, 60, 50, 120, 70)] == [None, 100, 100, 100, 120]
-    with pytest.raises(PermanentError, match="49 rows, under half of the 120"):
-        land(49)
+    def fetch(rows: int, *, accept: bool = False) -> int | None:
+        nonlocal landed
+        site.files[CSV_PATH] = csv([TRIP] * rows)
+        raw, _ = source(site).fetch("yellow", JANUARY, staging, landed_rows=landed, accept_fewer_rows=accept)
+        assert source(site).fetch("yellow", JANUARY, staging) == (raw, False)
+        landed = rows
+        return raw.most_rows
+
+    assert [fetch(rows) for rows in (100, 60, 50, 120, 70)] == [None, 100, 100, 100, 120]
+    with pytest.raises(PermanentError, match="59 rows, under half of the 120 that the month has had"):
+        fetch(59)
+    assert (fetch(59, accept=True), fetch(60)) == (None, 59)
+    assert (fetch(50), fetch(50, accept=True)) == (60, None)
 
 
 @pytest.mark.parametrize("rows", [0, 3, 2499])
@@ -230,31 +233,24 @@ def test_a_new_file_with_under_half_of_the_rows_is_refused_until_a_person_accept
     rows: int, site: HttpSource, staging: StagingArea
 ) -> None:
     first, _ = source(site).fetch("yellow", JANUARY, staging)
-    cleaned, _ = clean_month(DATASETS["yellow"], first, staging)
-    assert cleaned.cleaned_rows == 5000
     site.files[CSV_PATH] = csv([TRIP] * rows)
-    for _ in range(2):
+    for accept in (False, not rows):  # one without rows cannot be accepted
         with pytest.raises(PermanentError) as caught:
-            source(site).fetch("yellow", JANUARY, staging)
-        assert caught.value.message == (
-            f"the new file has {rows:,} rows, under half of the 5,000 that the month has; the month stays as it is"
-        )
+            source(site).fetch("yellow", JANUARY, staging, landed_rows=5000, accept_fewer_rows=accept)
+        found = f"{rows:,} rows, under half of the 5,000 that the month has had" if rows else "no rows"
+        assert caught.value.message == f"the new file has {found}; the month stays as it is"
         assert "yellow 2021-01" in caught.value.location
-        assert "taxi-assets run yellow 2021-01 --accept-fewer-rows" in caught.value.remedy
+        assert ("taxi-assets run yellow 2021-01 --accept-fewer-rows" in caught.value.remedy) == bool(rows)
         assert staging.intact(staging.find(RawFile, "raw", "yellow", JANUARY)) == first
+    if rows:
+        raw, changed = source(site).fetch("yellow", JANUARY, staging, landed_rows=5000, accept_fewer_rows=True)
+        assert (raw.source_rows, raw.most_rows, changed) == (rows, None, True)
+        assert source(site).fetch("yellow", JANUARY, staging, landed_rows=rows) == (raw, False)
 
-    second, changed = source(site).fetch("yellow", JANUARY, staging, accept_fewer_rows=True)
-    assert (second.source_rows, second.previous_rows, changed) == (rows, None, True)
-    assert source(site).fetch("yellow", JANUARY, staging) == (second, False)
 
-
-def test_a_file_that_could_not_be_cleaned_gives_way_to_one_with_fewer_rows(
-    site: HttpSource, staging: StagingArea
-) -> None:
+def test_a_file_that_never_landed_gives_way_to_one_with_fewer_rows(site: HttpSource, staging: StagingArea) -> None:
     site.files[CSV_PATH] = b"a,b\n" * 20_000
-    wrong, _ = source(site).fetch("yellow", JANUARY, staging)
-    with pytest.raises(PermanentError, match="header"):
-        clean_month(DATASETS["yellow"], wrong, staging)
+    source(site).fetch("yellow", JANUARY, staging)
     site.files[CSV_PATH] = CONTENT
     assert source(site).fetch("yellow", JANUARY, staging)[0].source_rows == 5000
 

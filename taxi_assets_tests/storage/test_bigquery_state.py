@@ -143,7 +143,7 @@ def test_an_object_without_rows_erases_no_month(
 ) -> None:
     warehouse.replace_month(YELLOW, put())
     for empty in (put_from_elsewhere(rows=0), put_from_elsewhere(FEBRUARY, 0, found_as=FEBRUARY), put(rows=0)):
-        with pytest.raises(PermanentError, match=r"the object has (no|0) rows") as caught:
+        with pytest.raises(PermanentError, match="the object has no rows") as caught:
             warehouse.replace_month(YELLOW, empty)
         assert empty.file in caught.value.location
     assert warehouse.count_months("yellow_trips") == {JANUARY: 100}
@@ -158,7 +158,7 @@ def test_an_object_from_elsewhere_with_far_fewer_rows_than_before_replaces_a_mon
 ) -> None:
     warehouse.replace_month(YELLOW, put(rows=100))
     stored = put_from_elsewhere(rows=49)
-    with pytest.raises(PermanentError, match="49 rows, under half of the 100 that the month has") as caught:
+    with pytest.raises(PermanentError, match="49 rows, under half of the 100 that the month has had") as caught:
         warehouse.replace_month(YELLOW, stored)
     assert "launch bigquery_table for the month, with accept_fewer_rows" in caught.value.remedy
     assert warehouse.count_months("yellow_trips") == {JANUARY: 100}

@@ -308,21 +308,39 @@ def test_a_cleaned_file_with_under_half_of_an_objects_rows_replaces_it_only_if_a
     assert lake.put(cleaned, tmp_path / "few", accept_fewer_rows=True).rows == 499
 
 
-def test_a_damaged_object_gives_way_to_any_month(tmp_path: Path) -> None:
-    lake = FolderLake(tmp_path / "lake")
-    lake.path(put(tmp_path)).write_bytes(b"PAR1 damaged PAR1")
+@pytest.mark.parametrize("damage", ["no Parquet file", "from elsewhere"])
+def test_an_object_that_is_damaged_or_from_elsewhere_gives_way_to_any_month(damage: str, tmp_path: Path) -> None:
+    lake, stored = FolderLake(tmp_path / "lake"), put(tmp_path)
+    lake.path(stored).write_bytes(b"PAR1 damaged PAR1")
+    if damage == "from elsewhere":
+        duckdb.sql("SELECT 1 AS VendorID FROM range(5000)").write_parquet(str(lake.path(stored)))
+    assert lake.landed_rows("yellow", JANUARY) == 0
     assert lake.put(make_month(tmp_path / "few", 1), tmp_path / "few").rows == 1
 
 
 @pytest.mark.parametrize("made_here", [True, False])
-@pytest.mark.parametrize(("rows", "why"), [(0, "no|0 rows"), (499, "499 rows, under half of the 1,000")])
+@pytest.mark.parametrize(("rows", "why"), [(0, "the object has no rows"), (499, "499 rows, under half of the 1,000")])
 def test_an_object_erases_neither_a_month_nor_most_of_it_unless_a_person_accepts_that(
     warehouse: DuckDBWarehouse, tmp_path: Path, rows: int, why: str, made_here: bool
 ) -> None:
     warehouse.replace_month(YELLOW, put(tmp_path))
-    new = dataclasses.replace(put(tmp_path, rows), source_sha256="ab" * 32 if made_here else "")
+    new = dataclasses.replace(put(tmp_path / "new", rows), source_sha256="ab" * 32 if made_here else "")
     with pytest.raises(PermanentError, match=why):
         warehouse.replace_month(YELLOW, new)
     assert warehouse.count_months("yellow_trips") == {JANUARY: 1000}
+    with pytest.raises(PermanentError, match=why):
+        warehouse.replace_month(YELLOW, new, reload=True)
     if rows:
         assert warehouse.replace_month(YELLOW, new, accept_fewer_rows=True).rows == 499
+
+
+def test_a_table_that_grew_by_other_hands_is_mended_by_the_next_load(
+    warehouse: DuckDBWarehouse, tmp_path: Path
+) -> None:
+    stored = put(tmp_path)
+    warehouse.replace_month(YELLOW, stored)
+    for _ in range(2):
+        change(warehouse, "INSERT INTO nyc_tlc.yellow_trips SELECT * FROM nyc_tlc.yellow_trips")
+    assert warehouse.count_months("yellow_trips") == {JANUARY: 4000}
+    assert warehouse.replace_month(YELLOW, stored).changed
+    assert warehouse.count_months("yellow_trips") == {JANUARY: 1000}

@@ -163,14 +163,17 @@ def test_an_unchanged_month_is_not_loaded_again_and_a_damaged_one_is(
     assert store.count_months("yellow_trips") == {JANUARY: 1000}
 
 
+@pytest.mark.parametrize("dropping", [True, False])
 def test_a_file_with_under_half_of_the_rows_replaces_a_month_only_if_a_person_accepts_it(
-    store: PostgresStore, tmp_path: Path
+    dropping: bool, store: PostgresStore, tmp_path: Path
 ) -> None:
-    store.replace_month(YELLOW, make_month(tmp_path / "m"), tmp_path / "m")
+    whole = make_month(tmp_path / "m", passenger_count=[0, 1] * 500)
+    store.replace_month(YELLOW, whole, tmp_path / "m", drop_zero_passengers=dropping)
     few = make_month(tmp_path / "few", 499)
-    with pytest.raises(PermanentError, match="499 rows, under half of the 1,000 that the month has"):
-        store.replace_month(YELLOW, few, tmp_path / "few")
-    assert store.count_months("yellow_trips") == {JANUARY: 1000}
+    for more in ({}, {"reload": True}, {"drop_zero_passengers": True}):
+        with pytest.raises(PermanentError, match="499 rows, under half of the 1,000 that the month has had"):
+            store.replace_month(YELLOW, few, tmp_path / "few", **more)
+    assert store.count_months("yellow_trips") == {JANUARY: 500 if dropping else 1000}
     assert store.replace_month(YELLOW, few, tmp_path / "few", accept_fewer_rows=True).rows == 499
 
 

@@ -108,7 +108,7 @@ def test_each_dataset_begins_at_the_demos_source_with_its_first_month(
 
 
 @pytest.mark.parametrize("month", ["2021-08", "2024-12", "2025-01", "2026-05", "2026-06", "2026-09"])
-@pytest.mark.parametrize("dataset", ["yellow", "green", "fhv"])
+@pytest.mark.parametrize("dataset", ["yellow", "green", "fhv", "fhvhv"])
 def test_later_months_have_every_column_that_is_expected_of_them(dataset: str, month: str, tmp_path: Path) -> None:
     landed = land(b"".join(blocks(dataset, Month.parse(month), ROWS, 3)), tmp_path, dataset, Month.parse(month))
     assert_only_the_damaged_are_rejected(landed, ROWS)

@@ -65,7 +65,7 @@ def test_a_month_without_a_flaw_passes_every_check(tmp_path: Path) -> None:
 def test_a_file_with_far_fewer_or_more_rows_than_before_warns_and_one_without_rows_fails(
     before: int | None, rows: int, passed: bool, tmp_path: Path
 ) -> None:
-    raw = dataclasses.replace(land(csv([TRIP] * 3), tmp_path).raw, source_rows=rows, previous_rows=before)
+    raw = dataclasses.replace(land(csv([TRIP] * 3), tmp_path).raw, source_rows=rows, most_rows=before)
     result = quality.check_not_empty(raw)
     assert result.passed == passed
     assert result.blocking == (rows not in (899, 1501))

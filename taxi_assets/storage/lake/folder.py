@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import shutil
 from pathlib import Path
 
@@ -37,8 +38,14 @@ class FolderLake:
             target.is_file() and target.stat().st_size == cleaned.bytes and remembered_sha256(target) == cleaned.sha256
         )
         if not here:
-            if target.is_file() and not accept_fewer_rows:
-                check_replacement("the cleaned file", cleaned.cleaned_rows, _rows(target), cleaned, str(target))
+            check_replacement(
+                "the cleaned file",
+                cleaned.cleaned_rows,
+                self.landed_rows(cleaned.dataset, cleaned.month),
+                cleaned,
+                accepted=accept_fewer_rows,
+                location=str(target),
+            )
             self._copy(path, target, cleaned.sha256)
         return LakeObject(
             dataset=cleaned.dataset,
@@ -52,6 +59,16 @@ class FolderLake:
             generation=cleaned.sha256[:16],
             changed=not here,
         )
+
+    def landed_rows(self, dataset: str, month: Month) -> int:
+        """See `Lake.landed_rows`; a damaged object counts as none."""
+        try:
+            rows, written = footer(self.root / object_name(dataset, month))
+        except (OSError, pa.ArrowInvalid) as error:
+            if getattr(error, "errno", None) not in (None, errno.ENOENT):  # the machine's fault
+                raise
+            return 0
+        return rows if "source_sha256" in written else 0
 
     def put_file(self, name: str, path: Path) -> str:
         """See `Lake.put_file`."""
@@ -136,11 +153,3 @@ class FolderLake:
             remembered_sha256(draft, sha256)  # before another process can put its own file there
             draft.replace(target)
             sync(target.parent)
-
-
-def _rows(path: Path) -> int:
-    """Return an object's rows; 0 if it is damaged, so that any month may replace it."""
-    try:
-        return footer(path)[0]
-    except (OSError, pa.ArrowInvalid):
-        return 0

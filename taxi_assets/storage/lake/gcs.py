@@ -77,11 +77,25 @@ class GcsLake(BucketFolder):
         name = object_name(cleaned.dataset, cleaned.month)
         with mapped_errors(f"{cleaned.dataset} {cleaned.month}, {self._uri(name)}"):
             existing = self._get(name)
-            if existing and not accept_fewer_rows:
-                rows = self._rows(existing, cleaned.month)
-                check_replacement("the cleaned file", cleaned.cleaned_rows, rows, cleaned, self._uri(name))
+            check_replacement(
+                "the cleaned file",
+                cleaned.cleaned_rows,
+                self._landed_rows(existing),
+                cleaned,
+                accepted=accept_fewer_rows,
+                location=self._uri(name),
+            )
             blob, changed = self._put(name, path, crc32c, ledger, PARQUET, existing)
         return self._record(cleaned.dataset, cleaned.month, blob, changed=changed)
+
+    def landed_rows(self, dataset: str, month: Month) -> int:
+        """See `Lake.landed_rows`."""
+        name = object_name(dataset, month)
+        with mapped_errors(f"{dataset} {month}, {self._uri(name)}"):
+            return self._landed_rows(self._get(name))
+
+    def _landed_rows(self, blob: Any) -> int:
+        return int(blob.metadata["rows"]) if blob and self._is_ours(blob) else 0
 
     def put_file(self, name: str, path: Path) -> str:
         """See `Lake.put_file`."""
@@ -167,13 +181,6 @@ class GcsLake(BucketFolder):
                 f"the object has rows of {', '.join(map(str, sorted(other)))}", location=location, remedy=remedy
             )
         return {"rows": str(parquet.num_rows), "sha256": f"crc32c-{base64.b64decode(blob.crc32c).hex()}"}
-
-    def _rows(self, blob: Any, month: Month) -> int:
-        """Return an object's rows; 0 if it is damaged, so that any month may replace it."""
-        try:
-            return int((blob.metadata if self._is_ours(blob) else self._inspect(blob, month, ""))["rows"])
-        except PermanentError:
-            return 0
 
     def _put(
         self, name: str, path: Path, crc32c: str, ledger: dict[str, str], content_type: str, existing: Any

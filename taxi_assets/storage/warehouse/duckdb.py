@@ -64,8 +64,9 @@ class DuckDBWarehouse:
                 extra = prepare(connection, self.schema, dataset)
                 changed = reload or not self._is_loaded(connection, dataset.table, stored)
                 if changed:
-                    before = self._count(connection, dataset.table, month)
-                    check_object(stored, 0 if reload or accept_fewer_rows else before, location)
+                    load = find_load(connection, self.schema, dataset.table, month)
+                    before = load[1] if load else self._count(connection, dataset.table, month)
+                    check_object(stored, before, location, accepted=accept_fewer_rows)
                     self._load(connection, dataset.table, stored)
                 rows = self._count(connection, dataset.table, month)
                 if rows != stored.rows:

@@ -1,4 +1,4 @@
-"""What no load may do to a month, whatever the object: erase it, or most of it."""
+"""Which objects a warehouse does not load, because they would erase most of a month."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ _REMEDY = (
 )
 
 
-def check_object(stored: LakeObject, rows_before: int, location: str) -> None:
-    """Refuse an object that would erase most of a month, and one from elsewhere that has no rows.
+def check_object(stored: LakeObject, rows_before: int, location: str, *, accepted: bool) -> None:
+    """Refuse an object from elsewhere that has no rows, and any that `check_replacement` refuses.
 
-    An object that this project made has as many rows as the checks of raw and cleaned file have seen.
+    `rows_before` are those that were loaded last: what others have done to the table since does not count.
     """
     made_here = bool(stored.source_sha256)
     if stored.rows == 0 and not made_here:
         raise PermanentError("the object has no rows", location=location, remedy="look at the object and its source")
-    check_replacement("the object", stored.rows, rows_before, stored, location, "" if made_here else _REMEDY)
+    remedy = "" if made_here else _REMEDY
+    check_replacement(
+        "the object", stored.rows, rows_before, stored, accepted=accepted, location=location, remedy=remedy
+    )

@@ -89,7 +89,7 @@ class PostgresStore:
 
         `reload` loads the month even if it looks unchanged. `drop_zero_passengers` leaves out trips with zero
         passengers, as the tutorial does; those with an unknown number stay. If it raises, the old month stays; so it
-        does if the file would erase most of it, unless `reload` or `accept_fewer_rows`.
+        does if the file would erase most of it, unless `accept_fewer_rows`.
         """
         month, passengers = cleaned.month, dataset.one("passengers") if drop_zero_passengers else None
         table = self._table(dataset)
@@ -101,8 +101,15 @@ class PostgresStore:
                 same = None if reload else _find_same(connection, table, cleaned, rule=passengers is not None)
                 if same:
                     return self._loaded(dataset.name, month, same, cleaned.bytes, changed=False, unknown=extra)
-                if not (reload or accept_fewer_rows) and (load := find_load(connection, table, month)):
-                    check_replacement("the cleaned file", cleaned.cleaned_rows, load.rows, cleaned, partition.full)
+                before = find_load(connection, table, month)
+                check_replacement(
+                    "the cleaned file",
+                    cleaned.cleaned_rows,
+                    before.rows + before.dropped if before else 0,
+                    cleaned,
+                    accepted=accept_fewer_rows,
+                    location=partition.full,
+                )
                 there = has_partition(connection, table, month)
                 if there:
                     connection.execute(f"DELETE FROM {partition.full}")
