@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -211,6 +212,22 @@ def test_the_command_lands_tells_and_verifies_and_repairs_what_was_lost(
     assert "what to do: taxi-assets run yellow 2021-01 --reload" in verified.stdout
     assert taxi_assets("run", "yellow", "2021-01", "--reload").returncode == 0
     assert taxi_assets("ledger", "--verify").returncode == 0
+
+
+def test_postgres_keeps_a_month_where_all_other_stores_were_lost_until_a_person_accepts_fewer_rows(
+    settings: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lands(rows: int, *words: str, status: int = 0) -> dict[str, Any]:
+        publish(tmp_path, "yellow", JANUARY, rows)
+        done = taxi_assets("run", "yellow", "2021-01", "--json", *words)
+        assert done.returncode == status, done.stderr + done.stdout
+        return rows_of(done)[0]
+
+    monkeypatch.setenv("TAXI_POSTGRES_DROP_ZERO_PASSENGERS", "false")
+    assert lands(1000)["postgres_rows"] == 1000
+    shutil.rmtree(tmp_path / "data")
+    assert "under half of the 1,000 that the month has had" in lands(400, status=1)["error"]
+    assert lands(400, "--accept-fewer-rows")["postgres_rows"] == 400
 
 
 def test_a_postgres_that_refuses_fails_the_month_and_keeps_nothing_else_from_landing(
