@@ -77,7 +77,8 @@ def with_status(row: LedgerRow, error: str, *, is_anew: bool) -> LedgerRow:
         waits = f"in the lake, not loaded into {tables} yet"
     else:
         waits = f"cleaned, but neither in the lake nor loaded into {tables} yet"
-    error = str(TaxiError(f"{month}: {waits}", remedy=f"taxi-assets run {month}"))
+    from_lake = " --from-lake" if row.object_uri and tables == "the warehouse" and not is_anew else ""
+    error = str(TaxiError(f"{month}: {waits}", remedy=f"taxi-assets run {month}{from_lake}"))
     return dataclasses.replace(row, status="not_loaded", error=error)
 
 

@@ -45,5 +45,5 @@ def check_replacement(
         location=location,
         remedy=remedy
         or "look at the file at the source. If it is right: "
-        f"taxi-assets run {record.dataset} {record.month} --accept-fewer-rows, or accept_fewer_rows in the launchpad",
+        f"taxi-assets run {record.dataset} {record.month} --accept-row-count, or accept_row_count in the launchpad",
     )

@@ -199,6 +199,6 @@ PROJECT = matching(
     r"[a-z][a-z0-9-]{4,28}[a-z0-9]|[a-z0-9.-]+:[a-z](?:[a-z0-9-]{,28}[a-z0-9])?",
     "it must be a project's ID, as my-project-123, not its name or number",
 )
-LOCATION = matching(r"[A-Za-z]+(?:-[a-z]+\d+)?", "it must be a location of BigQuery, as EU or europe-west1")
+LOCATION = matching(r"(?i:us|eu)|[a-z]+-[a-z]+\d+", "it must be a location of BigQuery, as EU or europe-west1")
 BUCKET_WORDS = "three or more lower-case letters, digits, hyphens, dots or _"
 BUCKET_NAME = matching(BUCKET, f"it must be a bucket's name without gs://: {BUCKET_WORDS}")

@@ -212,7 +212,7 @@ def test_the_launchpad_has_only_what_a_run_may_change_and_says_what_each_field_d
         return found
 
     source = {"csv_url", "parquet_url", "zones_url", "source", "connect_timeout", "read_timeout"}
-    expected = {*(f"source.{name}" for name in source), "replacement.accept_fewer_rows", "replacement.reload"}
+    expected = {*(f"source.{name}" for name in source), "replacement.accept_row_count", "replacement.reload"}
     assert fields("fhv").keys() == expected
     rules = {f"yellow__cleaned_parquet.{name}" for name in ("missing_passengers", "drop_zero_passengers")}
     assert fields("yellow").keys() == expected | rules

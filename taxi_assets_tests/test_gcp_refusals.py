@@ -256,7 +256,12 @@ def test_a_run_tells_what_is_wrong_before_any_work_starts(
     wrongly: tuple[str, str], source: HttpSource, capsys: pytest.CaptureFixture[str]
 ) -> None:
     try:
-        assert print_run("yellow", "2021-01", as_json=False, verbose=False, reload=False, accept_fewer_rows=False) == 1
+        assert (
+            print_run(
+                "yellow", "2021-01", as_json=False, verbose=False, reload=False, from_lake=False, accept_row_count=False
+            )
+            == 1
+        )
         notified = capsys.readouterr().out
     except TaxiError as error:
         notified = str(error)

@@ -89,7 +89,10 @@ def test_months_that_are_not_loaded_yet_are_no_failure_and_are_told_together(
     assert main(["ledger"]) == 0
     shown, months = capsys.readouterr().out, "yellow 2021-04..2021-05,2021-07"
     assert len(re.findall(r"^yellow +2021-0[457] +not loaded ", shown, re.MULTILINE)) == 3
-    assert f"{months}: in the lake, not loaded into the warehouse yet\nwhat to do: taxi-assets run {months}\n" in shown
+    assert (
+        f"{months}: in the lake, not loaded into the warehouse yet\nwhat to do: taxi-assets run {months} --from-lake\n"
+        in shown
+    )
     assert "the same for" not in shown
 
 
@@ -253,7 +256,7 @@ def test_a_damaged_warehouse_is_reported_with_what_to_do(place: Place, capsys: p
     assert main(["ledger", "yellow", "--verify"]) == 1
     said = capsys.readouterr().err
     assert "the warehouse file is damaged" in said
-    assert "move it away and run the months again: they reload from the lake" in said
+    assert "move it away and run the months again with --from-lake" in said
 
 
 def test_stores_are_asked_only_for_the_months_that_are_needed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -195,7 +195,7 @@ def test_a_new_file_with_under_half_of_the_rows_is_refused_until_a_person_accept
     kept = ledger_of(there)
     assert (kept["status"], kept["source_rows"], kept["table_rows"]) == ("landed", 1000, 1000)
 
-    (row,) = run_json("yellow", "2021-01", "--accept-fewer-rows", **there)
+    (row,) = run_json("yellow", "2021-01", "--accept-row-count", **there)
     assert (row["status"], row["table_rows"], row.get("notes")) == ("landed", 499, None)
     assert ledger_of(there)["table_rows"] == 499
 
@@ -213,8 +213,23 @@ def test_no_store_replaces_a_month_by_one_with_under_half_of_its_rows_whatever_e
         assert "has 400 rows, under half of the 1,000 that the month has had; the month stays as it is" in row["error"]
     counted = taxi_assets("query", "--csv", "SELECT count(*) AS n FROM nyc_tlc.yellow_trips").stdout
     assert counted.split() == ["n", "1000"]
-    (row,) = run_json("yellow", "2021-01", "--accept-fewer-rows", **there)
+    (row,) = run_json("yellow", "2021-01", "--accept-row-count", **there)
     assert (row["status"], row["table_rows"]) == ("landed", 400)
+
+
+def test_a_lost_warehouse_is_loaded_from_the_lake_without_the_source(
+    editions: Callable[[int], dict[str, str]], tmp_path: Path
+) -> None:
+    there = editions(300)
+    run_json("yellow", "2021-01", **there)
+    (tmp_path / "yellow_2021-01.csv.gz").unlink()
+    (tmp_path / "data" / "warehouse.duckdb").unlink()
+    shown = taxi_assets("ledger", "yellow", "2021-01", **there).stdout
+    assert "what to do: taxi-assets run yellow 2021-01 --from-lake" in shown
+    (row,) = run_json("yellow", "2021-01", "--from-lake", **there)
+    assert (row["status"], row["table_rows"]) == ("landed", 300)
+    assert ledger_of(there)["table_rows"] == 300
+    assert taxi_assets("ledger", "yellow", "2021-02", "--json", **there).stdout.strip() == "[]"
 
 
 def test_a_file_with_far_fewer_or_more_rows_than_before_lands_and_stays_told(
@@ -230,11 +245,11 @@ def test_a_file_with_far_fewer_or_more_rows_than_before_lands_and_stays_told(
         told.append(row.get("notes"))
     assert told == [
         None,
-        "the file has 800 rows, and the month had 1,000 before",
+        "the file has 800 rows, and the month had 1,000 before; --accept-row-count if that is right",
         None,
-        "the file has 2,000 rows, and the month had 1,000 before",
+        "the file has 2,000 rows, and the month had 1,000 before; --accept-row-count if that is right",
     ]
-    (row,) = run_json("yellow", "2021-01", "--accept-fewer-rows", **there)
+    (row,) = run_json("yellow", "2021-01", "--accept-row-count", **there)
     assert (row["table_rows"], row.get("notes"), ledger_of(there).get("notes")) == (2000, None, None)
 
 

@@ -113,6 +113,7 @@ def test_settings_show_neither_secrets_nor_those_in_addresses() -> None:
         ("TAXI_MONTHLY_CRON", "0 5 30-31 2 *", "it never comes due"),
         ("TAXI_MONTHLY_CRON", "0 5 3 *", "it must be five fields of numbers"),
         ("TAXI_MONTHLY_CRON", "@monthly", "it must be five fields of numbers"),
+        ("TAXI_BQ_LOCATION", "EUROPE", "it must be a location of BigQuery, as EU or europe-west1"),
         ("TAXI_GCP_PROJECT", "123456", "it must be a project's ID"),
     ],
 )

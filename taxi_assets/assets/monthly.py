@@ -110,7 +110,7 @@ def _raw_file(dataset: Dataset, retries: dg.RetryPolicy, rules: CleaningRules) -
                     month,
                     area,
                     landed_rows=_landed_rows(lake, dataset, month),
-                    accept_fewer_rows=replacement.accept_fewer_rows,
+                    accept_row_count=replacement.accept_row_count,
                     progress=downloaded,
                 )
         except NotPublishedError as error:

@@ -69,7 +69,7 @@ def command(host: str, port: int, *, demo: bool | None) -> int:
     if not shows_demo:
         keep_environment()
     home = migrate(settings)
-    latest = _end_dead_runs()
+    latest, queued = _end_dead_runs()
     if host not in (LOCALHOST, "localhost", "::1"):
         err.print("warning:", style="bold", end=" ")
         err.print(f"the UI has no login: whoever reaches {host} can start runs and read the settings")
@@ -77,6 +77,8 @@ def command(host: str, port: int, *, demo: bool | None) -> int:
     err.print(f"  yellow trips: {url}/locations/taxi_assets/asset-groups/yellow")
     if latest:
         err.print(f"  latest month: {url}/assets/yellow/cleaned_parquet?view=partitions&partition={latest}")
+    if queued:
+        err.print(f"  {queued} queued runs start now, whatever the settings; cancel them there: {url}/runs?view=queued")
     if settings.automated and not shows_demo:
         err.print(
             f"  automation is on: it fetches every month since {settings.automation_since}; TAXI_AUTOMATION=stopped "
@@ -138,8 +140,8 @@ def _enter_demo() -> Settings:
     return enter(folder, start_source(source_folder(folder)))
 
 
-def _end_dead_runs() -> str | None:
-    """End runs that a crash left behind; return the latest month of yellow, as a partition key."""
+def _end_dead_runs() -> tuple[str | None, int]:
+    """End runs that a crash left behind; return the latest month of yellow, as a partition key, and the queued runs."""
     import dagster as dg
 
     from taxi_assets.instance.recovery import end_dead_runs
@@ -148,4 +150,5 @@ def _end_dead_runs() -> str | None:
         for run in end_dead_runs(instance):
             then = "the daemon runs it again" if run.again else "run it again: `taxi-assets run`, or from the UI"
             err.print(f"run {run.run_id} ({run.subject}) was dead and has been ended; {then}")
-        return max(instance.get_materialized_partitions(asset_key("yellow", BIGQUERY_TABLE)), default=None)
+        latest = max(instance.get_materialized_partitions(asset_key("yellow", BIGQUERY_TABLE)), default=None)
+        return latest, instance.get_runs_count(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]))

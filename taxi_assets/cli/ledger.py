@@ -8,6 +8,7 @@ import click
 
 from taxi_assets.cli import FAILED, LANDED
 from taxi_assets.cli.common import dataset_named, examples, hint_at_demo, load_settings, out, print_ledger, print_places
+from taxi_assets.cli.run import months_named
 from taxi_assets.contracts import DATASETS
 from taxi_assets.reconciliation import Ledger
 
@@ -17,13 +18,15 @@ from taxi_assets.reconciliation import Ledger
     epilog=examples(
         "ledger                              every month of every dataset",
         "ledger yellow --json                one dataset, as JSON",
+        "ledger yellow 2021-01..2021-03      some months",
         "ledger --verify                     read every file and table again",
     ),
 )
 @click.argument("name", metavar="[DATASET]", required=False)
+@click.argument("months", metavar="[MONTHS]", required=False)
 @click.option("--verify", "verified", is_flag=True, help="Read every byte and value again, and compare.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list, an object for each month.")
-def command(name: str | None, *, verified: bool, as_json: bool) -> int:
+def command(name: str | None, months: str | None, *, verified: bool, as_json: bool) -> int:
     """Show what has landed, where it is, and whether no row is lost.
 
     Without --verify, it counts the rows in every store. With it, a month that is marked as landed has: a raw file, a
@@ -41,8 +44,9 @@ def command(name: str | None, *, verified: bool, as_json: bool) -> int:
     """
     settings = load_settings()
     datasets = [dataset_named(name)] if name else list(DATASETS.values())
+    wanted = months_named(datasets[0], months) if months else None
     ledger = Ledger(settings)
-    rows = [row for dataset in datasets for row in ledger.rows(dataset).values()]
+    rows = [row for dataset in datasets for row in ledger.rows(dataset, wanted).values()]
     if verified:
         rows = [ledger.verified(row) for row in rows]
     if as_json:
@@ -54,8 +58,8 @@ def command(name: str | None, *, verified: bool, as_json: bool) -> int:
             read = (
                 "every file read" if all(row.is_staged for row in rows) else "every file read that is on this machine"
             )
-            months = "1 month" if len(rows) == 1 else f"{len(rows)} months"
-            out.print(f"\nverified: {months}, {read}, every store counted and compared")
+            count = "1 month" if len(rows) == 1 else f"{len(rows)} months"
+            out.print(f"\nverified: {count}, {read}, every store counted and compared")
     else:
         out.print("nothing has landed yet; land a month with: taxi-assets run yellow 2021-01")
         hint_at_demo(settings, "ledger")

@@ -50,19 +50,21 @@ if TYPE_CHECKING:
 @click.argument("months")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list, an object for each month.")
 @click.option("--reload", is_flag=True, help="Load again what looks unchanged, into the warehouse and Postgres.")
-@click.option(
-    "--accept-fewer-rows", is_flag=True, help="Land a file with under half of the rows that the month has now."
-)
+@click.option("--from-lake", is_flag=True, help="Load what the lake has into the warehouse; ask no source.")
+@click.option("--accept-row-count", is_flag=True, help="Land a file whatever number of rows it has.")
 @click.option("--verbose", is_flag=True, help="Show Dagster's own log too.")
-def command(name: str, months: str, *, as_json: bool, reload: bool, accept_fewer_rows: bool, verbose: bool) -> int:
+def command(
+    name: str, months: str, *, as_json: bool, reload: bool, from_lake: bool, accept_row_count: bool, verbose: bool
+) -> int:
     """Land months of a dataset, from the source to the warehouse.
 
     DATASET is yellow, green, fhv or fhvhv. MONTHS are 2021-01, 2021-01..2021-03, 2021, or several after commas.
     """
     dataset = dataset_named(name)
-    settings = load_settings(asks_source=True)
+    settings = load_settings(asks_source=not from_lake)
     wanted = months_named(dataset, months)
-    rows = land(settings, dataset, wanted, reload=reload, accept_fewer_rows=accept_fewer_rows, verbose=verbose)
+    options = {"reload": reload, "from_lake": from_lake, "accept_row_count": accept_row_count, "verbose": verbose}
+    rows = land(settings, dataset, wanted, **options)
     statuses = {row.status for row in rows}
     if as_json:
         out.print_json(json.dumps([row.to_dict() for row in rows]))
@@ -101,7 +103,8 @@ def land(
     months: list[Month],
     *,
     reload: bool = False,
-    accept_fewer_rows: bool = False,
+    from_lake: bool = False,
+    accept_row_count: bool = False,
     verbose: bool = False,
 ) -> list[LedgerRow]:
     """Land months of a dataset on the configured Dagster instance.
@@ -111,7 +114,8 @@ def land(
         dataset: The dataset.
         months: Its months.
         reload: Load again what looks unchanged, into the warehouse and Postgres.
-        accept_fewer_rows: Land a file with under half of the rows that the month has now.
+        from_lake: Load what the lake has into the warehouse, and ask no source.
+        accept_row_count: Land a file whatever number of rows it has.
         verbose: Show Dagster's log in the terminal.
 
     Returns:
@@ -119,13 +123,13 @@ def land(
     """
     from taxi_assets.definitions import build_definitions
     from taxi_assets.instance.runs import Outcome, run_month
-    from taxi_assets.jobs import EVERYTHING
+    from taxi_assets.jobs import EVERYTHING, GCS_TO_BIGQUERY
     from taxi_assets.names import chain_of
     from taxi_assets.partitions import last_month
 
     definitions = build_definitions(settings)
     keys = chain_of(dataset.name, postgres=bool(settings.postgres_url))
-    replacement = {"accept_fewer_rows": accept_fewer_rows, "reload": reload}
+    replacement = {"accept_row_count": accept_row_count, "reload": reload}
     last = last_month(dataset)
     outcomes: dict[Month, Outcome] = {}
     with instance_for_runs(settings) as instance, show_progress(err, dataset.name, months, len(keys)):
@@ -136,10 +140,10 @@ def land(
                 due = f"TLC publishes about two months late; the latest month that can be out by now is {last}"
                 text = f"{dataset.name} {month} is not published: {due}"
                 outcomes[month] = Outcome("not_published", text, made=frozenset())
-            elif not (reload or accept_fewer_rows) and known.unchanged(month):
+            elif not (reload or from_lake or accept_row_count) and known.unchanged(month):
                 outcomes[month] = Outcome("unchanged", "", time.monotonic() - start)
             else:
-                job = f"{dataset.name}_{EVERYTHING}"
+                job = f"{dataset.name}_{GCS_TO_BIGQUERY if from_lake else EVERYTHING}"
                 outcomes[month], _ = run_month(
                     definitions, instance, job, dataset.name, month, replacement=replacement, quiet=not verbose
                 )

@@ -39,7 +39,7 @@ class LakeIOManager(MonthIOManager):
     def store(self, dataset: Dataset, record: CleanedFile) -> LakeObject:
         """See `MonthIOManager.store`."""
         path = self.staging.create().path(record.file)
-        return self.lake.create().put(record, path, accept_fewer_rows=self.replacement.accept_fewer_rows)
+        return self.lake.create().put(record, path, accept_row_count=self.replacement.accept_row_count)
 
     def find(self, dataset: str, month: Month) -> LakeObject | None:
         """See `MonthIOManager.find`."""
@@ -72,7 +72,7 @@ class WarehouseIOManager(MonthIOManager):
             dataset,
             record,
             reload=self.replacement.reload,
-            accept_fewer_rows=self.replacement.accept_fewer_rows,
+            accept_row_count=self.replacement.accept_row_count,
         )
 
     def find(self, dataset: str, month: Month) -> TableMonth | None:
@@ -104,7 +104,7 @@ class PostgresIOManager(MonthIOManager):
             self.staging.create().path(record.file),
             drop_zero_passengers=self.postgres.postgres_drop_zero_passengers,
             reload=self.replacement.reload,
-            accept_fewer_rows=self.replacement.accept_fewer_rows,
+            accept_row_count=self.replacement.accept_row_count,
         )
 
     def find(self, dataset: str, month: Month) -> TableMonth | None:

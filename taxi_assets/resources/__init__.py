@@ -90,9 +90,9 @@ class StagingResource(SettingsResource):
 class ReplacementResource(dg.ConfigurableResource):
     """What a run may do to a month that has landed before."""
 
-    accept_fewer_rows: bool = Field(
+    accept_row_count: bool = Field(
         False,
-        description="Replace a month even by one with under half of its rows, which is refused otherwise.",
+        description="Replace a month whatever number of rows the new one has; under half is refused otherwise.",
     )
     reload: bool = Field(False, description="Load a month again even if the tables have it.")
 

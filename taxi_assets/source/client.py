@@ -68,7 +68,7 @@ class Source:
         staging: Staging,
         *,
         landed_rows: int = 0,
-        accept_fewer_rows: bool = False,
+        accept_row_count: bool = False,
         progress: Progress | None = None,
         today: Callable[[], date] = date.today,
     ) -> tuple[RawFile, bool]:
@@ -79,7 +79,7 @@ class Source:
             month: The month.
             staging: Where it goes.
             landed_rows: Rows of the month in the lake.
-            accept_fewer_rows: Whether the file may have under half of these, or of earlier ones.
+            accept_row_count: Whether the file may have under half of these, or of earlier ones.
             progress: Called as the download proceeds.
             today: Decides whether the month is old.
 
@@ -99,7 +99,7 @@ class Source:
             location = f"{dataset} {month}, {without_secrets(url)}"
             with with_location(location), staging.temporary(f"{dataset}-{month}") as draft:
                 try:
-                    here = None if accept_fewer_rows else known  # what is accepted is committed again, with its file
+                    here = None if accept_row_count else known  # what is accepted is committed again, with its file
                     record = self._download(url, dataset, month, here, draft, progress)
                 except NotPublishedError as error:
                     absent.append(error)
@@ -108,9 +108,9 @@ class Source:
                     record = carry_over(before, record)
                 else:
                     most = max(landed_rows, (before and before.most_rows) or 0)
-                    check_replacement("the new file", record.source_rows, most, record, accepted=accept_fewer_rows)
+                    check_replacement("the new file", record.source_rows, most, record, accepted=accept_row_count)
                     record = dataclasses.replace(record, most_rows=most or None)
-                if accept_fewer_rows:
+                if accept_row_count:
                     record = dataclasses.replace(record, most_rows=None)
                 if record != known:
                     staging.commit("raw", record, {record.file: draft})

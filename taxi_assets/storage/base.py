@@ -56,11 +56,11 @@ class Lake(Protocol):
     def check(self) -> None:
         """See that months can be put, or raise why not; cheap, and done before any download."""
 
-    def put(self, cleaned: CleanedFile, path: Path, *, accept_fewer_rows: bool = False) -> LakeObject:
+    def put(self, cleaned: CleanedFile, path: Path, *, accept_row_count: bool = False) -> LakeObject:
         """Make the file at `path` the month's object, unless the object already has the same bytes.
 
         Raises:
-            PermanentError: The file has under half of the rows that have landed, unless `accept_fewer_rows`; or it
+            PermanentError: The file has under half of the rows that have landed, unless `accept_row_count`; or it
                 cannot be put.
             TransientError: The lake is busy, or the link broke.
         """
@@ -99,7 +99,7 @@ class Warehouse(Protocol):
         """See that months can be loaded from a lake, or raise why not; cheap, and done before any download."""
 
     def replace_month(
-        self, dataset: Dataset, stored: LakeObject, *, reload: bool = False, accept_fewer_rows: bool = False
+        self, dataset: Dataset, stored: LakeObject, *, reload: bool = False, accept_row_count: bool = False
     ) -> TableMonth:
         """Make the table hold, for the object's month, exactly the object's rows; do nothing if it already does.
 
@@ -107,7 +107,7 @@ class Warehouse(Protocol):
 
         Raises:
             PermanentError: The object or the table does not fit the contract; the object would erase most of the
-                month, unless `accept_fewer_rows`; or the account lacks a permission. The old month stays.
+                month, unless `accept_row_count`; or the account lacks a permission. The old month stays.
             TransientError: The warehouse is busy, or the link broke.
         """
 

@@ -216,7 +216,7 @@ def test_a_month_published_again_tells_the_most_rows_that_it_has_had(site: HttpS
     def fetch(rows: int, *, accept: bool = False) -> int | None:
         nonlocal landed
         site.files[CSV_PATH] = csv([TRIP] * rows)
-        raw, _ = source(site).fetch("yellow", JANUARY, staging, landed_rows=landed, accept_fewer_rows=accept)
+        raw, _ = source(site).fetch("yellow", JANUARY, staging, landed_rows=landed, accept_row_count=accept)
         assert source(site).fetch("yellow", JANUARY, staging) == (raw, False)
         landed = rows
         return raw.most_rows
@@ -236,14 +236,14 @@ def test_a_new_file_with_under_half_of_the_rows_is_refused_until_a_person_accept
     site.files[CSV_PATH] = csv([TRIP] * rows)
     for accept in (False, not rows):  # one without rows cannot be accepted
         with pytest.raises(PermanentError) as caught:
-            source(site).fetch("yellow", JANUARY, staging, landed_rows=5000, accept_fewer_rows=accept)
+            source(site).fetch("yellow", JANUARY, staging, landed_rows=5000, accept_row_count=accept)
         found = f"{rows:,} rows, under half of the 5,000 that the month has had" if rows else "no rows"
         assert caught.value.message == f"the new file has {found}; the month stays as it is"
         assert "yellow 2021-01" in caught.value.location
-        assert ("taxi-assets run yellow 2021-01 --accept-fewer-rows" in caught.value.remedy) == bool(rows)
+        assert ("taxi-assets run yellow 2021-01 --accept-row-count" in caught.value.remedy) == bool(rows)
         assert staging.intact(staging.find(RawFile, "raw", "yellow", JANUARY)) == first
     if rows:
-        raw, changed = source(site).fetch("yellow", JANUARY, staging, landed_rows=5000, accept_fewer_rows=True)
+        raw, changed = source(site).fetch("yellow", JANUARY, staging, landed_rows=5000, accept_row_count=True)
         assert (raw.source_rows, raw.most_rows, changed) == (rows, None, True)
         assert source(site).fetch("yellow", JANUARY, staging, landed_rows=rows) == (raw, False)
 

@@ -35,7 +35,7 @@ def warehouse(bigquery: BigQueryServer) -> BigQueryWarehouse:
 @pytest.fixture
 def put(lake: GcsLake, tmp_path: Path) -> Put:
     """Puts a month into the lake."""
-    return lambda *args, **more: lake.put(*cleaned_month(tmp_path, *args, **more), accept_fewer_rows=True)
+    return lambda *args, **more: lake.put(*cleaned_month(tmp_path, *args, **more), accept_row_count=True)
 
 
 @pytest.fixture

@@ -160,9 +160,9 @@ def test_an_object_from_elsewhere_with_far_fewer_rows_than_before_replaces_a_mon
     stored = put_from_elsewhere(rows=49)
     with pytest.raises(PermanentError, match="49 rows, under half of the 100 that the month has had") as caught:
         warehouse.replace_month(YELLOW, stored)
-    assert "launch bigquery_table for the month, with accept_fewer_rows" in caught.value.remedy
+    assert "launch bigquery_table for the month, with accept_row_count" in caught.value.remedy
     assert warehouse.count_months("yellow_trips") == {JANUARY: 100}
-    assert warehouse.replace_month(YELLOW, stored, accept_fewer_rows=True).rows == 49
+    assert warehouse.replace_month(YELLOW, stored, accept_row_count=True).rows == 49
 
 
 def test_an_object_whose_rows_are_of_another_month_is_refused_before_a_load(

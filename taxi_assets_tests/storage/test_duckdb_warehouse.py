@@ -33,7 +33,7 @@ def put(folder: Path, rows: int = 1000, month: Month = JANUARY, dataset: Dataset
     """Put a month into a lake in `folder`."""
     folder.mkdir(exist_ok=True)
     cleaned = make_month(folder / "m", rows, month, dataset, **values)
-    return FolderLake(folder / "lake").put(cleaned, folder / "m", accept_fewer_rows=True)
+    return FolderLake(folder / "lake").put(cleaned, folder / "m", accept_row_count=True)
 
 
 def change(warehouse: DuckDBWarehouse, sql: str) -> None:
@@ -154,7 +154,7 @@ def test_a_damaged_file_is_reported_as_such_with_what_to_do(
     for use in (verify, count, lambda: warehouse.replace_month(YELLOW, stored, reload=True)):
         with pytest.raises(PermanentError, match="the warehouse file is damaged") as caught:
             use()
-        assert "move it away and run the months again: they reload from the lake" in caught.value.remedy
+        assert "move it away and run the months again with --from-lake" in caught.value.remedy
 
     warehouse.path.unlink()
     assert warehouse.replace_month(YELLOW, stored).changed
@@ -300,12 +300,12 @@ def test_a_cleaned_file_with_under_half_of_an_objects_rows_replaces_it_only_if_a
     cleaned = make_month(tmp_path / "few", 499)
     with pytest.raises(PermanentError, match="the cleaned file has 499 rows, under half of the 1,000") as caught:
         lake.put(cleaned, tmp_path / "few")
-    assert "taxi-assets run yellow 2021-01 --accept-fewer-rows" in caught.value.remedy
+    assert "taxi-assets run yellow 2021-01 --accept-row-count" in caught.value.remedy
     found = lake.find("yellow", JANUARY)
     assert found is not None
     assert (found.rows, found.sha256) == (1000, before.sha256)
     assert lake.put(make_month(tmp_path / "half", 500), tmp_path / "half").rows == 500
-    assert lake.put(cleaned, tmp_path / "few", accept_fewer_rows=True).rows == 499
+    assert lake.put(cleaned, tmp_path / "few", accept_row_count=True).rows == 499
 
 
 @pytest.mark.parametrize("damage", ["no Parquet file", "from elsewhere"])
@@ -331,7 +331,7 @@ def test_an_object_erases_neither_a_month_nor_most_of_it_unless_a_person_accepts
     with pytest.raises(PermanentError, match=why):
         warehouse.replace_month(YELLOW, new, reload=True)
     if rows:
-        assert warehouse.replace_month(YELLOW, new, accept_fewer_rows=True).rows == 499
+        assert warehouse.replace_month(YELLOW, new, accept_row_count=True).rows == 499
 
 
 def test_a_table_that_grew_by_other_hands_is_mended_by_the_next_load(

@@ -120,7 +120,7 @@ def test_a_file_with_under_half_of_an_objects_rows_replaces_it_only_if_a_person_
     assert before.file in caught.value.location
     assert uploads(gcs) == []
     assert lake.find("yellow", JANUARY) == dataclasses.replace(before, changed=False)
-    assert lake.put(*few, accept_fewer_rows=True).rows == 49
+    assert lake.put(*few, accept_row_count=True).rows == 49
 
 
 def test_an_object_from_elsewhere_gives_way_to_any_month(gcs: GcsServer, lake: GcsLake, tmp_path: Path) -> None:

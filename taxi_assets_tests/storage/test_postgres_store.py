@@ -174,7 +174,7 @@ def test_a_file_with_under_half_of_the_rows_replaces_a_month_only_if_a_person_ac
         with pytest.raises(PermanentError, match="499 rows, under half of the 1,000 that the month has had"):
             store.replace_month(YELLOW, few, tmp_path / "few", **more)
     assert store.count_months("yellow_trips") == {JANUARY: 500 if dropping else 1000}
-    assert store.replace_month(YELLOW, few, tmp_path / "few", accept_fewer_rows=True).rows == 499
+    assert store.replace_month(YELLOW, few, tmp_path / "few", accept_row_count=True).rows == 499
 
 
 @pytest.mark.parametrize("dropping", [True, False])

@@ -227,7 +227,7 @@ def test_postgres_keeps_a_month_where_all_other_stores_were_lost_until_a_person_
     assert lands(1000)["postgres_rows"] == 1000
     shutil.rmtree(tmp_path / "data")
     assert "under half of the 1,000 that the month has had" in lands(400, status=1)["error"]
-    assert lands(400, "--accept-fewer-rows")["postgres_rows"] == 400
+    assert lands(400, "--accept-row-count")["postgres_rows"] == 400
 
 
 def test_a_postgres_that_refuses_fails_the_month_and_keeps_nothing_else_from_landing(

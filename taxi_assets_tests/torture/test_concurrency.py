@@ -73,7 +73,8 @@ def test_who_reads_a_month_while_it_is_replaced_sees_the_old_or_the_new_one(
         warehouse = build_warehouse(Settings.from_environment({"TAXI_DATA_DIR": str(data)}))
         reads = 0
         while not over.is_set() or not reads:
-            seen["object"].add(pq.read_table(data / f"lake/data/yellow/yellow_tripdata_{month}.parquet").num_rows)
+            with (data / f"lake/data/yellow/yellow_tripdata_{month}.parquet").open("rb") as file:
+                seen["object"].add(pq.read_table(file).num_rows)
             seen["table"].add(warehouse.count_months("yellow_trips")[month])
             reads += 1
         return reads

@@ -31,7 +31,7 @@ class FolderLake:
     def check(self) -> None:
         """See `Lake.check`: a folder is made when something is first put."""
 
-    def put(self, cleaned: CleanedFile, path: Path, *, accept_fewer_rows: bool = False) -> LakeObject:
+    def put(self, cleaned: CleanedFile, path: Path, *, accept_row_count: bool = False) -> LakeObject:
         """See `Lake.put`."""
         target = self.root / object_name(cleaned.dataset, cleaned.month)
         here = (
@@ -43,7 +43,7 @@ class FolderLake:
                 cleaned.cleaned_rows,
                 self.landed_rows(cleaned.dataset, cleaned.month),
                 cleaned,
-                accepted=accept_fewer_rows,
+                accepted=accept_row_count,
                 location=str(target),
             )
             self._copy(path, target, cleaned.sha256)
@@ -136,8 +136,9 @@ class FolderLake:
         return self.root / object_name(stored.dataset, stored.month)
 
     def read(self, stored: LakeObject) -> pa.Table:
-        """See `Lake.read`."""
-        return pq.read_table(self.path(stored), partitioning=None)
+        """See `Lake.read`; opens the file once, because a run may replace it meanwhile."""
+        with self.path(stored).open("rb") as file:
+            return pq.read_table(file)
 
     def _copy(self, source: Path, target: Path, sha256: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)

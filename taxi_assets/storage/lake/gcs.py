@@ -47,7 +47,7 @@ class GcsLake(BucketFolder):
         """See `Lake.check`: the bucket exists, and the account has the permissions that landing needs."""
         self.check_permissions()
 
-    def put(self, cleaned: CleanedFile, path: Path, *, accept_fewer_rows: bool = False) -> LakeObject:
+    def put(self, cleaned: CleanedFile, path: Path, *, accept_row_count: bool = False) -> LakeObject:
         """See `Lake.put`.
 
         Raises:
@@ -82,7 +82,7 @@ class GcsLake(BucketFolder):
                 cleaned.cleaned_rows,
                 self._landed_rows(existing),
                 cleaned,
-                accepted=accept_fewer_rows,
+                accepted=accept_row_count,
                 location=self._uri(name),
             )
             blob, changed = self._put(name, path, crc32c, ledger, PARQUET, existing)

@@ -44,7 +44,7 @@ class BigQueryWarehouse(BigQueryDataset):
         self.check_bucket(lake.bucket, bucket.location, is_region=bucket.is_region)
 
     def replace_month(
-        self, dataset: Dataset, stored: LakeObject, *, reload: bool = False, accept_fewer_rows: bool = False
+        self, dataset: Dataset, stored: LakeObject, *, reload: bool = False, accept_row_count: bool = False
     ) -> TableMonth:
         """See `Warehouse.replace_month`."""
         partition = partition_of(dataset.table, stored.month)
@@ -58,7 +58,7 @@ class BigQueryWarehouse(BigQueryDataset):
             extra = tuple(field.name for field in table.schema if field.name.lower() not in known)
             if not reload and load and (load.sha256, load.rows, rows) == (stored.sha256, stored.rows, stored.rows):
                 return self._record(dataset, stored, load.job, extra, changed=False)
-            check_object(stored, load.rows if load else rows, location, accepted=accept_fewer_rows)
+            check_object(stored, load.rows if load else rows, location, accepted=accept_row_count)
             job, changed = self._load(partition, table.schema, stored, location, reload=reload)
             job_name = f"{self.access.project}:{self.location}.{job.job_id}"
             self._loads.add(dataset.table, stored, job_name)

@@ -51,7 +51,7 @@ class DuckDBWarehouse:
         """See `Warehouse.check`: the first load creates the file."""
 
     def replace_month(
-        self, dataset: Dataset, stored: LakeObject, *, reload: bool = False, accept_fewer_rows: bool = False
+        self, dataset: Dataset, stored: LakeObject, *, reload: bool = False, accept_row_count: bool = False
     ) -> TableMonth:
         """See `Warehouse.replace_month`; the object's URI is a file's."""
         month, location = stored.month, f"{dataset.name} {stored.month}, {stored.file}"
@@ -66,7 +66,7 @@ class DuckDBWarehouse:
                 if changed:
                     load = find_load(connection, self.schema, dataset.table, month)
                     before = load[1] if load else self._count(connection, dataset.table, month)
-                    check_object(stored, before, location, accepted=accept_fewer_rows)
+                    check_object(stored, before, location, accepted=accept_row_count)
                     self._load(connection, dataset.table, stored)
                 rows = self._count(connection, dataset.table, month)
                 if rows != stored.rows:

@@ -22,7 +22,7 @@ from taxi_assets.storage.limits import ResourceLimits
 STORAGE_VERSION = "v1.5.0"
 """Format of new files. DuckDB 1.5 (Python 3.10) and 2.0 (Python 3.11 and later) both read and write it."""
 
-RELOAD = "move it away and run the months again: they reload from the lake"
+RELOAD = "move it away and run the months again with --from-lake"
 
 _SEALED = ("enable_external_access = false", "python_enable_replacements = false", "lock_configuration = true")
 """No file, network or Python variable can be reached, whatever the SQL says; DuckDB itself may still spill."""

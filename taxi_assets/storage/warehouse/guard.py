@@ -7,7 +7,7 @@ from taxi_assets.records import LakeObject
 from taxi_assets.replacement import check_replacement
 
 _REMEDY = (
-    "look at the object and its source. If it is right, launch bigquery_table for the month, with accept_fewer_rows in "
+    "look at the object and its source. If it is right, launch bigquery_table for the month, with accept_row_count in "
     "the launchpad"
 )
 

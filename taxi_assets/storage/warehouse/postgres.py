@@ -83,13 +83,13 @@ class PostgresStore:
         *,
         drop_zero_passengers: bool = False,
         reload: bool = False,
-        accept_fewer_rows: bool = False,
+        accept_row_count: bool = False,
     ) -> TableMonth:
         """Make the table hold, for the file's month, exactly the file's rows; do nothing if it already does.
 
         `reload` loads the month even if it looks unchanged. `drop_zero_passengers` leaves out trips with zero
         passengers, as the tutorial does; those with an unknown number stay. If it raises, the old month stays; so it
-        does if the file would erase most of it, unless `accept_fewer_rows`.
+        does if the file would erase most of it, unless `accept_row_count`.
         """
         month, passengers = cleaned.month, dataset.one("passengers") if drop_zero_passengers else None
         table = self._table(dataset)
@@ -107,7 +107,7 @@ class PostgresStore:
                     cleaned.cleaned_rows,
                     before.rows + before.dropped if before else 0,
                     cleaned,
-                    accepted=accept_fewer_rows,
+                    accepted=accept_row_count,
                     location=partition.full,
                 )
                 there = has_partition(connection, table, month)
