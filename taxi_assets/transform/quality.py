@@ -56,9 +56,8 @@ def source_doubts(raw: RawFile) -> tuple[str, ...]:
     doubts, before = [], raw.most_rows
     fewest, most = USUAL_SHARES
     if before and not before * fewest <= raw.source_rows <= before * most:
-        doubts.append(
-            f"the file has {raw.source_rows:,} rows, and the month had {before:,} before; --accept-row-count if that is right"
-        )
+        found = f"the file has {raw.source_rows:,} rows, and the month had {before:,} before"
+        doubts.append(f"{found}; --accept-row-count if that is right")
     if not raw.last_line_ends:
         doubts.append("the last line of the file has no line end, so that it may have been cut off")
     return tuple(doubts)
