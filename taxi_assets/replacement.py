@@ -9,6 +9,15 @@ MIN_SHARE = 0.5
 """Rows of a new version of a month, as a share of those before, below which it counts as damaged. TLC's own new
 editions of a month differ by less than 1%."""
 
+USUAL_SHARES = 0.9, 1.5
+"""Rows of a new version, as shares of those before, outside which it is doubted."""
+
+
+def is_usual(rows: int, rows_before: int | None) -> bool:
+    """Whether a version of a month has about as many rows as the month had before; so is any if it had none."""
+    fewest, most = USUAL_SHARES
+    return not rows_before or rows_before * fewest <= rows <= rows_before * most
+
 
 def check_replacement(
     what: str,

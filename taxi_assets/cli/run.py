@@ -148,7 +148,7 @@ def land(
                     definitions, instance, job, dataset.name, month, replacement=replacement, quiet=not verbose
                 )
             progress.notify(progress.Step(dataset.name, month, status=outcomes[month].status))
-        if {"landed", "unchanged"} & {outcome.status for outcome in outcomes.values()}:
+        if not from_lake and {"landed", "unchanged"} & {outcome.status for outcome in outcomes.values()}:
             ensure_zones(settings, instance)
     return _rows(settings, dataset, outcomes)
 

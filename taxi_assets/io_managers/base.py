@@ -72,7 +72,9 @@ class MonthReader(dg.ConfigurableIOManager):
     def _get(self, key: dg.AssetKey, month: Month) -> MonthRecord:
         record = self.find(key.path[0], month)
         if record is None:
-            raise PermanentError(f"{key.path[0]} {month} is not there", remedy=f"materialize {key.to_user_string()}")
+            subject = f"{key.path[0]} {month}"
+            remedy = f"taxi-assets run {subject}, or materialize {key.to_user_string()}"
+            raise PermanentError(f"{subject} is not there: {key.path[-1]} has no such month", remedy=remedy)
         return record
 
 

@@ -18,7 +18,7 @@ from taxi_assets.contracts import DATASETS
 from taxi_assets.errors import NotPublishedError, PermanentError, TaxiError
 from taxi_assets.months import Month
 from taxi_assets.records import RawFile, ZonesFile
-from taxi_assets.replacement import check_replacement
+from taxi_assets.replacement import check_replacement, is_usual
 from taxi_assets.source.addresses import is_local, local_path, without_secrets
 from taxi_assets.source.guard import ConnectionGuard
 from taxi_assets.source.http import BLOCK_BYTES, Answer, open_http
@@ -109,6 +109,8 @@ class Source:
                 else:
                     most = max(landed_rows, (before and before.most_rows) or 0)
                     check_replacement("the new file", record.source_rows, most, record, accepted=accept_row_count)
+                    if before and before.most_rows and not is_usual(before.source_rows, before.most_rows):
+                        most = before.most_rows  # what nobody has accepted is no measure for the next file
                     record = dataclasses.replace(record, most_rows=most or None)
                 if accept_row_count:
                     record = dataclasses.replace(record, most_rows=None)

@@ -14,11 +14,9 @@ from taxi_assets.contracts.model import Dataset
 from taxi_assets.contracts.schemas import arrow_schema
 from taxi_assets.errors import PermanentError
 from taxi_assets.records import CleanedFile, LakeObject, RawFile, TableMonth
+from taxi_assets.replacement import is_usual
 from taxi_assets.transform.anomalies import MIN_EARLIER_MONTHS, MIN_ROWS, anomaly_shares, is_unusual
 from taxi_assets.transform.rejects import explain_rejects
-
-USUAL_SHARES = 0.9, 1.5
-"""Rows of a new file, as shares of those before, outside which it is suspicious; see `replacement.MIN_SHARE`."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +52,7 @@ def check_not_empty(raw: RawFile) -> CheckResult:
 def source_doubts(raw: RawFile) -> tuple[str, ...]:
     """Return why a raw file may be damaged; nothing if nothing says so. TLC's CSV files end with a line end."""
     doubts, before = [], raw.most_rows
-    fewest, most = USUAL_SHARES
-    if before and not before * fewest <= raw.source_rows <= before * most:
+    if before and not is_usual(raw.source_rows, before):
         found = f"the file has {raw.source_rows:,} rows, and the month had {before:,} before"
         doubts.append(f"{found}; --accept-row-count if that is right")
     if not raw.last_line_ends:

@@ -226,6 +226,7 @@ def test_a_month_published_again_tells_the_most_rows_that_it_has_had(site: HttpS
         fetch(59)
     assert (fetch(59, accept=True), fetch(60)) == (None, 59)
     assert (fetch(50), fetch(50, accept=True)) == (60, None)
+    assert [fetch(rows) for rows in (100, 110, 60, 80)] == [50, 50, 50, 60]  # 100 and 110 are too many: no measure
 
 
 @pytest.mark.parametrize("rows", [0, 3, 2499])

@@ -29,7 +29,10 @@ _SEALED = ("enable_external_access = false", "python_enable_replacements = false
 
 _OF_THE_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.DataError)
 """Errors that quote the query, and say nothing about the file: a column may be named `checksum`."""
-_DAMAGED = ("Corrupt", "checksum", "not a valid DuckDB database", "invalidated because of a previous fatal error")
+_DAMAGED = (
+    *("Corrupt", "checksum", "not a valid DuckDB database", "Could not read enough bytes"),
+    "invalidated because of a previous fatal error",
+)
 
 
 @contextlib.contextmanager
