@@ -18,6 +18,8 @@ YEAR = timedelta(weeks=52)
 
 _SLOT, _HIGH = 10, 70
 """SVG units from bar to bar, and of the tallest bar."""
+_MIN_SHARE_OF_DAYS = 0.9
+"""Days of a month that must be known of the year before; a shift of 52 weeks may leave out one."""
 
 
 def days_of(month: Month, trips: Sequence[int]) -> dict[date, int]:
@@ -31,9 +33,14 @@ def year_before(days: Iterable[date], earlier: Mapping[date, int]) -> dict[date,
 
 
 def change(days: Mapping[date, int], before: Mapping[date, int]) -> float | None:
-    """Return the change in trips against the year before, as a share, over the days known in both years."""
+    """Return the change in trips against the year before, as a share, over the days known in both years.
+
+    None if these are too few: 52 weeks before the last of a month may be in the next month, which alone says nothing.
+    """
     was = sum(before.values())
-    return sum(days[day] for day in before) / was - 1 if was else None
+    if not was or len(before) < len(days) * _MIN_SHARE_OF_DAYS:
+        return None
+    return sum(days[day] for day in before) / was - 1
 
 
 def compared(share: float) -> str:

@@ -64,7 +64,9 @@ def test_the_year_before_is_that_of_the_same_weekday_and_its_line_has_the_days_t
     assert line.attrib["d"] == "M5 28 15 56"
     assert "160 trips in January 2021" in markdown
     assert "most on Sat 2: 100" in markdown
-    assert "25% more than 52 weeks before" in markdown  # 150 against 120; the third day is not compared
+    assert "52 weeks before" not in markdown  # two days of three are too few to compare
+    whole = sparkline.markdown(JANUARY, days, {**before, date(2021, 1, 3): 8})
+    assert "25% more than 52 weeks before" in whole  # 160 against 128
 
 
 @pytest.mark.parametrize(
@@ -88,3 +90,11 @@ def test_trips_dated_outside_the_month_are_mentioned() -> None:
 
 def test_a_month_without_any_trip_can_be_drawn() -> None:
     assert "0 trips in January 2021" in sparkline.markdown(JANUARY, january(*[0] * 31), {})
+
+
+@pytest.mark.parametrize(("known", "share"), [(31, 0.5), (30, 0.5), (27, None), (1, None), (0, None)])
+def test_a_month_is_compared_with_the_year_before_only_if_most_of_its_days_are_known(
+    known: int, share: float | None
+) -> None:
+    days = {date(2018, 12, day): 300 for day in range(1, 32)}
+    assert sparkline.change(days, dict.fromkeys(list(days)[31 - known :], 200)) == share
