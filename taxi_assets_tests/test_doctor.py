@@ -35,7 +35,7 @@ def test_what_is_well_is_told_and_nothing_is_made_or_shown_that_is_secret(
     for name in ("settings", "data folder", "dagster", "warehouse", "source"):
         assert f"ok    {name}" in notified
     assert "answers, and does not have yellow" in notified
-    assert "everything that is needed is there; land a month" in notified
+    assert "everything that is needed is there; to land a month" in notified
     assert "planted-password" not in notified
     assert len(site.asked) == 1
     assert not (tmp_path / "data").exists()
@@ -50,7 +50,7 @@ def test_a_source_folder_that_does_not_exist_is_told(
     monkeypatch.setenv("TAXI_SOURCE", "auto")
     assert doctor() == 1
     told = " ".join(capsys.readouterr().out.split())
-    assert f"there is no such folder where: file://{tmp_path}/miror (TAXI_PARQUET_URL)" in told
+    assert f"there is no such folder where: {tmp_path}/miror (TAXI_PARQUET_URL)" in told
 
 
 def test_every_wrong_setting_is_told_and_a_misspelt_one_too(

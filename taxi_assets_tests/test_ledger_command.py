@@ -58,6 +58,21 @@ def test_a_total_and_the_places_stand_below_the_months(place: Place, capsys: pyt
     assert "seconds" not in shown  # the ledger does not know how long a month took
 
 
+def test_verifying_what_is_not_there_fails(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ledger", "yellow", "2021-03..2021-05", "--verify"]) == 1
+    assert "yellow 2021-04..2021-05 is in no store" in capsys.readouterr().err
+    assert main(["ledger", "yellow", "2021-03..2021-05"]) == main(["ledger", "yellow", "2021-03", "--verify"]) == 0
+    monkeypatch.setenv("TAXI_DATA_DIR", str(tmp_path / "unmounted"))
+    capsys.readouterr()
+    assert main(["ledger", "--verify"]) == 1
+    shown = capsys.readouterr()
+    assert "nothing has landed here, so there is nothing to verify" in shown.err
+    assert str(tmp_path / "unmounted") in shown.out
+    assert main(["ledger"]) == 0
+
+
 def test_a_damaged_object_concerns_its_own_line_only(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     object_of(place, "2021-02").write_bytes(b"PAR1 no more PAR1")
     for verified in (False, True):

@@ -18,6 +18,7 @@ from taxi_assets.cli.run import _rows
 from taxi_assets.contracts import DATASETS
 from taxi_assets.demo.sample import write_month
 from taxi_assets.demo.server import serving
+from taxi_assets.demo.zones import lookup
 from taxi_assets.errors import TransientError
 from taxi_assets.instance.runs import Outcome
 from taxi_assets.months import Month
@@ -220,9 +221,12 @@ def test_no_store_replaces_a_month_by_one_with_under_half_of_its_rows_whatever_e
 def test_a_lost_warehouse_is_loaded_from_the_lake_without_the_source(
     editions: Callable[[int], dict[str, str]], tmp_path: Path
 ) -> None:
-    there = editions(300)
+    zones = tmp_path / "zones.csv"
+    zones.write_text(lookup())
+    there = {**editions(300), "TAXI_ZONES_URL": zones.as_uri()}
     run_json("yellow", "2021-01", **there)
     (tmp_path / "yellow_2021-01.csv.gz").unlink()
+    zones.unlink()
     (tmp_path / "data" / "warehouse.duckdb").unlink()
     shown = taxi_assets("ledger", "yellow", "2021-01", **there).stdout
     assert "what to do: taxi-assets run yellow 2021-01 --from-lake" in shown
@@ -230,6 +234,20 @@ def test_a_lost_warehouse_is_loaded_from_the_lake_without_the_source(
     assert (row["status"], row["table_rows"]) == ("landed", 300)
     assert ledger_of(there)["table_rows"] == 300
     assert taxi_assets("ledger", "yellow", "2021-02", "--json", **there).stdout.strip() == "[]"
+    assert taxi_assets("query", "SELECT count(*) AS n FROM nyc_tlc.taxi_zones", **there).stdout.split() == ["n", "265"]
+
+
+def test_a_report_that_is_older_than_its_rows_is_told(editions: Callable[[int], dict[str, str]]) -> None:
+    run_json("yellow", "2021-01", **editions(300))
+    there = editions(290)
+    assert taxi_assets("report", "yellow", "2021-01", **there).returncode == 0
+    (row,) = run_json("yellow", "2021-01", **there)
+    assert row["notes"] == "its report shows the rows from before; taxi-assets report yellow 2021-01 makes it anew"
+    assert taxi_assets("report", "yellow", "2021-01", **there).returncode == 0
+    (row,) = run_json("yellow", "2021-01", **there)
+    assert (row["status"], row.get("notes")) == ("unchanged", None)
+    (row,) = run_json("yellow", "2021-01", "--reload", **there)
+    assert row.get("notes") is None
 
 
 def test_a_file_with_far_fewer_or_more_rows_than_before_lands_and_stays_told(
@@ -258,7 +276,7 @@ def test_months_are_told_also_where_the_ledger_cannot_be_read_any_more(
 ) -> None:
     monkeypatch.setattr(StagingArea, "find", _unavailable)
     outcomes = {Month(2021, 1): Outcome("landed", ""), Month(2021, 2): Outcome("failed", "it is damaged")}
-    rows = _rows(Settings(data_dir=tmp_path), DATASETS["yellow"], outcomes)
+    rows = _rows(Settings(data_dir=tmp_path), DATASETS["yellow"], outcomes, set())
     assert [(row.month, row.status) for row in rows] == [("2021-01", "landed"), ("2021-02", "failed")]
     assert rows[0].error.startswith("the ledger cannot be read: the staging area does not answer")
     assert rows[1].error == "it is damaged"

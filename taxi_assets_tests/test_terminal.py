@@ -31,7 +31,7 @@ from taxi_assets.months import Month, parse_months
         (["run", "yellow"], "Missing argument 'MONTHS'"),
         (["run", "purple", "2021-01"], "'purple' is not a dataset"),
         (["run", "yellow", "January"], "January"),
-        (["query", "SELECT nonsense FROM nyc_tlc.yellow_trips"], "the warehouse is empty"),
+        (["query", "SELECT nonsense FROM nyc_tlc.yellow_trips"], "there is no warehouse yet"),
         (["fly"], "No such command 'fly'"),
         (["provision"], "the local profile needs no provisioning"),
     ],

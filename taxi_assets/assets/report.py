@@ -51,7 +51,10 @@ def report_asset(dataset: Dataset, retries: dg.RetryPolicy) -> dg.AssetsDefiniti
         month = begin(context, dataset)
         with reported_failures(key, month):
             report = make_report(dataset, record.month, warehouse.create(), lake.create(), staging.create())
-        return dg.MaterializeResult(data_version=dg.DataVersion(report.sha256), metadata=metadata.of_report(report))
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(report.sha256),
+            metadata={**metadata.of_report(report), "table_sha256": record.sha256},
+        )
 
     return monthly_report
 

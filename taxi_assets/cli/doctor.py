@@ -50,7 +50,7 @@ def command() -> int:
         out.print("\nfix the above, then run it again")
         return FAILED
     ready = "look at the note above; all else is there" if noted else "everything that is needed is there"
-    out.print(f"\n{ready}; land a month, such as: taxi-assets run yellow 2021-01")
+    out.print(f"\n{ready}; to land a month: taxi-assets run yellow 2021-01")
     return LANDED
 
 

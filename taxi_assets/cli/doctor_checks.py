@@ -167,16 +167,14 @@ def _check_postgres(url: str, setting: str) -> str:
 
 def _check_source(settings: Settings) -> str:
     from taxi_assets.partitions import last_month
-    from taxi_assets.source.addresses import is_local, local_path, without_secrets
+    from taxi_assets.source.addresses import without_secrets
     from taxi_assets.source.availability import probe
 
     dataset = DATASETS["yellow"]
     month = last_month(dataset)
     source = build_source(settings)
-    for form, url in (("csv", settings.csv_url), ("parquet", settings.parquet_url)):
-        folder, name = url.partition("{")[0].rpartition("/")[0], f"TAXI_{form.upper()}_URL"
-        if settings.source in (form, "auto") and is_local(folder) and not local_path(folder).is_dir():
-            raise PermanentError("there is no such folder", location=f"{folder} ({name})", remedy=f"correct {name}")
+    for name, folder in source.missing_folders().items():
+        raise PermanentError("there is no such folder", location=f"{folder} ({name})", remedy=f"correct {name}")
     availability = probe(source, dataset.name, month, None, date.today())  # noqa: DTZ011 - days, by this machine's calendar
     urls = source.urls(dataset.name, month)
     location = ", ".join(map(without_secrets, urls))

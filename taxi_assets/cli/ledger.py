@@ -7,9 +7,19 @@ import json
 import click
 
 from taxi_assets.cli import FAILED, LANDED
-from taxi_assets.cli.common import dataset_named, examples, hint_at_demo, load_settings, out, print_ledger, print_places
+from taxi_assets.cli.common import (
+    dataset_named,
+    err,
+    examples,
+    hint_at_demo,
+    load_settings,
+    out,
+    print_ledger,
+    print_places,
+)
 from taxi_assets.cli.run import months_named
 from taxi_assets.contracts import DATASETS
+from taxi_assets.months import Month, format_months
 from taxi_assets.reconciliation import Ledger
 
 
@@ -40,7 +50,8 @@ def command(name: str | None, months: str | None, *, verified: bool, as_json: bo
     run DATASET MONTH` lands it, or says why it cannot. A month is "failed" if a store has lost or changed it, or a
     check keeps it out of the lake. The exit status is 1 if a month is failed or, with --verify, not in the warehouse:
     without --verify, a month that both lake and warehouse have lost looks like one that never reached them. A month of
-    which no store has anything is not listed; Dagster's UI shows its run, under Runs.
+    which no store has anything is not listed; Dagster's UI shows its run, under Runs. With --verify, the exit status is
+    1 also if nothing is listed, or if one of MONTHS is not: a wrong folder or a missing disk is no whole archive.
     """
     settings = load_settings()
     datasets = [dataset_named(name)] if name else list(DATASETS.values())
@@ -60,9 +71,16 @@ def command(name: str | None, months: str | None, *, verified: bool, as_json: bo
             )
             count = "1 month" if len(rows) == 1 else f"{len(rows)} months"
             out.print(f"\nverified: {count}, {read}, every store counted and compared")
+    elif verified:
+        err.print("taxi-assets: nothing has landed here, so there is nothing to verify")
+        print_places(settings)
     else:
         out.print("nothing has landed yet; land a month with: taxi-assets run yellow 2021-01")
         hint_at_demo(settings, "ledger")
         print_places(settings)
+    unlisted = sorted({*(wanted or ())} - {Month.parse(row.month) for row in rows})
+    if verified and rows and unlisted:
+        err.print(f"taxi-assets: {datasets[0].name} {format_months(unlisted)} is in no store")
     missing = verified and any(row.status == "not_loaded" and not row.table for row in rows)
+    missing |= verified and bool(unlisted or not rows)
     return FAILED if missing or any(row.status == "failed" for row in rows) else LANDED

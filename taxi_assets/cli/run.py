@@ -122,6 +122,7 @@ def land(
         A row for each month, in order.
     """
     from taxi_assets.definitions import build_definitions
+    from taxi_assets.instance import history
     from taxi_assets.instance.runs import Outcome, run_month
     from taxi_assets.jobs import EVERYTHING, GCS_TO_BIGQUERY
     from taxi_assets.names import chain_of
@@ -148,13 +149,20 @@ def land(
                     definitions, instance, job, dataset.name, month, replacement=replacement, quiet=not verbose
                 )
             progress.notify(progress.Step(dataset.name, month, status=outcomes[month].status))
-        if not from_lake and {"landed", "unchanged"} & {outcome.status for outcome in outcomes.values()}:
-            ensure_zones(settings, instance)
-    return _rows(settings, dataset, outcomes)
+        there = [month for month, outcome in outcomes.items() if outcome.status in ("landed", "unchanged")]
+        if there:
+            ensure_zones(settings, instance, from_lake=from_lake)
+        outdated = history.outdated_reports(instance, dataset.name, there)
+    return _rows(settings, dataset, outcomes, outdated)
 
 
-def _rows(settings: Settings, dataset: Dataset, outcomes: dict[Month, Outcome]) -> list[LedgerRow]:
-    """Return what became of each month, as the runs and the stores say; what the stores contradict has failed."""
+def _rows(
+    settings: Settings, dataset: Dataset, outcomes: dict[Month, Outcome], outdated: set[Month]
+) -> list[LedgerRow]:
+    """Return what became of each month, as the runs and the stores say; what the stores contradict has failed.
+
+    `outdated` are the months whose report is older than their rows.
+    """
     from taxi_assets.names import BIGQUERY_TABLE, CLEANED_PARQUET, GCS_OBJECT, POSTGRES_TABLE
 
     unread = ""
@@ -185,6 +193,9 @@ def _rows(settings: Settings, dataset: Dataset, outcomes: dict[Month, Outcome]) 
         if status in ("landed", "unchanged") and not unread and (row is None or row.error):
             status, error = "failed", row.error if row else f"{dataset.name} {month} is in no store"
         row = row or dataclasses.replace(empty, month=str(month))
+        if month in outdated:
+            note = f"its report shows the rows from before; taxi-assets report {dataset.name} {month} makes it anew"
+            row = dataclasses.replace(row, notes="; ".join(filter(None, [row.notes, note])))
         error = error or (f"the ledger cannot be read: {unread}" if unread else "")
         rows.append(dataclasses.replace(row, status=status, error=error, seconds=outcome.seconds))
     return rows

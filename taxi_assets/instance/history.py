@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from taxi_assets.months import Month
-from taxi_assets.names import BIGQUERY_TABLE, RAW_FILE, asset_key
+from taxi_assets.names import BIGQUERY_TABLE, MONTHLY_REPORT, RAW_FILE, asset_key
 from taxi_assets.partitions import partition_key
 from taxi_assets.records import RawFile
 
@@ -76,6 +76,15 @@ def latest(
             if record.partition_key:
                 found.setdefault(Month.parse(record.partition_key), record)
     return found
+
+
+def outdated_reports(instance: dg.DagsterInstance, dataset: str, months: Iterable[Month]) -> set[Month]:
+    """Return the months whose report was made from other rows than the warehouse has now."""
+    reports = latest(instance, dataset, MONTHLY_REPORT, months)
+    used = {month: metadata_of(record).get("table_sha256") for month, record in reports.items()}
+    tables = latest(instance, dataset, BIGQUERY_TABLE, reports)
+    has = {month: metadata_of(record).get("sha256") for month, record in tables.items()}
+    return {month for month in used if used[month] and has.get(month) and used[month] != has[month]}
 
 
 def raw_files(instance: dg.DagsterInstance, dataset: str, months: Iterable[Month]) -> dict[Month, tuple[RawFile, int]]:

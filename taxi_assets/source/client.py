@@ -130,6 +130,10 @@ class Source:
         """
         location = " and ".join(without_secrets(url) for url in self.urls(dataset, month))
         settings = "check TAXI_CSV_URL, TAXI_PARQUET_URL and TAXI_SOURCE"
+        missing = self.missing_folders()
+        if len(missing) == len(answers):
+            found = ", ".join(f"{folder} ({name})" for name, folder in missing.items())
+            return PermanentError(f"there is no such folder: {found}", location=location, remedy=settings)
         if month.plus(LATE_AFTER_MONTHS) < Month.of(today):
             reasons = "; ".join(dict.fromkeys(answer.message for answer in answers))
             return PermanentError(
@@ -142,6 +146,13 @@ class Source:
             location=location,
             remedy=f"TLC publishes a month one to two months after its end; ask again later, or {settings}",
         )
+
+    def missing_folders(self) -> dict[str, Path]:
+        """Return the folders on this machine that are asked and do not exist, by the setting that names them."""
+        templates = {"csv": self.csv_url, "parquet": self.parquet_url}
+        asked = {name: url.partition("{")[0] for name, url in templates.items() if self.prefer in (name, "auto")}
+        folders = {name: local_path(start.rpartition("/")[0]) for name, start in asked.items() if is_local(start)}
+        return {f"TAXI_{name.upper()}_URL": folder for name, folder in folders.items() if not folder.is_dir()}
 
     def _download(
         self,

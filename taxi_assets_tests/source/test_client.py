@@ -427,3 +427,17 @@ def test_a_file_url_is_fetched_watched_and_missed_like_any_other(tmp_path: Path,
     assert "browser" not in caught.value.remedy
     with pytest.raises(PermanentError, match="is a folder"):
         here.fetch("yellow", JANUARY, staging)
+
+
+@pytest.mark.parametrize("prefer", ["csv", "auto"])
+def test_a_source_folder_that_does_not_exist_is_an_error_and_no_month_that_is_not_published_yet(
+    prefer: str, staging: StagingArea, tmp_path: Path
+) -> None:
+    mirror = (tmp_path / "mirror").as_uri()
+    wrong = Source(f"{mirror}/csv/{{dataset}}-{{year}}.csv", f"{mirror}/{{dataset}}-{{year}}.parquet", prefer)
+    with pytest.raises(PermanentError) as caught:
+        wrong.fetch("yellow", Month(2026, 8), staging, today=lambda: date(2026, 9, 1))
+    assert caught.value.message.startswith(f"there is no such folder: {tmp_path}/mirror/csv (TAXI_CSV_URL)")
+    (tmp_path / "mirror" / "csv").mkdir(parents=True)
+    with pytest.raises(NotPublishedError):
+        wrong.fetch("yellow", Month(2026, 8), staging, today=lambda: date(2026, 9, 1))

@@ -174,10 +174,9 @@ class DuckDBWarehouse:
         """See `Warehouse.query`; takes one SELECT, or what DuckDB treats as one (DESCRIBE, EXPLAIN, SHOW, ...)."""
         if not self.path.exists():
             raise PermanentError(
-                "the warehouse is empty",
+                "there is no warehouse yet",
                 location=str(self.path),
-                remedy="land a month first: taxi-assets run yellow 2021-01. If months have landed, taxi-assets ledger "
-                "says what is missing",
+                remedy="taxi-assets ledger says what has landed; taxi-assets run yellow 2021-01 lands a month",
             )
         with connect(self.path, self.limits, self.wait_seconds, read_only=True, sealed=True) as connection:
             if connection.execute(_SCHEMA, [self.schema]).fetchall():
