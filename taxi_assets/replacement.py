@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taxi_assets.errors import PermanentError
-from taxi_assets.records import MonthRecord
+from taxi_assets.records import CleanedFile, LakeObject, RawFile
 
 MIN_SHARE = 0.5
 """Rows of a new version of a month, as a share of those before, below which it counts as damaged. TLC's own new
@@ -20,10 +20,8 @@ def is_usual(rows: int, rows_before: int | None) -> bool:
 
 
 def check_replacement(
-    what: str,
-    rows: int,
+    new: RawFile | CleanedFile | LakeObject,
     rows_before: int,
-    record: MonthRecord,
     *,
     accepted: bool,
     location: str = "",
@@ -32,10 +30,8 @@ def check_replacement(
     """Refuse a version of a month without rows, or with under half of those that the month has had.
 
     Args:
-        what: What has the new rows, such as `the new file`.
-        rows: Its rows.
+        new: The new version.
         rows_before: Rows that the month has had where it would be replaced; 0 if it was never there.
-        record: The record of what has the new rows.
         accepted: Whether a person accepts fewer rows.
         location: Where the month would be replaced.
         remedy: What to do; by default, to look at the source's file.
@@ -43,6 +39,12 @@ def check_replacement(
     Raises:
         PermanentError: It has too few rows; nothing has changed.
     """
+    if isinstance(new, RawFile):
+        what, rows = "the new file", new.source_rows
+    elif isinstance(new, CleanedFile):
+        what, rows = "the cleaned file", new.cleaned_rows
+    else:
+        what, rows = "the object", new.rows
     if rows >= rows_before * MIN_SHARE or (rows and accepted):
         return
     if not rows:
@@ -54,5 +56,5 @@ def check_replacement(
         location=location,
         remedy=remedy
         or "look at the file at the source. If it is right: "
-        f"taxi-assets run {record.dataset} {record.month} --accept-row-count, or accept_row_count in the launchpad",
+        f"taxi-assets run {new.dataset} {new.month} --accept-row-count, or accept_row_count in the launchpad",
     )

@@ -108,7 +108,7 @@ class Source:
                     record = carry_over(before, record)
                 else:
                     most = max(landed_rows, (before and before.most_rows) or 0)
-                    check_replacement("the new file", record.source_rows, most, record, accepted=accept_row_count)
+                    check_replacement(record, most, accepted=accept_row_count)
                     if before and before.most_rows and not is_usual(before.source_rows, before.most_rows):
                         most = before.most_rows  # what nobody has accepted is no measure for the next file
                     record = dataclasses.replace(record, most_rows=most or None)

@@ -38,14 +38,8 @@ class FolderLake:
             target.is_file() and target.stat().st_size == cleaned.bytes and remembered_sha256(target) == cleaned.sha256
         )
         if not here:
-            check_replacement(
-                "the cleaned file",
-                cleaned.cleaned_rows,
-                self.landed_rows(cleaned.dataset, cleaned.month),
-                cleaned,
-                accepted=accept_row_count,
-                location=str(target),
-            )
+            landed = self.landed_rows(cleaned.dataset, cleaned.month)
+            check_replacement(cleaned, landed, accepted=accept_row_count, location=str(target))
             self._copy(path, target, cleaned.sha256)
         return LakeObject(
             dataset=cleaned.dataset,

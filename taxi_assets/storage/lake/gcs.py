@@ -77,14 +77,8 @@ class GcsLake(BucketFolder):
         name = object_name(cleaned.dataset, cleaned.month)
         with mapped_errors(f"{cleaned.dataset} {cleaned.month}, {self._uri(name)}"):
             existing = self._get(name)
-            check_replacement(
-                "the cleaned file",
-                cleaned.cleaned_rows,
-                self._landed_rows(existing),
-                cleaned,
-                accepted=accept_row_count,
-                location=self._uri(name),
-            )
+            landed = self._landed_rows(existing)
+            check_replacement(cleaned, landed, accepted=accept_row_count, location=self._uri(name))
             blob, changed = self._put(name, path, crc32c, ledger, PARQUET, existing)
         return self._record(cleaned.dataset, cleaned.month, blob, changed=changed)
 

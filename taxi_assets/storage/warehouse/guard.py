@@ -21,6 +21,4 @@ def check_object(stored: LakeObject, rows_before: int, location: str, *, accepte
     if stored.rows == 0 and not made_here:
         raise PermanentError("the object has no rows", location=location, remedy="look at the object and its source")
     remedy = "" if made_here else _REMEDY
-    check_replacement(
-        "the object", stored.rows, rows_before, stored, accepted=accepted, location=location, remedy=remedy
-    )
+    check_replacement(stored, rows_before, accepted=accepted, location=location, remedy=remedy)

@@ -102,14 +102,8 @@ class PostgresStore:
                 if same:
                     return self._loaded(dataset.name, month, same, cleaned.bytes, changed=False, unknown=extra)
                 before = find_load(connection, table, month)
-                check_replacement(
-                    "the cleaned file",
-                    cleaned.cleaned_rows,
-                    before.rows + before.dropped if before else 0,
-                    cleaned,
-                    accepted=accept_row_count,
-                    location=partition.full,
-                )
+                rows_before = before.rows + before.dropped if before else 0
+                check_replacement(cleaned, rows_before, accepted=accept_row_count, location=partition.full)
                 there = has_partition(connection, table, month)
                 if there:
                     connection.execute(f"DELETE FROM {partition.full}")
