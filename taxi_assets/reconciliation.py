@@ -136,7 +136,7 @@ class Ledger:
         # causes in one line, and below it where and what to do, as the errors have it that are among them
         causes, *others = zip(*(each.partition("\n")[::2] for each in filter(None, [row.error, *wrong])), strict=True)
         below = next(filter(None, others[0]), f"what to do: taxi-assets run {row.dataset} {row.month} --reload")
-        return dataclasses.replace(row, status="failed", error=f"{'; '.join(causes)}\n{below}")
+        return dataclasses.replace(row, status="failed", error=f"{'; '.join(dict.fromkeys(causes))}\n{below}")
 
     def _of_records(self, row: LedgerRow, cleaned: CleanedFile | None, stored: LakeObject | None) -> LedgerRow:
         """Return the row with what the records of a month say."""

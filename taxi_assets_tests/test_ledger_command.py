@@ -70,7 +70,8 @@ def test_verifying_what_is_not_there_fails(
     shown = capsys.readouterr()
     assert "nothing has landed here, so there is nothing to verify" in shown.err
     assert str(tmp_path / "unmounted") in shown.out
-    assert main(["ledger"]) == 0
+    assert main(["ledger", "fhv", "2022"]) == 0
+    assert "nothing of fhv 2022 has landed yet; to land it: taxi-assets run fhv 2022" in capsys.readouterr().out
 
 
 def test_a_damaged_object_concerns_its_own_line_only(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,6 +56,7 @@ def command(name: str | None, months: str | None, *, verified: bool, as_json: bo
     settings = load_settings()
     datasets = [dataset_named(name)] if name else list(DATASETS.values())
     wanted = months_named(datasets[0], months) if months else None
+    nothing = " ".join(filter(None, ["nothing", name and f"of {name}", months]))
     ledger = Ledger(settings)
     rows = [row for dataset in datasets for row in ledger.rows(dataset, wanted).values()]
     if verified:
@@ -72,10 +73,10 @@ def command(name: str | None, months: str | None, *, verified: bool, as_json: bo
             count = "1 month" if len(rows) == 1 else f"{len(rows)} months"
             out.print(f"\nverified: {count}, {read}, every store counted and compared")
     elif verified:
-        err.print("taxi-assets: nothing has landed here, so there is nothing to verify")
+        err.print(f"taxi-assets: {nothing} has landed here, so there is nothing to verify")
         print_places(settings)
     else:
-        out.print("nothing has landed yet; land a month with: taxi-assets run yellow 2021-01")
+        out.print(f"{nothing} has landed yet; to land it: taxi-assets run {name or 'yellow'} {months or '2021-01'}")
         hint_at_demo(settings, "ledger")
         print_places(settings)
     unlisted = sorted({*(wanted or ())} - {Month.parse(row.month) for row in rows})

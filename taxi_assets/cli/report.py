@@ -36,7 +36,8 @@ def command(name: str, months: str) -> int:
     failed = False
     if landed:
         with instance_for_runs(settings) as instance:
-            ensure_zones(settings, instance)
+            if dataset.one("pickup_zone"):
+                ensure_zones(settings, instance)
             for month in sorted(landed):
                 made, error = make_report(settings, instance, dataset, month)
                 failed |= bool(error)

@@ -150,7 +150,7 @@ def land(
                 )
             progress.notify(progress.Step(dataset.name, month, status=outcomes[month].status))
         there = [month for month, outcome in outcomes.items() if outcome.status in ("landed", "unchanged")]
-        if there:
+        if there and dataset.one("pickup_zone"):
             ensure_zones(settings, instance, from_lake=from_lake)
         outdated = history.outdated_reports(instance, dataset.name, there)
     return _rows(settings, dataset, outcomes, outdated)

@@ -28,19 +28,19 @@ def days_of(month: Month, trips: Sequence[int]) -> dict[date, int]:
 
 
 def year_before(days: Iterable[date], earlier: Mapping[date, int]) -> dict[date, int]:
-    """Return the trips on the same weekday 52 weeks before each day, where they are known."""
-    return {day: earlier[day - YEAR] for day in days if day - YEAR in earlier}
+    """Return the trips on the same weekday 52 weeks before each day, where they are known.
+
+    Nothing if too few are: 52 weeks before the last day of a month may be in the next month, which alone says nothing.
+    """
+    wanted = list(days)
+    known = {day: earlier[day - YEAR] for day in wanted if day - YEAR in earlier}
+    return known if len(known) >= len(wanted) * _MIN_SHARE_OF_DAYS else {}
 
 
 def change(days: Mapping[date, int], before: Mapping[date, int]) -> float | None:
-    """Return the change in trips against the year before, as a share, over the days known in both years.
-
-    None if these are too few: 52 weeks before the last of a month may be in the next month, which alone says nothing.
-    """
+    """Return the change in trips against the year before, as a share, over the days known in both; None if none are."""
     was = sum(before.values())
-    if not was or len(before) < len(days) * _MIN_SHARE_OF_DAYS:
-        return None
-    return sum(days[day] for day in before) / was - 1
+    return sum(days[day] for day in before) / was - 1 if was else None
 
 
 def compared(share: float) -> str:
@@ -82,13 +82,14 @@ def markdown(month: Month, days: Mapping[date, int], before: Mapping[date, int],
     """
     data = svg(days, before).replace("#", "%23").replace("<", "%3C").replace(">", "%3E")
     best = max(days, key=lambda day: days[day])
-    text = (
-        f"{sum(days.values()):,} trips in {month.first_day:%B %Y}, weekends pale; "
-        f"most on {best:%a} {best.day}: {days[best]:,}"
-    )
+    lines = [
+        f"{sum(days.values()):,} trips in {month.first_day:%B %Y}, weekends pale",
+        f"Most on {best:%a} {best.day}: {days[best]:,}",
+    ]
     share = change(days, before)
     if share is not None:
-        text += f". That is {compared(share)} (line)"
+        lines.append(f"{compared(share).capitalize()} (line)")
     if (outside := rows - sum(days.values())) > 0:
-        text += f". Not shown: {outside:,} dated outside the month"
+        lines.append(f"Not shown: {outside:,} dated outside the month")
+    text = "  \n".join(lines)  # Markdown's line break: in a narrow window, the UI cuts a long line off
     return f"![Trips per day](<data:image/svg+xml,{data}>)\n\n{text}"

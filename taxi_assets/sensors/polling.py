@@ -50,7 +50,8 @@ class PollResult:
     def summary(self) -> str:
         """Say what came of it, for the tick."""
         counts = Counter(answer.status for answer in self.availability.values())
-        parts = [f"{count} {status.replace('_', ' ')}" for status, count in counts.most_common()]
+        words = {"refused": "absent or refused", "not_published": "not published"}
+        parts = [f"{count} {words.get(status, status)}" for status, count in counts.most_common()]
         reasons = [
             f"{name} {month}: {answer.reason}" for (name, month), answer in self.availability.items() if answer.reason
         ]

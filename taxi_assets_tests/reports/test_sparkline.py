@@ -54,19 +54,18 @@ def test_a_bar_is_as_high_as_its_day_and_weekends_are_apart() -> None:
     assert re.findall(r"M(\d+) ", weekend) == ["15", "25"]  # the second and third were a Saturday and a Sunday
 
 
-def test_the_year_before_is_that_of_the_same_weekday_and_its_line_has_the_days_that_are_known() -> None:
-    earlier = {date(2020, 1, 3): 40, date(2020, 1, 4): 80}  # a Friday and a Saturday, as 1 and 2 January 2021
+def test_the_year_before_is_that_of_the_same_weekday() -> None:
+    # a Friday, a Saturday and a Sunday, as 1 to 3 January 2021
+    earlier = {date(2020, 1, 3): 40, date(2020, 1, 4): 80, date(2020, 1, 5): 8}
     days = january(50, 100, 10)
     before = sparkline.year_before(days, earlier)
-    assert before == {date(2021, 1, 1): 40, date(2021, 1, 2): 80}
+    assert before == {date(2021, 1, 1): 40, date(2021, 1, 2): 80, date(2021, 1, 3): 8}
     markdown = sparkline.markdown(JANUARY, days, before)
     *_, line = drawn(markdown).iter("{http://www.w3.org/2000/svg}path")
-    assert line.attrib["d"] == "M5 28 15 56"
+    assert line.attrib["d"] == "M5 28 15 56 25 6"
     assert "160 trips in January 2021" in markdown
-    assert "most on Sat 2: 100" in markdown
-    assert "52 weeks before" not in markdown  # two days of three are too few to compare
-    whole = sparkline.markdown(JANUARY, days, {**before, date(2021, 1, 3): 8})
-    assert "25% more than 52 weeks before" in whole  # 160 against 128
+    assert "Most on Sat 2: 100  \n" in markdown
+    assert "25% more than 52 weeks before (line)" in markdown  # 160 against 128
 
 
 @pytest.mark.parametrize(
@@ -84,17 +83,20 @@ def test_the_largest_month_is_drawn_where_it_stands() -> None:
 
 def test_trips_dated_outside_the_month_are_mentioned() -> None:
     days = january(50, 100)
-    assert sparkline.markdown(JANUARY, days, {}, 150).endswith("most on Sat 2: 100")
-    assert sparkline.markdown(JANUARY, days, {}, 1160).endswith(". Not shown: 1,010 dated outside the month")
+    assert sparkline.markdown(JANUARY, days, {}, 150).endswith("Most on Sat 2: 100")
+    assert sparkline.markdown(JANUARY, days, {}, 1160).endswith("\nNot shown: 1,010 dated outside the month")
 
 
 def test_a_month_without_any_trip_can_be_drawn() -> None:
     assert "0 trips in January 2021" in sparkline.markdown(JANUARY, january(*[0] * 31), {})
 
 
-@pytest.mark.parametrize(("known", "share"), [(31, 0.5), (30, 0.5), (27, None), (1, None), (0, None)])
+@pytest.mark.parametrize(("known", "share"), [(31, 0.5), (28, 0.5), (27, None), (1, None), (0, None)])
 def test_a_month_is_compared_with_the_year_before_only_if_most_of_its_days_are_known(
     known: int, share: float | None
 ) -> None:
     days = {date(2018, 12, day): 300 for day in range(1, 32)}
-    assert sparkline.change(days, dict.fromkeys(list(days)[31 - known :], 200)) == share
+    earlier = {day - timedelta(weeks=52): 200 for day in list(days)[31 - known :]}
+    before = sparkline.year_before(days, earlier)
+    assert len(before) == (known if share else 0)
+    assert sparkline.change(days, before) == share

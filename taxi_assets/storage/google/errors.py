@@ -95,7 +95,7 @@ def map_error(error: Exception, location: str, remedy: str = "") -> PermanentErr
         )
     if is_busy(error):
         return TransientError(
-            f"Google does not answer as it should: {message}",
+            f"Google cannot be reached, or does not answer as it should: {message}",
             location=location,
             remedy="check the network and try again; what has landed stays",
         )
