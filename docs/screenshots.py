@@ -2,8 +2,7 @@
 
     make screenshots
 
-Needs Chromium. Without TAXI_REAL_DATA the months are made up; with it they are TLC's own, 10,000 trips each. Names of
-zones come from TAXI_ZONES_URL, or from TAXI_REAL_DATA.
+Needs Chromium. Without TAXI_REAL_DATA months and zones are made up; with it they are TLC's own, 10,000 trips each.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from PIL import Image
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.demo.sample import write_month
+from taxi_assets.demo.zones import lookup
 from taxi_assets.months import Month, months_between
 from taxi_assets.partitions import last_month
 from taxi_assets_tests.servers.ui import TIMEOUT_SECONDS, browser, dagster_ui
@@ -80,14 +80,18 @@ def publish(folder: Path) -> dict[str, str]:
     """Make a site of months; return the settings that point at it."""
     for month in months_between(FIRST, SUBJECT):
         publish_month(folder, month)
-    real = os.environ.get("TAXI_REAL_DATA")
+    zones = folder / "taxi_zone_lookup.csv"
+    if real := os.environ.get("TAXI_REAL_DATA"):
+        shutil.copy(Path(real, "mirror/misc/taxi_zone_lookup.csv"), zones)
+    else:
+        zones.write_text(lookup(), encoding="utf-8")
     return {
         "TAXI_CSV_URL": f"file://{folder}/{{dataset}}_{{year}}-{{month:02}}.csv.gz",
         "TAXI_SOURCE": "csv",
         "TAXI_DATA_DIR": str(folder / "data"),
         "TAXI_PROFILE": "local",
         "TAXI_AUTOMATION_SINCE": str(FIRST),
-        **({"TAXI_ZONES_URL": f"file://{real}/mirror/misc/taxi_zone_lookup.csv"} if real else {}),
+        "TAXI_ZONES_URL": zones.as_uri(),
     }
 
 
