@@ -45,14 +45,17 @@ def template() -> str:
     """Return the text of a `.env` in which every setting has its default."""
     blocks = [_HEAD]
     for name, field in Settings.model_fields.items():
-        text = textwrap.fill(description(name), 118, initial_indent="# ", subsequent_indent="# ")
-        blocks.append(f"{text}\n# {variable(name)}={_default(field.default)}\n")
+        text = description(name)
+        comment = textwrap.fill(text, 118, initial_indent="# ", subsequent_indent="# ")
+        blocks.append(f"{comment}\n# {variable(name)}={_default(text, field.default)}\n")
     return "\n".join(blocks)
 
 
-def _default(value: object) -> str:
+def _default(text: str, value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, tuple) or value == 0:
+    if value == () or "empty:" in text:
         return ""
+    if isinstance(value, float):
+        return f"{value:g}"
     return f"'{value}'" if " " in str(value) else str(value)

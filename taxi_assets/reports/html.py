@@ -22,7 +22,14 @@ from taxi_assets.reports.charts import THEMES, Chart, Theme
 from taxi_assets.reports.labels import is_local, label_of, origin, source_line, trips
 from taxi_assets.reports.metrics import MILE_BINS, Anomaly, Metrics
 from taxi_assets.reports.sparkline import change, compared
-from taxi_assets.transform.anomalies import MIN_EARLIER_MONTHS, MIN_ROWS, UNUSUAL_FACTOR, UNUSUAL_SHARE, is_unusual
+from taxi_assets.transform.anomalies import (
+    MIN_EARLIER_MONTHS,
+    MIN_ROWS,
+    MONTHS_COMPARED,
+    UNUSUAL_FACTOR,
+    UNUSUAL_SHARE,
+    is_unusual,
+)
 
 PAGE, INDEX = "report.html", "index.html"
 
@@ -32,8 +39,8 @@ _CAPTIONS = {
     "payments": "As the taximeter recorded them. TLC's records do not include cash tips.",
     "pickup_zones": "By TLC taxi zone; a zone is about a neighborhood.",
     "anomalies": f"Odd rows are kept, not lost; a row may count more than once. A share is unusual if it is over "
-    f"{UNUSUAL_SHARE:.1%} and over {UNUSUAL_FACTOR:g} times the median of the earlier months. A comparison "
-    f"needs {MIN_ROWS:,} rows and {MIN_EARLIER_MONTHS} earlier months.",
+    f"{UNUSUAL_SHARE:.1%} and over {UNUSUAL_FACTOR:g} times the median of the {MONTHS_COMPARED} months before. A "
+    f"comparison needs {MIN_ROWS:,} rows and {MIN_EARLIER_MONTHS} of those months.",
 }
 
 

@@ -15,7 +15,13 @@ from taxi_assets.contracts.schemas import arrow_schema
 from taxi_assets.errors import PermanentError
 from taxi_assets.records import CleanedFile, LakeObject, RawFile, TableMonth
 from taxi_assets.replacement import is_usual
-from taxi_assets.transform.anomalies import MIN_EARLIER_MONTHS, MIN_ROWS, anomaly_shares, is_unusual
+from taxi_assets.transform.anomalies import (
+    MIN_EARLIER_MONTHS,
+    MIN_ROWS,
+    MONTHS_COMPARED,
+    anomaly_shares,
+    is_unusual,
+)
 from taxi_assets.transform.rejects import explain_rejects
 
 
@@ -164,11 +170,11 @@ def check_anomalies(cleaned: CleanedFile, earlier: Sequence[CleanedFile]) -> Che
             unusual.append(f"{name}: {share:.2%} of the rows, usually {statistics.median(shares):.2%}")
     said = "; ".join(unusual) or f"nothing unusual compared with the {len(earlier)} months before"
     if not earlier:
-        said = "not compared: there are no earlier months to compare with"
+        said = f"not compared: none of the {MONTHS_COMPARED} months before has landed"
     elif len(earlier) < MIN_EARLIER_MONTHS or cleaned.cleaned_rows < MIN_ROWS:
         said = (
-            f"not compared: a comparison needs {MIN_ROWS:,} rows and {MIN_EARLIER_MONTHS} earlier months; there are "
-            f"{cleaned.cleaned_rows:,} rows and {len(earlier)} months"
+            f"not compared: a comparison needs {MIN_ROWS:,} rows and {MIN_EARLIER_MONTHS} of the {MONTHS_COMPARED} "
+            f"months before; there are {cleaned.cleaned_rows:,} rows and {len(earlier)} months"
         )
     return CheckResult(
         not unusual,

@@ -141,7 +141,7 @@ def test_an_anomaly_warns_where_its_share_has_risen_threefold_over_the_median_be
 
 def test_a_first_month_has_none_to_be_compared_with(tmp_path: Path) -> None:
     text = checked(land(csv([TRIP]), tmp_path), tmp_path)["anomalies"].text
-    assert text == "not compared: there are no earlier months to compare with"
+    assert text == "not compared: none of the 12 months before has landed"
 
 
 def test_a_month_of_few_rows_is_never_unusual(tmp_path: Path) -> None:
