@@ -23,6 +23,7 @@ from taxi_assets.months import Month
 from taxi_assets.names import BIGQUERY_TABLE, CLEANED_PARQUET, GCS_OBJECT, POSTGRES_TABLE, RAW_FILE, asset_key
 from taxi_assets.partitions import partitions_of
 from taxi_assets.records import CleanedFile, LakeObject, RawFile
+from taxi_assets.replacement import USUAL_SHARES
 from taxi_assets.transform import quality
 from taxi_assets.transform.anomalies import earlier_months
 from taxi_assets.transform.quality import CheckResult
@@ -36,7 +37,11 @@ Check = Callable[[Dataset, Month, Any], CheckResult]
 
 def checks_of(dataset: Dataset, retries: dg.RetryPolicy, *, postgres: bool = False) -> list[dg.AssetChecksDefinition]:
     """Return the checks of a dataset's assets."""
-    some = "The file has rows. Warns if it has under 90% or over 150% of what the month had, or ends within a line."
+    few_rows, many_rows = USUAL_SHARES
+    some = (
+        f"The file has rows. Warns if it has under {few_rows:.0%} or over {many_rows:.0%} of what the month had, "
+        "or ends within a line."
+    )
     few = f"{LEDGER} And few enough rows were rejected (TAXI_REJECTED_SHARE_LIMIT)."
     columns = "The file has the contract's columns and types. Warns of source columns that are unknown or absent."
     readable = "Every row could be read. Warns only: the ledger's limit decides whether the month goes on."

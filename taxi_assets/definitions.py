@@ -27,6 +27,7 @@ from taxi_assets.resources import (
 from taxi_assets.schedules import schedules_of
 from taxi_assets.sensors.alerts import failure_alerts, recovery_alerts
 from taxi_assets.sensors.lake import lake_sensor
+from taxi_assets.sensors.pools import pool_sensor
 from taxi_assets.sensors.publication import publication_sensor
 from taxi_assets.sensors.retries import retry_sensor
 from taxi_assets.sensors.watchdog import watchdog
@@ -96,6 +97,7 @@ def _automation(settings: Settings, datasets: Mapping[str, Dataset]) -> dict[str
             recovery_alerts(settings, sensor),
             watchdog(settings, datasets, sensor),
             retry_sensor(from_tlc, sensor),
+            pool_sensor(),
         ],
     }
 

@@ -103,8 +103,11 @@ def not_landed(row: LedgerRow, why: str) -> str:
     return str(TaxiError(f"{row.dataset} {row.month}{why}", remedy=remedy))
 
 
-def imbalances(row: LedgerRow) -> list[str]:
-    """Return which counts of a month do not add up."""
+def imbalances(row: LedgerRow, *, is_ours: bool = True) -> list[str]:
+    """Return which counts of a month do not add up.
+
+    `is_ours` says whether the object was made from the cleaned file; if someone else put it, the table is its own.
+    """
     wrong: list[str] = []
     if not (row.is_staged or row.object_uri):
         return wrong  # nothing to compare with
@@ -113,9 +116,10 @@ def imbalances(row: LedgerRow) -> list[str]:
             f"{row.source_rows:,} source rows are not {row.cleaned_rows:,} cleaned + {row.dropped_rows:,} dropped + "
             f"{row.rejected_rows:,} rejected"
         )
+    expected = row.cleaned_rows if is_ours else row.object_rows
     for where, there, rows in (("object", row.object_uri, row.object_rows), ("table", row.table, row.table_rows)):
-        if there and rows != row.cleaned_rows:
-            wrong.append(f"the {where} has {rows:,} rows, not {row.cleaned_rows:,}")
+        if there and rows != expected:
+            wrong.append(f"the {where} has {rows:,} rows, not {expected:,}")
     copied = (row.postgres_rows or 0) + (row.postgres_dropped_rows or 0)
     if row.postgres_rows is not None and row.status != "not_loaded" and copied != row.cleaned_rows:
         wrong.append(

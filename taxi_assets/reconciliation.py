@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _STAGES: dict[str, type[RawFile | CleanedFile]] = {"raw": RawFile, "cleaned": CleanedFile}
 _MISSING = "the cleaned file is missing, and perhaps the raw one; land the month again with `taxi-assets run`"
+_OF_OTHERS = "someone else put the object in the lake"
 _ELSEWHERE = (
     "the raw and cleaned files are not on this machine, so only object and tables can be compared; look on the machine "
     "that landed the month, give both the same TAXI_WORK_URL, or land it again with `taxi-assets run`"
@@ -114,9 +115,10 @@ class Ledger:
             elif sha256_of(self._staging.path(record.file)) != record.sha256:
                 wrong.append(f"the {stage} file has other bytes than its record says")
         stored, _ = self._in_lake(dataset, month)
-        if record and stored and stored.sha256 != record.sha256:
+        ours = stored if stored and stored.is_ours else None
+        if record and ours and ours.sha256 != record.sha256:
             wrong.append("the object has other bytes than the cleaned file")
-        elif record and stored and stored.crc32c and stored.crc32c != crc32c_of(self._staging.path(record.file)):
+        elif record and ours and ours.crc32c and ours.crc32c != crc32c_of(self._staging.path(record.file)):
             wrong.append("the bucket's own checksum of the object (CRC32C) is not the cleaned file's")
         try:
             if stored and row.table:
@@ -126,7 +128,7 @@ class Ledger:
                 wrong += self._postgres.verify_month(dataset, record, self._staging.path(record.file))
         except TaxiError as error:
             wrong.append(str(error))
-        return wrong + imbalances(row)
+        return wrong + imbalances(row, is_ours=stored is None or stored.is_ours)
 
     def verified(self, row: LedgerRow) -> LedgerRow:
         """Return the row as `verify` finds it: failed, with what to do, if something does not hold."""
@@ -150,7 +152,7 @@ class Ledger:
                 cleaned_rows=cleaned.cleaned_rows,
                 dropped_rows=cleaned.dropped_rows,
                 rejected_rows=cleaned.rejected_rows,
-                notes="; ".join(notes_of(cleaned)) or None,
+                notes="; ".join([*notes_of(cleaned), *([_OF_OTHERS] if stored and not stored.is_ours else [])]) or None,
             )
         elif stored:  # it was the cleaned file
             row = dataclasses.replace(
@@ -198,4 +200,4 @@ class Ledger:
 
 def _differ(cleaned: CleanedFile, stored: LakeObject) -> bool:
     """Whether an object that this project made is not the cleaned file; objects of others are as they are."""
-    return bool(stored.source_sha256) and stored.sha256 != cleaned.sha256
+    return stored.is_ours and stored.sha256 != cleaned.sha256

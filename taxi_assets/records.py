@@ -15,7 +15,7 @@ from taxi_assets.months import Month
 
 ZONES_STEM = "taxi_zones/taxi_zone_lookup"
 
-_STORED_NAMES = {"transform_version": "recipe", "anomalies": "oddities"}
+_STORED_NAMES = {"transform_version": "recipe", "anomalies": "oddities", "most_rows": "previous_rows"}
 """Fields that are stored under an older name, so that releases can read each other's files."""
 
 
@@ -185,6 +185,11 @@ class LakeObject(MonthRecord):
     generation: str = ""
     changed: bool = True
     crc32c: str = ""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this project put it; no one else says what it was made from."""
+        return bool(self.source_sha256)
 
 
 @dataclass(frozen=True)

@@ -20,41 +20,35 @@ def is_usual(rows: int, rows_before: int | None) -> bool:
 
 
 def check_replacement(
-    new: RawFile | CleanedFile | LakeObject,
-    rows_before: int,
-    *,
-    accepted: bool,
-    location: str = "",
-    remedy: str = "",
+    new: RawFile | CleanedFile | LakeObject, rows_before: int, *, accepted: bool, location: str = ""
 ) -> None:
-    """Refuse a version of a month without rows, or with under half of those that the month has had.
+    """Refuse a version of a month with none, or under half, of the rows that the month has had.
 
     Args:
         new: The new version.
         rows_before: Rows that the month has had where it would be replaced; 0 if it was never there.
         accepted: Whether a person accepts fewer rows.
         location: Where the month would be replaced.
-        remedy: What to do; by default, to look at the source's file.
 
     Raises:
         PermanentError: It has too few rows; nothing has changed.
     """
+    looked_at, options = "the file at the source", "--accept-row-count"
     if isinstance(new, RawFile):
         what, rows = "the new file", new.source_rows
     elif isinstance(new, CleanedFile):
         what, rows = "the cleaned file", new.cleaned_rows
     else:
         what, rows = "the object", new.rows
+        looked_at, options = "the object and where it comes from", f"--from-lake {options}"
     if rows >= rows_before * MIN_SHARE or (rows and accepted):
         return
-    if not rows:
-        found, remedy = "no rows", remedy or "ask TLC, or wait until the file is published again"
-    else:
-        found = f"{rows:,} rows, under half of the {rows_before:,} that the month has had"
+    found = f"{rows:,} rows, under half of the {rows_before:,} that the month has had"
     raise PermanentError(
-        f"{what} has {found}; the month stays as it is",
+        f"{what} has {found if rows else 'no rows'}; the month stays as it is",
         location=location,
-        remedy=remedy
-        or "look at the file at the source. If it is right: "
-        f"taxi-assets run {new.dataset} {new.month} --accept-row-count, or accept_row_count in the launchpad",
+        remedy=f"look at {looked_at}. If it is right: taxi-assets run {new.dataset} {new.month} {options}, or "
+        "accept_row_count in the launchpad"
+        if rows
+        else "ask TLC, or wait until the file is published again",
     )

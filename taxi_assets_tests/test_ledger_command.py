@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
 from taxi_assets.cli.main import main
@@ -95,6 +96,23 @@ def test_an_object_that_somebody_put_into_the_lake_is_in_the_ledger(
     assert "yellow 2021-03 is not in the lake" in rows["2021-03"]["error"]
     assert rows["2021-04"]["status"] == "not_loaded"
     assert rows["2021-04"]["object_rows"] == 300
+
+
+def test_a_month_whose_object_and_table_are_someone_elses_has_landed_and_is_told(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = object_of(place, "2021-02")
+    pq.write_table(pq.read_table(path).slice(0, 190).replace_schema_metadata(None), path)
+    stored = place.lake.find("yellow", MONTHS[1])
+    assert stored
+    place.warehouse.replace_month(YELLOW, stored)
+    for verified in (False, True):
+        row = rows_of(capsys, status=0, verified=verified)["2021-02"]
+        assert (row["status"], row["cleaned_rows"], row["object_rows"], row["table_rows"]) == ("landed", 200, 190, 190)
+        assert row["notes"] == "someone else put the object in the lake"
+    with duckdb.connect(str(place.warehouse.path)) as connection:
+        connection.execute("DELETE FROM nyc_tlc.yellow_trips WHERE source_month = '2021-02-01' AND rowid % 2 = 0")
+    assert rows_of(capsys, status=1, verified=True)["2021-02"]["status"] == "failed"
 
 
 def test_months_that_are_not_loaded_yet_are_no_failure_and_are_told_together(

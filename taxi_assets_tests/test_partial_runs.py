@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from taxi_assets.cli.run import land
 from taxi_assets.contracts import DATASETS
 from taxi_assets.definitions import build_definitions
 from taxi_assets.demo.sample import write_month
@@ -48,6 +49,18 @@ def run(settings: Settings, instance: dg.DagsterInstance, first: Month, last: Mo
         str(month): run_month(definitions, instance, ASSET_JOB, "yellow", month, selection=keys)[0]
         for month in months_between(first, last)
     }
+
+
+def test_loading_from_the_lake_is_no_failure_where_another_version_was_cleaned(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    settings, yellow = settings_for(tmp_path), DATASETS["yellow"]
+    land(settings, yellow, [JANUARY])
+    run(settings_for(tmp_path, TAXI_DROP_ZERO_PASSENGERS="true"), instance, JANUARY, JANUARY, "cleaned_parquet")
+    settings.duckdb_path.unlink()
+    (row,) = land(settings, yellow, [JANUARY], from_lake=True)
+    assert (row.status, row.error, row.table_rows) == ("landed", "", 50)
+    assert row.notes == "the cleaned file and the object in the lake are different versions"
 
 
 def objects(settings: Settings) -> list[str]:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from taxi_assets.months import Month
-from taxi_assets.records import CleanedFile, LakeObject
+from taxi_assets.records import CleanedFile, LakeObject, RawFile
 
 STORED = {
     "file": "cleaned/yellow/yellow_tripdata_2021-01.0123abcd.parquet",
@@ -55,3 +55,13 @@ def test_a_record_keeps_the_stored_names_so_that_the_earlier_release_can_read_it
 def test_what_is_not_a_record_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"record|Expecting"):
         LakeObject.from_json(text)
+
+
+def test_the_rows_that_a_month_had_before_are_read_under_their_older_name() -> None:
+    stored = {
+        name: STORED[name] for name in ("file", "bytes", "sha256", "dataset", "month", "source_rows", "source_url")
+    }
+    stored |= {"format": "csv", "compression": "gzip", "etag": "", "last_modified": "", "previous_rows": 5000}
+    record = RawFile.from_json(json.dumps(stored))
+    assert record.most_rows == 5000
+    assert json.loads(record.to_json())["previous_rows"] == 5000

@@ -235,6 +235,12 @@ def test_a_lost_warehouse_is_loaded_from_the_lake_without_the_source(
     assert ledger_of(there)["table_rows"] == 300
     assert taxi_assets("ledger", "yellow", "2021-02", "--json", **there).stdout.strip() == "[]"
     assert taxi_assets("query", "SELECT count(*) AS n FROM nyc_tlc.taxi_zones", **there).stdout.split() == ["n", "265"]
+    for damage in (lambda path: path.write_bytes(b"PAR1"), Path.unlink):  # months do not depend on zones
+        damage(tmp_path / "data/lake/data/reference/taxi_zones.parquet")
+        (tmp_path / "data" / "warehouse.duckdb").unlink()
+        done = taxi_assets("run", "yellow", "2021-01", "--from-lake", **there)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("the names of the taxi zones are not available now") == (damage is not Path.unlink)
 
 
 def test_a_report_that_is_older_than_its_rows_is_told(editions: Callable[[int], dict[str, str]]) -> None:

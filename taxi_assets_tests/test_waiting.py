@@ -20,7 +20,7 @@ from rich.console import Console
 from taxi_assets import progress
 from taxi_assets.cli.progress import show_progress
 from taxi_assets.months import Month
-from taxi_assets.sensors.retries import retry_sensor
+from taxi_assets.sensors.pools import pool_sensor
 from taxi_assets.settings import Settings
 from taxi_assets.storage.factory import build_warehouse
 from taxi_assets_tests.servers.http_source import http_source
@@ -115,7 +115,7 @@ def test_the_daemons_sensor_puts_a_lost_step_back_into_the_queue_and_leaves_the_
             assert not storage.claim_concurrency_slot(*claim).is_claimed
         job = dg.JobDefinition(name="job", graph_def=dg.GraphDefinition(name="graph"))
         instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
-        sensor = retry_sensor([], dg.DefaultSensorStatus.STOPPED)
+        sensor = pool_sensor()
         sensor(dg.build_sensor_context(instance))
         assert storage.claim_concurrency_slot(*claim).is_claimed
         assert not storage.claim_concurrency_slot("source", "other-run", "step").is_claimed

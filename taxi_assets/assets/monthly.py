@@ -266,7 +266,7 @@ def begin(context: dg.AssetExecutionContext, dataset: Dataset) -> Month:
 
 
 def _landed_rows(lake: LakeResource, dataset: Dataset, month: Month) -> int:
-    """Return the rows of a month in the lake; 0 if it does not answer, which is told where it is written to."""
+    """Return the rows of a month in the lake; 0 if a bucket does not answer: the step that writes to it says so."""
     with contextlib.suppress(TaxiError):
         return lake.create().landed_rows(dataset.name, month)
     return 0

@@ -78,7 +78,8 @@ def command(host: str, port: int, *, demo: bool | None) -> int:
     if latest:
         err.print(f"  latest month: {url}/assets/yellow/cleaned_parquet?view=partitions&partition={latest}")
     if queued:
-        err.print(f"  {queued} queued runs start now, whatever the settings; cancel them there: {url}/runs?view=queued")
+        runs = "1 queued run starts" if queued == 1 else f"{queued} queued runs start"
+        err.print(f"  {runs} now, whatever the settings; to cancel: {url}/runs?view=queued")
     if settings.automated and not shows_demo:
         err.print(
             f"  automation is on: it fetches every month since {settings.automation_since}; TAXI_AUTOMATION=stopped "

@@ -173,8 +173,11 @@ def _check_source(settings: Settings) -> str:
     dataset = DATASETS["yellow"]
     month = last_month(dataset)
     source = build_source(settings)
-    for name, folder in source.missing_folders().items():
-        raise PermanentError("there is no such folder", location=f"{folder} ({name})", remedy=f"correct {name}")
+    if missing := source.missing_folders():
+        location = ", ".join(f"{folder} ({name})" for name, folder in missing.items())
+        raise PermanentError(
+            "there is no such folder", location=location, remedy=f"make it, or correct {' and '.join(missing)}"
+        )
     availability = probe(source, dataset.name, month, None, date.today())  # noqa: DTZ011 - days, by this machine's calendar
     urls = source.urls(dataset.name, month)
     location = ", ".join(map(without_secrets, urls))

@@ -61,27 +61,26 @@ def command(name: str | None, months: str | None, *, verified: bool, as_json: bo
     rows = [row for dataset in datasets for row in ledger.rows(dataset, wanted).values()]
     if verified:
         rows = [ledger.verified(row) for row in rows]
+    unlisted = sorted({*(wanted or ())} - {Month.parse(row.month) for row in rows})
+    if verified and not rows:
+        err.print(f"taxi-assets: {nothing} has landed here, so there is nothing to verify")
+    elif verified and unlisted:
+        err.print(f"taxi-assets: {datasets[0].name} {format_months(unlisted)} is in no store")
     if as_json:
         out.print_json(json.dumps([row.to_dict() for row in rows]))
     elif rows:
         print_ledger(rows)
         print_places(settings)
-        if verified and all(row.status == "landed" for row in rows):
+        if verified and not unlisted and all(row.status == "landed" for row in rows):
             read = (
                 "every file read" if all(row.is_staged for row in rows) else "every file read that is on this machine"
             )
             count = "1 month" if len(rows) == 1 else f"{len(rows)} months"
             out.print(f"\nverified: {count}, {read}, every store counted and compared")
-    elif verified:
-        err.print(f"taxi-assets: {nothing} has landed here, so there is nothing to verify")
-        print_places(settings)
     else:
-        out.print(f"{nothing} has landed yet; to land it: taxi-assets run {name or 'yellow'} {months or '2021-01'}")
-        hint_at_demo(settings, "ledger")
+        if not verified:
+            out.print(f"{nothing} has landed yet; to land it: taxi-assets run {name or 'yellow'} {months or '2021-01'}")
+            hint_at_demo(settings, "ledger")
         print_places(settings)
-    unlisted = sorted({*(wanted or ())} - {Month.parse(row.month) for row in rows})
-    if verified and rows and unlisted:
-        err.print(f"taxi-assets: {datasets[0].name} {format_months(unlisted)} is in no store")
-    missing = verified and any(row.status == "not_loaded" and not row.table for row in rows)
-    missing |= verified and bool(unlisted or not rows)
-    return FAILED if missing or any(row.status == "failed" for row in rows) else LANDED
+    missing = not rows or unlisted or any(row.status == "not_loaded" and not row.table for row in rows)
+    return FAILED if (verified and missing) or any(row.status == "failed" for row in rows) else LANDED

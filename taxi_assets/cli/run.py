@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list, an object for each month.")
 @click.option("--reload", is_flag=True, help="Load again what looks unchanged, into the warehouse and Postgres.")
 @click.option("--from-lake", is_flag=True, help="Load what the lake has into the warehouse; ask no source.")
-@click.option("--accept-row-count", is_flag=True, help="Land a file whatever number of rows it has.")
+@click.option("--accept-row-count", is_flag=True, help="Accept the file's number of rows, unless it has none.")
 @click.option("--verbose", is_flag=True, help="Show Dagster's own log too.")
 def command(
     name: str, months: str, *, as_json: bool, reload: bool, from_lake: bool, accept_row_count: bool, verbose: bool
@@ -115,7 +115,7 @@ def land(
         months: Its months.
         reload: Load again what looks unchanged, into the warehouse and Postgres.
         from_lake: Load what the lake has into the warehouse, and ask no source.
-        accept_row_count: Land a file whatever number of rows it has.
+        accept_row_count: Accept a file's number of rows, unless it has none.
         verbose: Show Dagster's log in the terminal.
 
     Returns:
@@ -153,15 +153,25 @@ def land(
         if there and dataset.one("pickup_zone"):
             ensure_zones(settings, instance, from_lake=from_lake)
         outdated = history.outdated_reports(instance, dataset.name, there)
-    return _rows(settings, dataset, outcomes, outdated)
+    return _rows(settings, dataset, outcomes, outdated, only_warehouse=from_lake)
 
 
 def _rows(
-    settings: Settings, dataset: Dataset, outcomes: dict[Month, Outcome], outdated: set[Month]
+    settings: Settings,
+    dataset: Dataset,
+    outcomes: dict[Month, Outcome],
+    outdated: set[Month],
+    *,
+    only_warehouse: bool = False,
 ) -> list[LedgerRow]:
     """Return what became of each month, as the runs and the stores say; what the stores contradict has failed.
 
-    `outdated` are the months whose report is older than their rows.
+    Args:
+        settings: The settings.
+        dataset: The dataset.
+        outcomes: What became of each month, as its run has it.
+        outdated: The months whose report is older than their rows.
+        only_warehouse: Whether the runs loaded the warehouse only; what is missing elsewhere is then a note.
     """
     from taxi_assets.names import BIGQUERY_TABLE, CLEANED_PARQUET, GCS_OBJECT, POSTGRES_TABLE
 
@@ -190,15 +200,21 @@ def _rows(
         if row:
             earlier = [fields for asset, fields in nothing.items() if asset not in outcome.made]
             row = dataclasses.replace(row, **{name: value for fields in earlier for name, value in fields.items()})
+        if only_warehouse and row and row.status == "not_loaded" and row.table:
+            row = dataclasses.replace(_with_note(row, row.error.partition("\n")[0].partition(": ")[2]), error="")
         if status in ("landed", "unchanged") and not unread and (row is None or row.error):
             status, error = "failed", row.error if row else f"{dataset.name} {month} is in no store"
         row = row or dataclasses.replace(empty, month=str(month))
         if month in outdated:
             note = f"its report shows the rows from before; taxi-assets report {dataset.name} {month} makes it anew"
-            row = dataclasses.replace(row, notes="; ".join(filter(None, [row.notes, note])))
+            row = _with_note(row, note)
         error = error or (f"the ledger cannot be read: {unread}" if unread else "")
         rows.append(dataclasses.replace(row, status=status, error=error, seconds=outcome.seconds))
     return rows
+
+
+def _with_note(row: LedgerRow, note: str) -> LedgerRow:
+    return dataclasses.replace(row, notes="; ".join(filter(None, [row.notes, note])))
 
 
 def _with_remark(error: str, remark: str) -> str:

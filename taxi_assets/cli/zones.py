@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -78,10 +76,5 @@ def _load_zones(settings: Settings) -> None:
     from taxi_assets.assets.zones import OBJECT
 
     lake = build_lake(settings)
-    if OBJECT not in lake.list_files(OBJECT.rpartition("/")[0]):
-        return
-    with tempfile.TemporaryDirectory() as drafts:
-        draft = Path(drafts, "zones.parquet")
-        draft.write_bytes(lake.read_file(OBJECT))
-        uri = lake.put_file(OBJECT, draft)  # the same bytes: nothing is written
-    build_warehouse(settings).replace_table(ZONES_TABLE, ZONE_COLUMNS, uri)
+    if OBJECT in lake.list_files(OBJECT.rpartition("/")[0]):
+        build_warehouse(settings).replace_table(ZONES_TABLE, ZONE_COLUMNS, lake.uri(OBJECT))

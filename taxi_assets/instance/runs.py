@@ -131,8 +131,9 @@ def _execute(
 def _look_at_pools(instance: dg.DagsterInstance, run_id: str, told: set[str]) -> None:
     """Say what the run waits for, and see that it does not wait in vain."""
     with contextlib.suppress(Exception):  # the run itself says what is wrong with Dagster's storage
-        pools.notify_of_pools(instance, run_id, told)
         pools.requeue_lost_steps(instance)
+    with contextlib.suppress(Exception):
+        pools.notify_of_pools(instance, run_id, told)
 
 
 def _interruptible(work: Callable[[], Any], cancel: Callable[[], None], look: Callable[[], None]) -> Any:

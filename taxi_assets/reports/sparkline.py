@@ -19,7 +19,7 @@ YEAR = timedelta(weeks=52)
 _SLOT, _HIGH = 10, 70
 """SVG units from bar to bar, and of the tallest bar."""
 _MIN_SHARE_OF_DAYS = 0.9
-"""Days of a month that must be known of the year before; a shift of 52 weeks may leave out one."""
+"""Days of a month that must be known of the year before; a shift of 52 weeks may leave out two."""
 
 
 def days_of(month: Month, trips: Sequence[int]) -> dict[date, int]:

@@ -92,7 +92,7 @@ class ReplacementResource(dg.ConfigurableResource):
 
     accept_row_count: bool = Field(
         False,
-        description="Replace a month whatever number of rows the new one has; under half is refused otherwise.",
+        description="Accept the new number of rows, if any; under half of those before is refused otherwise.",
     )
     reload: bool = Field(False, description="Load a month again even if the tables have it.")
 

@@ -1,7 +1,6 @@
 """The retry sensor: requests runs again that `run_retries` should have repeated and did not.
 
-It also puts lost steps back into the queue of their pool, see `taxi_assets.instance.pools`, and fills two more gaps of
-dagster 1.13:
+It fills two gaps of dagster 1.13:
 
 - The daemon that retries crashed runs drops a retry for good if it cannot reach the code location at that moment.
 - Dagster's storage gives up after 6 s without its database. The step that was reporting an event then fails, though
@@ -12,7 +11,6 @@ Delete it when the daemon repeats retries that it could not launch, and when a l
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,7 +18,6 @@ from typing import Any
 import dagster as dg
 
 from taxi_assets.instance import history
-from taxi_assets.instance.pools import requeue_lost_steps
 from taxi_assets.jobs import request_month
 from taxi_assets.names import MONTHLY_REPORT, asset_key
 from taxi_assets.sensors import polling
@@ -38,17 +35,13 @@ def retry_sensor(jobs: Sequence[Any], status: Any) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="retries",
-        description="Requests runs again that crashed or lost Dagster's database, and that the daemon did not retry; "
-        "lets steps go on that wait for a pool in spite of a free slot.",
+        description="Requests runs again that crashed or lost Dagster's database, and that the daemon did not retry.",
         jobs=jobs,
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=status,
     )
     def retries(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         requests = list(_requests(context.instance, polling.utc_now()))
-        if context.instance.get_runs_count(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
-            with contextlib.suppress(Exception):  # the next tick tries again
-                requeue_lost_steps(context.instance)
         return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "no retry was missed")
 
     return retries

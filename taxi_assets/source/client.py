@@ -110,7 +110,7 @@ class Source:
                     most = max(landed_rows, (before and before.most_rows) or 0)
                     check_replacement(record, most, accepted=accept_row_count)
                     if before and before.most_rows and not is_usual(before.source_rows, before.most_rows):
-                        most = before.most_rows  # what nobody has accepted is no measure for the next file
+                        most = before.most_rows  # the next file is not doubted because of one that nobody has accepted
                     record = dataclasses.replace(record, most_rows=most or None)
                 if accept_row_count:
                     record = dataclasses.replace(record, most_rows=None)

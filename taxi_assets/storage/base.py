@@ -71,6 +71,9 @@ class Lake(Protocol):
     def put_file(self, name: str, path: Path) -> str:
         """Put any other file and return its URI."""
 
+    def uri(self, name: str) -> str:
+        """Return the URI of a file that `put_file` put."""
+
     def read_file(self, name: str) -> bytes:
         """Return the content of a file that `put_file` put."""
 

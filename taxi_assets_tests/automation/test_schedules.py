@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from typing import Any
 
 import dagster as dg
 import pytest
 
+from taxi_assets import schedules
 from taxi_assets.months import Month
 from taxi_assets_tests.automation.world import World, statuses
 from taxi_assets_tests.servers.http_source import status
@@ -135,6 +138,7 @@ def test_schedules_and_sensors_are_visible_and_stand_still_in_the_local_profile_
         "downstream",
         "failure_alerts",
         "lake",
+        "pools",
         "publication",
         "recovery_alerts",
         "retries",
@@ -143,8 +147,9 @@ def test_schedules_and_sensors_are_visible_and_stand_still_in_the_local_profile_
     assert {schedule.name for schedule in repository.schedule_defs} == {
         f"{name}_missing_months" for name in ("yellow", "green")
     }
-    found = {each.default_status.value for each in [*repository.sensor_defs, *repository.schedule_defs]}
-    assert found == {"RUNNING" if running else "STOPPED"}
+    found = {each.name: each.default_status.value for each in [*repository.sensor_defs, *repository.schedule_defs]}
+    assert found.pop("pools") == "RUNNING"  # it requests no run
+    assert set(found.values()) == {"RUNNING" if running else "STOPPED"}
 
 
 def test_a_learner_finds_the_tutorials_jobs(world: World) -> None:
@@ -157,3 +162,18 @@ def test_a_learner_finds_the_tutorials_jobs(world: World) -> None:
     ):
         selected = repository.get_job(job).asset_layer.selected_asset_keys
         assert selected == {dg.AssetKey(["yellow", name]) for name in assets}
+
+
+def test_a_warehouse_that_does_not_answer_soon_does_not_hold_up_a_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+
+    class Slow:
+        def loaded_checksums(self, table: str) -> dict[Month, str]:
+            answered.wait()
+            return {Month(2023, 1): table}
+
+    slow: Any = Slow()
+    monkeypatch.setattr(schedules, "_WAREHOUSE_SECONDS", 0.1)
+    assert schedules._in_warehouse(slow, "yellow_trips") is None
+    answered.set()
+    assert schedules._in_warehouse(slow, "yellow_trips") == {Month(2023, 1)}

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
+from taxi_assets.contracts.zones import ZONE_COLUMNS
 from taxi_assets.errors import PermanentError, QueryError
 from taxi_assets.months import Month
 from taxi_assets.records import LakeObject
@@ -40,6 +43,30 @@ def change(warehouse: DuckDBWarehouse, sql: str) -> None:
     """Do something to the file behind the project's back."""
     with duckdb.connect(str(warehouse.path)) as connection:
         connection.execute(sql)
+
+
+def test_a_small_table_stays_as_it_is_if_its_new_file_cannot_be_loaded(
+    warehouse: DuckDBWarehouse, tmp_path: Path
+) -> None:
+    pq.write_table(pa.table({"LocationID": pa.array([1, 2], pa.int64())}), tmp_path / "zones.parquet")
+    columns = [column for column in ZONE_COLUMNS if column.name == "LocationID"]
+    assert warehouse.replace_table("taxi_zones", columns, (tmp_path / "zones.parquet").as_uri()) == 2
+    (tmp_path / "zones.parquet").write_bytes(b"")
+    with pytest.raises(PermanentError, match=r"the file cannot be loaded into nyc_tlc\.taxi_zones") as caught:
+        warehouse.replace_table("taxi_zones", columns, (tmp_path / "zones.parquet").as_uri())
+    assert caught.value.location == (tmp_path / "zones.parquet").as_uri()
+    assert warehouse.query("SELECT count(*) AS n FROM nyc_tlc.taxi_zones")["n"].to_pylist() == [2]
+
+
+def test_a_lake_that_cannot_be_read_is_not_taken_for_one_without_the_month(tmp_path: Path) -> None:
+    put(tmp_path)
+    lake = FolderLake(tmp_path / "lake")
+    assert lake.landed_rows("yellow", JANUARY) == 1000
+    assert lake.landed_rows("yellow", FEBRUARY) == 0
+    shutil.rmtree(tmp_path / "lake/data/yellow")
+    (tmp_path / "lake/data/yellow").write_bytes(b"")
+    with pytest.raises(NotADirectoryError):
+        lake.landed_rows("yellow", JANUARY)
 
 
 # --- months

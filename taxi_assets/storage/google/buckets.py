@@ -159,7 +159,8 @@ class BucketFolder:
     def _place(self) -> str:
         return f"bucket {self.bucket} ({self.setting})"
 
-    def _uri(self, name: str) -> str:
+    def uri(self, name: str) -> str:
+        """Return the address of an object."""
         return f"gs://{self.bucket}/{self._full_name(name)}"
 
     def _full_name(self, name: str) -> str:

@@ -66,9 +66,12 @@ class FolderLake:
 
     def put_file(self, name: str, path: Path) -> str:
         """See `Lake.put_file`."""
-        target = self.root / name
-        self._copy(path, target, sha256_of(path))
-        return target.absolute().as_uri()
+        self._copy(path, self.root / name, sha256_of(path))
+        return self.uri(name)
+
+    def uri(self, name: str) -> str:
+        """See `Lake.uri`."""
+        return (self.root / name).absolute().as_uri()
 
     def read_file(self, name: str) -> bytes:
         """See `Lake.read_file`."""

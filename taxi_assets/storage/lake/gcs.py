@@ -75,17 +75,17 @@ class GcsLake(BucketFolder):
             "crc32c": crc32c,
         }
         name = object_name(cleaned.dataset, cleaned.month)
-        with mapped_errors(f"{cleaned.dataset} {cleaned.month}, {self._uri(name)}"):
+        with mapped_errors(f"{cleaned.dataset} {cleaned.month}, {self.uri(name)}"):
             existing = self._get(name)
             landed = self._landed_rows(existing)
-            check_replacement(cleaned, landed, accepted=accept_row_count, location=self._uri(name))
+            check_replacement(cleaned, landed, accepted=accept_row_count, location=self.uri(name))
             blob, changed = self._put(name, path, crc32c, ledger, PARQUET, existing)
         return self._record(cleaned.dataset, cleaned.month, blob, changed=changed)
 
     def landed_rows(self, dataset: str, month: Month) -> int:
         """See `Lake.landed_rows`."""
         name = object_name(dataset, month)
-        with mapped_errors(f"{dataset} {month}, {self._uri(name)}"):
+        with mapped_errors(f"{dataset} {month}, {self.uri(name)}"):
             return self._landed_rows(self._get(name))
 
     def _landed_rows(self, blob: Any) -> int:
@@ -95,7 +95,7 @@ class GcsLake(BucketFolder):
         """See `Lake.put_file`."""
         guessed = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         content_type = PARQUET if path.suffix == ".parquet" else guessed
-        uri = self._uri(name)
+        uri = self.uri(name)
         with mapped_errors(uri):
             ledger = {"sha256": sha256_of(path)}
             self._put(name, path, crc32c_of(path), ledger, content_type, self._get(name))
@@ -103,17 +103,17 @@ class GcsLake(BucketFolder):
 
     def read_file(self, name: str) -> bytes:
         """See `Lake.read_file`."""
-        with mapped_errors(self._uri(name)):
+        with mapped_errors(self.uri(name)):
             return bytes(self._blob(name).download_as_bytes(**self.access.request_options))
 
     def remove_file(self, name: str) -> None:
         """See `Lake.remove_file`."""
-        with mapped_errors(self._uri(name)), contextlib.suppress(api.NotFound):
+        with mapped_errors(self.uri(name)), contextlib.suppress(api.NotFound):
             self._blob(name).delete(**self.access.request_options)
 
     def list_files(self, folder: str) -> list[str]:
         """See `Lake.list_files`."""
-        with mapped_errors(self._uri(folder)):
+        with mapped_errors(self.uri(folder)):
             return sorted(self._short_name(blob.name) for blob in self._list(f"{folder}/"))
 
     def find(self, dataset: str, month: Month) -> LakeObject | None:
@@ -126,7 +126,7 @@ class GcsLake(BucketFolder):
             PermanentError: An object from elsewhere is no Parquet file, or its rows are of another month.
         """
         name = object_name(dataset, month)
-        location = f"{dataset} {month}, {self._uri(name)}"
+        location = f"{dataset} {month}, {self.uri(name)}"
         with mapped_errors(location):
             blob = self._get(name)
             if blob is None:
@@ -139,7 +139,7 @@ class GcsLake(BucketFolder):
         """See `Lake.versions`: generations."""
         found = {}
         folder = object_name(dataset, Month(2009, 1)).rpartition("/")[0]
-        with mapped_errors(self._uri(folder)):
+        with mapped_errors(self.uri(folder)):
             for blob in self._list(f"{folder}/", fields="items(name,generation),nextPageToken"):
                 if parsed := parse_object_name(self._short_name(blob.name)):
                     found[parsed[1]] = str(blob.generation)
@@ -201,7 +201,7 @@ class GcsLake(BucketFolder):
                 return existing, False
             raise TransientError(
                 "another run replaced the object meanwhile, by other bytes",
-                location=self._uri(name),
+                location=self.uri(name),
                 remedy="run the month again when the other run has ended",
             ) from None
         return blob, True

@@ -38,7 +38,7 @@ class GcsStagingArea(BucketFolder, StagingArea):
 
     def location(self, file: str) -> str:
         """See `StagingArea.location`."""
-        return self._uri(file)
+        return self.uri(file)
 
     def path(self, file: str) -> Path:
         """See `StagingArea.path`; downloads what is not there yet.

@@ -97,11 +97,16 @@ class DuckDBWarehouse:
         """See `Warehouse.replace_table`."""
         full = self._full(name)
         with connect(self.path, self.limits, self.wait_seconds) as connection:
-            connection.execute("BEGIN")
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(self.schema)}")
-            connection.execute(f"CREATE OR REPLACE TABLE {full} ({duckdb_columns(columns)})")
-            connection.execute(f"INSERT INTO {full} BY NAME SELECT * FROM read_parquet({literal(_path(uri))})")
-            connection.execute("COMMIT")
+            try:
+                connection.execute("BEGIN")
+                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(self.schema)}")
+                connection.execute(f"CREATE OR REPLACE TABLE {full} ({duckdb_columns(columns)})")
+                connection.execute(f"INSERT INTO {full} BY NAME SELECT * FROM read_parquet({literal(_path(uri))})")
+                connection.execute("COMMIT")
+            except duckdb.Error as error:
+                raise map_error(error, self.path, uri) or PermanentError(
+                    f"the file cannot be loaded into {self.schema}.{name}: {str(error).splitlines()[0]}", location=uri
+                ) from error
             return one(connection, f"SELECT count(*) FROM {full}")
 
     def has_table(self, name: str) -> bool:

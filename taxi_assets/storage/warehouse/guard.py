@@ -6,19 +6,12 @@ from taxi_assets.errors import PermanentError
 from taxi_assets.records import LakeObject
 from taxi_assets.replacement import check_replacement
 
-_REMEDY = (
-    "look at the object and its source. If it is right, launch bigquery_table for the month, with accept_row_count in "
-    "the launchpad"
-)
-
 
 def check_object(stored: LakeObject, rows_before: int, location: str, *, accepted: bool) -> None:
     """Refuse an object from elsewhere that has no rows, and any that `check_replacement` refuses.
 
     `rows_before` are those that were loaded last: what others have done to the table since does not count.
     """
-    made_here = bool(stored.source_sha256)
-    if stored.rows == 0 and not made_here:
+    if stored.rows == 0 and not stored.is_ours:
         raise PermanentError("the object has no rows", location=location, remedy="look at the object and its source")
-    remedy = "" if made_here else _REMEDY
-    check_replacement(stored, rows_before, accepted=accepted, location=location, remedy=remedy)
+    check_replacement(stored, rows_before, accepted=accepted, location=location)
