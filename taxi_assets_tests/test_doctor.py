@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sqlite3
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from taxi_assets.contracts import DATASETS
 from taxi_assets.partitions import last_month
 from taxi_assets_tests.servers.http_source import HttpSource, http_source
 from taxi_assets_tests.servers.postgres import PostgresServer
+from taxi_assets_tests.transform.landing import TRIP, csv
 
 doctor = command.callback
 pytest_plugins = ["taxi_assets_tests.servers.fixtures_postgres"]
@@ -34,11 +36,21 @@ def test_what_is_well_is_told_and_nothing_is_made_or_shown_that_is_secret(
     notified = capsys.readouterr().out
     for name in ("settings", "data folder", "dagster", "warehouse", "source"):
         assert f"ok    {name}" in notified
-    assert "answers, and does not have yellow" in notified
+    assert f"answers, and does not have yellow {last_month(DATASETS['yellow'])}, nor 2021-01" in notified
     assert "everything that is needed is there; to land a month" in notified
     assert "planted-password" not in notified
-    assert len(site.asked) == 1
+    assert len(site.asked) == 2
     assert not (tmp_path / "data").exists()
+
+
+def test_a_source_that_has_an_old_month_is_well_even_if_the_latest_is_not_published(
+    site: HttpSource, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.files["/yellow_2021-01.csv.gz"] = gzip.compress(csv([TRIP]))
+    assert doctor() == 0
+    told = capsys.readouterr().out
+    assert f"does not have yellow {last_month(DATASETS['yellow'])}, but 2021-01" in told
+    assert "correct TAXI_CSV_URL" not in told
 
 
 def test_a_source_folder_that_does_not_exist_is_told(

@@ -15,6 +15,8 @@ from taxi_assets.cli.run import land
 from taxi_assets.contracts import DATASETS
 from taxi_assets.definitions import build_definitions
 from taxi_assets.demo.sample import write_month
+from taxi_assets.instance import history
+from taxi_assets.instance.home import dagster_instance
 from taxi_assets.instance.runs import ASSET_JOB, Outcome, run_month
 from taxi_assets.months import Month, months_between
 from taxi_assets.partitions import partitions_of
@@ -61,6 +63,22 @@ def test_loading_from_the_lake_is_no_failure_where_another_version_was_cleaned(
     (row,) = land(settings, yellow, [JANUARY], from_lake=True)
     assert (row.status, row.error, row.table_rows) == ("landed", "", 50)
     assert row.notes == "the cleaned file and the object in the lake are different versions"
+
+
+def test_an_unchanged_month_runs_again_if_its_last_run_failed_so_that_the_ui_does_not_show_it_as_failed(
+    tmp_path: Path,
+) -> None:
+    settings, yellow = settings_for(tmp_path), DATASETS["yellow"]
+    elsewhere = settings.model_copy(update={"csv_url": settings.csv_url.replace("/source/", "/elsewhere/")})
+    statuses, runs = [], []
+    for each in (settings, settings, elsewhere, settings, settings):
+        statuses += [row.status for row in land(each, yellow, [JANUARY])]
+        with dagster_instance(settings) as instance:
+            runs.append(instance.get_runs_count())
+    assert statuses == ["landed", "unchanged", "failed", "unchanged", "unchanged"]
+    assert runs == [1, 1, 2, 3, 3]
+    with dagster_instance(settings) as instance:
+        assert history.last_failed(instance, "yellow", [JANUARY, FEBRUARY]) == set()
 
 
 def objects(settings: Settings) -> list[str]:

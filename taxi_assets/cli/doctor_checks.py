@@ -15,6 +15,7 @@ from taxi_assets.contracts import DATASETS
 from taxi_assets.contracts.model import Dataset
 from taxi_assets.errors import PermanentError, TransientError
 from taxi_assets.instance.sqlite import check_history
+from taxi_assets.months import Month
 from taxi_assets.settings import (
     Settings,
     dagster_home,
@@ -35,6 +36,9 @@ from taxi_assets.storage.factory import (
 if TYPE_CHECKING:
     from taxi_assets.storage.google.buckets import BucketInfo
     from taxi_assets.storage.warehouse.bigquery import BigQueryWarehouse
+
+_OLD_MONTH = Month(2021, 1)
+"""A month that a source has unless it is a mirror of few months, or its address is wrong."""
 
 MIN_FREE_GB = 3.5
 """Gigabytes that TLC's largest months take in progress: 0.8 published, 0.8 cleaned, and copies of both."""
@@ -178,9 +182,9 @@ def _check_source(settings: Settings) -> str:
         raise PermanentError(
             "there is no such folder", location=location, remedy=f"make it, or correct {' and '.join(missing)}"
         )
-    availability = probe(source, dataset.name, month, None, date.today())  # noqa: DTZ011 - days, by this machine's calendar
-    urls = source.urls(dataset.name, month)
-    location = ", ".join(map(without_secrets, urls))
+    today = date.today()  # noqa: DTZ011 - days, by this machine's calendar
+    availability = probe(source, dataset.name, month, None, today)
+    location = ", ".join(map(without_secrets, source.urls(dataset.name, month)))
     if availability.status in ("refused", "down"):
         kind = TransientError if availability.status == "down" else PermanentError
         raise kind(
@@ -188,8 +192,13 @@ def _check_source(settings: Settings) -> str:
             location=location,
             remedy="check the source, TAXI_CSV_URL and TAXI_PARQUET_URL",
         )
-    there = "does not have" if availability.status == "not_published" else "has"
-    return f"{location}: answers, and {there} {dataset.name} {month}"
+    if availability.status != "not_published":
+        return f"{location}: answers, and has {dataset.name} {month}"
+    has_old = probe(source, dataset.name, _OLD_MONTH, None, today).worth_fetching
+    found = f"{location}: answers, and does not have {dataset.name} {month}, "
+    if has_old:
+        return f"{found}but {_OLD_MONTH}"
+    return f"{found}nor {_OLD_MONTH}\nnote: if it should have them, correct TAXI_CSV_URL and TAXI_PARQUET_URL"
 
 
 def _local_checks(settings: Settings) -> Iterator[Check]:

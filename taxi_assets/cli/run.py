@@ -134,7 +134,7 @@ def land(
     last = last_month(dataset)
     outcomes: dict[Month, Outcome] = {}
     with instance_for_runs(settings) as instance, show_progress(err, dataset.name, months, len(keys)):
-        known = _Landed(settings, dataset, instance, keys)
+        known = _Landed(settings, dataset, instance, keys, months)
         for month in months:
             start = time.monotonic()
             if month > last:
@@ -227,8 +227,14 @@ class _Landed:
     """What has landed so far, to tell which months need no run."""
 
     def __init__(
-        self, settings: Settings, dataset: Dataset, instance: dg.DagsterInstance, keys: list[dg.AssetKey]
+        self,
+        settings: Settings,
+        dataset: Dataset,
+        instance: dg.DagsterInstance,
+        keys: list[dg.AssetKey],
+        months: list[Month],
     ) -> None:
+        from taxi_assets.instance import history
         from taxi_assets.source.factory import build_source
         from taxi_assets.storage.factory import build_lake, build_postgres, build_staging, build_warehouse
 
@@ -241,13 +247,14 @@ class _Landed:
         self._postgres = build_postgres(settings) if settings.postgres_url else None
         self._source = build_source(settings)
         self._recorded = set.intersection(*(instance.get_materialized_partitions(key) for key in keys))
+        self._failed = history.last_failed(instance, dataset.name, months)  # a run turns them green in the UI
 
     def unchanged(self, month: Month) -> bool:
         """Whether the month is in every store, as the source has it now; if that cannot be told, a run says why."""
         from taxi_assets.partitions import partition_key
         from taxi_assets.source.availability import probe
 
-        if partition_key(month) not in self._recorded:
+        if partition_key(month) not in self._recorded or month in self._failed:
             return False
         try:
             raw = self._staging.intact(self._staging.find(RawFile, "raw", self._dataset.name, month))

@@ -5,7 +5,7 @@ Only reading belongs here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ OPEN_STATUSES = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+_FAILED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 PARTITION_TAG, RUN_KEY_TAG = "dagster/partition", "dagster/run_key"
 _PAGE = 1000
 _CHECK_FAILED = "DagsterAssetCheckFailedError"
@@ -125,19 +126,33 @@ def requested(instance: dg.DagsterInstance, run_keys: Iterable[str]) -> set[str]
 
 def permanent_failures(instance: dg.DagsterInstance, dataset: str, months: Iterable[Month]) -> dict[Month, str]:
     """Return the months whose last run failed in a way that trying again does not mend, and why."""
+    found = {}
+    for month, run in _last_runs(instance, dataset, months).items():
+        failed = failures_of(instance, run) if run.status == dg.DagsterRunStatus.FAILURE else []
+        if any(failure.permanent for failure in failed):
+            found[month] = failed[0].reason
+    return found
+
+
+def last_failed(instance: dg.DagsterInstance, dataset: str, months: Iterable[Month]) -> set[Month]:
+    """Return the months whose last run failed or was canceled; the UI shows them as failed, whatever has landed."""
+    failed = _last_runs(instance, dataset, months, _FAILED)  # most often there are none, and one query is enough
+    last = _last_runs(instance, dataset, failed)
+    return {month for month, run in last.items() if run.status in _FAILED}
+
+
+def _last_runs(
+    instance: dg.DagsterInstance, dataset: str, months: Iterable[Month], statuses: Sequence[dg.DagsterRunStatus] = ()
+) -> dict[Month, dg.DagsterRun]:
+    """Return the last run of each month that has one; with `statuses`, the last that ended so."""
     keys = [partition_key(month) for month in months]
-    runs = instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: keys})) if keys else []
+    runs = instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: keys}, statuses=statuses)) if keys else []
     last: dict[Month, dg.DagsterRun] = {}
     for run in runs:  # the newest first
         for name, month in months_of_run(run):
             if name == dataset:
                 last.setdefault(month, run)
-    found = {}
-    for month, run in last.items():
-        failed = failures_of(instance, run) if run.status == dg.DagsterRunStatus.FAILURE else []
-        if any(failure.permanent for failure in failed):
-            found[month] = failed[0].reason
-    return found
+    return last
 
 
 def failures_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[Failure]:
