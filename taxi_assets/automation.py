@@ -8,17 +8,28 @@ import dagster as dg
 
 from taxi_assets.names import TAXI_ZONES
 
+_MONDAYS = "0 5 * * 1"
+
 
 def follows_its_upstream() -> dg.AutomationCondition:
     """Load a month into the warehouse when it is new in the lake and the run that put it there did not load it.
 
     So `yellow_web_to_gcs`, or an object materialized by hand, is followed by its table. Dagster's `eager` looks at the
     latest month only, which TLC's lag of two months leaves behind; here every month counts. A month whose object is
-    missing or under way is left alone, and one that failed is not tried again until its object changes. New names of
-    zones change no report by themselves.
+    missing or under way is left alone, as is one of which a blocking check failed; one that failed is not tried again
+    until its object changes. New names of zones change no report by themselves.
     """
     condition = dg.AutomationCondition.eager().without(dg.AutomationCondition.in_latest_time_window())
-    return condition.ignore(dg.AssetSelection.assets(TAXI_ZONES)).with_label("follows its upstream, whatever the month")
+    condition = condition.ignore(dg.AssetSelection.assets(TAXI_ZONES))
+    passed = dg.AutomationCondition.all_deps_blocking_checks_passed()
+    return (condition & passed).with_label("follows its upstream, whatever the month")
+
+
+def is_kept_fresh() -> dg.AutomationCondition:
+    """Land reference data when there is none, and every Monday: TLC renews it without notice."""
+    is_missing = dg.AutomationCondition.missing() & ~dg.AutomationCondition.execution_failed()
+    is_due = dg.AutomationCondition.cron_tick_passed(_MONDAYS)
+    return ((is_missing | is_due) & ~dg.AutomationCondition.in_progress()).with_label("kept fresh")
 
 
 def downstream_sensor(status: Any) -> dg.AutomationConditionSensorDefinition:
@@ -28,5 +39,6 @@ def downstream_sensor(status: Any) -> dg.AutomationConditionSensorDefinition:
         target=dg.AssetSelection.all(),
         default_status=status,
         minimum_interval_seconds=60,
-        description="Loads months into the warehouse that are new in the lake and were not loaded by the same run.",
+        description="Loads months into the warehouse that are new in the lake and were not loaded by the same run; "
+        "makes reports; lands the taxi zones, weekly.",
     )

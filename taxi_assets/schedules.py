@@ -91,9 +91,9 @@ def _tick(
     ]
     failed = history.permanent_failures(instance, name, missing)
     questions = [(name, month) for month in missing if month not in failed]
+    given_up = [f"{name} {month} failed for good: {reason}" for month, reason in failed.items()]
     if not questions:
-        reasons = [f"{name} {month} failed for good: {reason}" for month, reason in failed.items()]
-        return dg.SkipReason("; ".join(reasons) or f"nothing of {name} is missing, or runs of it are in progress")
+        return dg.SkipReason("\n".join(given_up) or f"nothing of {name} is missing, or runs of it are in progress")
     result = poll(instance, context.resources.source.create(), questions, now.date())
     # `unchanged`: the file is here, but did not get to every table
     published = [
@@ -102,4 +102,4 @@ def _tick(
     # what there is no room for today is requested tomorrow
     room = max(0, MAX_OPEN_RUNS - runs)
     requests = [request_month(*key, run_key=result.run_keys[key]) for key in published[:room]]
-    return requests or dg.SkipReason(result.summary())
+    return requests or dg.SkipReason("\n".join([result.summary(), *given_up]))

@@ -124,6 +124,19 @@ def test_the_daemons_sensor_puts_a_lost_step_back_into_the_queue_and_leaves_the_
         assert (held.run_id, storage.get_concurrency_info("source").pending_step_count) == ("its-run", 1)
 
 
+def test_the_daemons_sensor_creates_the_pools_once() -> None:
+    sensor = pool_sensor()
+    with dg.instance_for_test(overrides={"concurrency": {"pools": {"default_limit": 1}}}) as instance:
+        context = dg.build_sensor_context(instance)
+        done = sensor.evaluate_tick(context)
+        assert done.cursor == "1"
+        pools = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
+        assert pools == dict.fromkeys(("source", "lake", "warehouse", "postgres"), 1)
+        instance.event_log_storage.delete_concurrency_limit("lake")
+        sensor.evaluate_tick(dg.build_sensor_context(instance, cursor=done.cursor))
+        assert len(instance.event_log_storage.get_pool_limits()) == 3
+
+
 def test_a_source_that_does_not_answer_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     with http_source() as site:
         monkeypatch.setenv("TAXI_CSV_URL", f"{site.url}/{{dataset}}_{{year}}-{{month:02}}.csv")

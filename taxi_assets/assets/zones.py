@@ -6,6 +6,7 @@ Annotations are evaluated (no `from __future__ import annotations`); see `taxi_a
 import dagster as dg
 
 from taxi_assets.assets.monthly import OWNERS
+from taxi_assets.automation import is_kept_fresh
 from taxi_assets.contracts.zones import ZONE_COLUMNS, ZONES_TABLE
 from taxi_assets.failures import reported_failures
 from taxi_assets.io_managers.metadata import column_schema, place
@@ -36,6 +37,7 @@ def zones_asset(retries: dg.RetryPolicy, *, profile: str = "local", postgres: bo
         metadata={"dagster/column_schema": column_schema(ZONE_COLUMNS)},
         pool="warehouse",
         retry_policy=retries,
+        automation_condition=is_kept_fresh(),
         required_resource_keys={"source", "staging", "lake", "warehouse", *(["postgres"] if postgres else [])},
     )
     def taxi_zones(context: dg.AssetExecutionContext) -> dg.MaterializeResult:

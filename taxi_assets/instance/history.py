@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from taxi_assets.months import Month
-from taxi_assets.names import BIGQUERY_TABLE, MONTHLY_REPORT, RAW_FILE, asset_key
+from taxi_assets.names import BIGQUERY_TABLE, CLEANED_PARQUET, MONTHLY_REPORT, RAW_FILE, asset_key
 from taxi_assets.partitions import partition_key
 from taxi_assets.records import RawFile
 
@@ -47,11 +47,18 @@ class Failure:
         asset: Name of the asset, without its dataset; empty if the run's process died.
         reason: The error, as a person should read it.
         permanent: Whether trying again gives the same answer.
+        is_check: Whether a blocking check failed.
     """
 
     asset: str
     reason: str
     permanent: bool
+    is_check: bool = False
+
+    @property
+    def is_of_the_file(self) -> bool:
+        """Whether only another file at the source helps; what a store refuses, somebody may allow any day."""
+        return self.permanent and (self.is_check or self.asset in (RAW_FILE, CLEANED_PARQUET))
 
 
 def landed(instance: dg.DagsterInstance, dataset: str, tables: Iterable[str] = (BIGQUERY_TABLE,)) -> set[Month]:
@@ -125,11 +132,11 @@ def requested(instance: dg.DagsterInstance, run_keys: Iterable[str]) -> set[str]
 
 
 def permanent_failures(instance: dg.DagsterInstance, dataset: str, months: Iterable[Month]) -> dict[Month, str]:
-    """Return the months whose last run failed in a way that trying again does not mend, and why."""
+    """Return the months whose last run failed because of their file, which trying again does not mend, and why."""
     found = {}
     for month, run in _last_runs(instance, dataset, months).items():
         failed = failures_of(instance, run) if run.status == dg.DagsterRunStatus.FAILURE else []
-        if any(failure.permanent for failure in failed):
+        if any(failure.is_of_the_file for failure in failed):
             found[month] = failed[0].reason
     return found
 
@@ -171,7 +178,7 @@ def failures_in(events: Iterable[dg.DagsterEvent]) -> list[Failure]:
             check = event.asset_check_evaluation_data
             if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR:
                 reason = f"check {check.check_name}: {check.description or 'failed'}"
-                checks.append(Failure(check.asset_key.path[-1], reason, permanent=True))
+                checks.append(Failure(check.asset_key.path[-1], reason, permanent=True, is_check=True))
             continue
         error = _innermost(getattr(event.event_specific_data, "error", None))
         if event.event_type == dg.DagsterEventType.STEP_FAILURE:
@@ -210,6 +217,13 @@ def describe_run(run: dg.DagsterRun) -> str:
     """Return what a run is about, for a person: its month, its assets, or its job."""
     assets = sorted(key.to_user_string() for key in run.asset_selection or ())
     return ", ".join(f"{name} {month}" for name, month in months_of_run(run)) or ", ".join(assets) or run.job_name
+
+
+def was_followed(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Return whether a later run is about the same month."""
+    same = instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: run.tags[PARTITION_TAG]}))
+    newest = next((each for each in same if months_of_run(each) == months_of_run(run)), run)
+    return newest.run_id != run.run_id
 
 
 def will_retry(run: dg.DagsterRun) -> bool:

@@ -23,15 +23,17 @@ def notify_of_pools(instance: dg.DagsterInstance, run_id: str, told: set[str]) -
             progress.notify_of_wait(f"the pool {pool}{holders and f', held by run {holders}'}")
 
 
-def requeue_lost_steps(instance: dg.DagsterInstance) -> None:
-    """Take steps that wait in spite of a free slot out of the queue; they join it again within seconds.
+def requeue_lost_steps(instance: dg.DagsterInstance) -> int:
+    """Take steps that wait in spite of a free slot out of the queue, and count them; they join it again within seconds.
 
     A step that gets the slot at this very moment shares it for once; the stores have locks of their own.
     """
-    storage = instance.event_log_storage
+    storage, lost = instance.event_log_storage, 0
     for pool in storage.get_concurrency_keys():
         info = storage.get_concurrency_info(pool)
         if info.slot_count > info.assigned_step_count:
             for step in info.pending_steps:
                 if step.assigned_timestamp is None:
                     storage.free_concurrency_slot_for_step(step.run_id, step.step_key)
+                    lost += 1
+    return lost

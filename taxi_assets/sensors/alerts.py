@@ -1,7 +1,7 @@
-"""Alerts about runs: one message for all runs that failed since the last tick, and one for a month that recovers.
+"""Alerts about runs: one message for all that failed since the last tick, and one for all months that recovered.
 
-A run's tags record whether it was reported, so no run is reported twice, and a message that did not arrive is not lost:
-the `watchdog` sensor sends it again. See https://docs.dagster.io/guides/automate/run-status-sensors.
+A run's tags record whether it was reported, so no run is reported twice. What is not delivered, or not reported because
+the sensor itself failed, the `watchdog` sensor sends. See https://docs.dagster.io/guides/automate/run-status-sensors.
 """
 
 from __future__ import annotations
@@ -57,10 +57,13 @@ def recovery_alerts(settings: Settings, status: Any) -> dg.SensorDefinition:
         monitor_all_code_locations=True,
     )
     def recovery_alerts(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
-        recovered = _recovered_by(context.instance, context.dagster_run)
-        reported = _report(context, settings, [context.dagster_run]) if recovered else None
-        for run in recovered:
-            context.instance.add_run_tags(run.run_id, {RECOVERED_TAG: run.run_id})
+        instance, run = context.instance, context.dagster_run
+        if not _recovered_by(instance, run):
+            return None
+        found = [(each, _recovered_by(instance, each)) for each in _ended_since(instance, run, run.status)]
+        reported = _report(context, settings, [each for each, recovered in found if recovered])
+        for failed in {failed.run_id for _, recovered in found for failed in recovered}:
+            instance.add_run_tags(failed, {RECOVERED_TAG: failed})
         return reported
 
     return recovery_alerts
@@ -68,17 +71,18 @@ def recovery_alerts(settings: Settings, status: Any) -> dg.SensorDefinition:
 
 def message(instance: dg.DagsterInstance, settings: Settings, runs: Sequence[dg.DagsterRun]) -> str:
     """Return the text about runs that all failed, or whose months all recovered."""
-    if runs[0].status == dg.DagsterRunStatus.SUCCESS:
-        return "\n".join(f"{history.describe_run(run)} has recovered\n{run_link(settings, run)}" for run in runs)
-    lines = [f"{len(runs)} runs failed"] if len(runs) > 1 else []
+    recovered = runs[0].status == dg.DagsterRunStatus.SUCCESS
+    lines = [f"{len(runs)} {'months have recovered' if recovered else 'runs failed'}"] if len(runs) > 1 else []
     for run in runs[:MAX_RUNS_NAMED]:
         subject = history.describe_run(run)
-        for failure in history.failures_of(instance, run)[:2]:
+        if recovered:
+            lines.append(f"{subject} has recovered")
+        for failure in [] if recovered else history.failures_of(instance, run)[:2]:
             failed = f"failed in {failure.asset}" if failure.asset else "failed"
             lines.append(f"{subject} {failed}: {cut(failure.reason, MAX_REASON)}")
         lines.append(run_link(settings, run))
     if len(runs) > MAX_RUNS_NAMED:
-        link = f"{settings.ui_url.rstrip('/')}/runs?q%5B0%5D=status%3AFAILURE"
+        link = f"{settings.ui_url.rstrip('/')}/runs?q%5B0%5D=status%3A{runs[0].status.value}"
         lines.append(f"... and {len(runs) - MAX_RUNS_NAMED} more: {link}")
     return "\n".join(lines)
 
@@ -111,16 +115,20 @@ def _report(context: dg.RunStatusSensorContext, settings: Settings, runs: Sequen
 
 def _failed_since(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[dg.DagsterRun]:
     """Return a run and those that failed after it, oldest first, except those reported or about to be retried."""
+    runs = _ended_since(instance, run, dg.DagsterRunStatus.FAILURE)
+    if instance.run_retries_enabled and any("dagster/will_retry" not in each.tags for each in runs):
+        time.sleep(1)  # Dagster decides on a retry just after it has recorded the failure
+        runs = _ended_since(instance, run, dg.DagsterRunStatus.FAILURE)
+    return [each for each in runs if each.tags.get(ALERTED_TAG) != each.run_id and not history.will_retry(each)]
+
+
+def _ended_since(instance: dg.DagsterInstance, run: dg.DagsterRun, status: dg.DagsterRunStatus) -> list[dg.DagsterRun]:
+    """Return a run and those that ended with the same status after it, oldest first."""
     first = instance.get_run_record_by_id(run.run_id)
     since = (first and first.end_time) or 0.0
-    updated = datetime.fromtimestamp(since - 1, timezone.utc)
-    failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=updated)
-    records = instance.get_run_records(failed, order_by="update_timestamp", ascending=True)
-    if instance.run_retries_enabled and any("dagster/will_retry" not in record.dagster_run.tags for record in records):
-        time.sleep(1)  # Dagster decides on a retry just after it has recorded the failure
-        records = instance.get_run_records(failed, order_by="update_timestamp", ascending=True)
-    runs = [record.dagster_run for record in records if (record.end_time or 0.0) >= since]
-    return [run for run in runs if run.tags.get(ALERTED_TAG) != run.run_id and not history.will_retry(run)]
+    ended = dg.RunsFilter(statuses=[status], updated_after=datetime.fromtimestamp(since - 1, timezone.utc))
+    records = instance.get_run_records(ended, order_by="update_timestamp", ascending=True)
+    return [record.dagster_run for record in records if (record.end_time or 0.0) >= since]
 
 
 def _recovered_by(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[dg.DagsterRun]:

@@ -1,6 +1,7 @@
-"""The pool sensor: lets steps go on that wait for a pool in spite of a free slot; see `taxi_assets.instance.pools`.
+"""The pool sensor: creates pools that are missing, and lets steps go on that wait in spite of a free slot.
 
-It requests no run, and is switched on in every profile: a backfill that a person launched must not stand still.
+Both mend a defect of dagster 1.13, see `taxi_assets.instance.pools` and `create_pools`. It requests no run, and is
+switched on in every profile: a backfill that a person launched must not stand still.
 """
 
 from __future__ import annotations
@@ -17,13 +18,20 @@ def pool_sensor() -> dg.SensorDefinition:
 
     @dg.sensor(
         name="pools",
-        description="Lets steps go on that wait for a pool in spite of a free slot. Requests no run.",
+        description="Creates missing pools; lets steps go on that wait in spite of a free slot. Requests no run.",
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
-    def pools(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        if context.instance.get_runs_count(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
-            requeue_lost_steps(context.instance)
-        return dg.SkipReason("no step waits for a pool in vain")
+    def pools(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        from taxi_assets.instance.postgres import create_pools
+
+        instance, lost = context.instance, 0
+        limit = str(instance.global_op_concurrency_default_limit)
+        if context.cursor != limit:  # not at each tick, see `_stuck` of the watchdog
+            create_pools(instance)
+        if instance.get_runs_count(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+            lost = requeue_lost_steps(instance)
+        said = f"{lost} steps waited in vain" if lost else "no step waits in vain"
+        return dg.SensorResult(skip_reason=said, cursor=limit)
 
     return pools

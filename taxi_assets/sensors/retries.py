@@ -26,6 +26,7 @@ INTERVAL_SECONDS = 60
 MIN_AGE, MAX_AGE = timedelta(minutes=2), timedelta(days=1)
 """Time since a run failed: the daemon retries within a minute, and after a day a person has seen the failure."""
 
+_RUN_KEY = "retry/"
 _STORAGE_ERRORS = {"DagsterPostgresException", "OperationalError"}
 """Classes of the errors of Dagster's storage; those of our own stores arrive as `dagster.Failure`."""
 
@@ -52,7 +53,7 @@ def _requests(instance: dg.DagsterInstance, now: datetime) -> Iterator[dg.RunReq
     between = dg.RunsFilter(statuses=failed, updated_after=now - MAX_AGE, updated_before=now - MIN_AGE)
     for run in instance.get_runs(between):  # not `get_run_records`: see `_stuck` of the watchdog
         months = history.months_of_run(run)
-        if len(months) != 1 or not _missed(instance, run) or _was_followed(instance, run):
+        if len(months) != 1 or not _missed(instance, run) or history.was_followed(instance, run):
             continue
         ((dataset, month),) = months
         planned = instance.get_records_for_run(
@@ -60,7 +61,7 @@ def _requests(instance: dg.DagsterInstance, now: datetime) -> Iterator[dg.RunReq
         ).records
         names = {each.asset_key.path[-1] for each in planned if each.asset_key} - {MONTHLY_REPORT}
         if names:
-            request = request_month(dataset, month, run_key=f"retry/{run.run_id}")
+            request = request_month(dataset, month, run_key=f"{_RUN_KEY}{run.run_id}")
             keys = [asset_key(dataset, name) for name in sorted(names)]
             yield request._replace(asset_selection=keys, run_config=run.run_config)
 
@@ -69,6 +70,8 @@ def _missed(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     """Return whether a retry was decided on and not launched, or Dagster's storage failed the run."""
     if run.tags.get("dagster/will_retry") == "true":
         return "dagster/auto_retry_run_id" not in run.tags
+    if run.tags.get(history.RUN_KEY_TAG, "").startswith(_RUN_KEY):
+        return False  # once is enough: the database has been away for minutes
     records = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE).records
     events = [event for record in records if (event := record.event_log_entry.dagster_event)]
     return any(_is_storage_error(event.step_failure_data) for event in events)
@@ -79,11 +82,3 @@ def _is_storage_error(failure: Any) -> bool:
     while error and error.cls_name not in _STORAGE_ERRORS:
         error = error.cause
     return error is not None
-
-
-def _was_followed(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Return whether a later run is about the same month."""
-    same = instance.get_runs(dg.RunsFilter(tags={history.PARTITION_TAG: run.tags[history.PARTITION_TAG]}))
-    months = history.months_of_run(run)
-    newest = next(each for each in same if history.months_of_run(each) == months)
-    return newest.run_id != run.run_id

@@ -14,15 +14,26 @@ from taxi_assets.contracts.model import Dataset
 from taxi_assets.instance import history
 from taxi_assets.months import Month
 from taxi_assets.sensors import polling
-from taxi_assets.sensors.alerts import INTERVAL_SECONDS, MAX_REASON, OWED_TAG, mark, message, owed_runs, run_link
+from taxi_assets.sensors.alerts import (
+    ALERTED_TAG,
+    INTERVAL_SECONDS,
+    MAX_REASON,
+    OWED_TAG,
+    mark,
+    message,
+    owed_runs,
+    run_link,
+)
 from taxi_assets.sensors.delivery import channels, cut, send
 from taxi_assets.settings import Settings
 
 FAILING_SECONDS, MAX_TICKS = 3600, 200
+_UNREPORTED = timedelta(minutes=10), timedelta(hours=2)
+"""Time since a run failed: by then `failure_alerts` has reported it, and a retry has begun."""
 
 Notices = dict[str, tuple[str, list[str]]]
 """What is wrong now, or was until the last tick: its key, its message, and the channels that have not taken it. There
-are at most as many as open runs, sensors and datasets, so nothing has to be dropped."""
+are at most as many as open runs, sensors and late months, so nothing has to be dropped."""
 
 
 def watchdog(settings: Settings, datasets: Mapping[str, Dataset], status: Any) -> dg.SensorDefinition:
@@ -45,6 +56,9 @@ def watchdog(settings: Settings, datasets: Mapping[str, Dataset], status: Any) -
             **_late(context, datasets, known, now),
         }
         news = [text for key, text in found.items() if key not in known]
+        if unreported := _unreported(context.instance, now):
+            news.append(message(context.instance, settings, unreported))
+            mark(context.instance, unreported, channels(settings))  # `_send` sends what is owed
         for text in news:
             context.log.warning(text)
         owed = {key: value for key, value in known.items() if key in found or value[1]}
@@ -89,11 +103,12 @@ def _failing(instance: dg.DagsterInstance, known: Collection[str], now: datetime
             ticks = instance.get_ticks(*origin, limit=MAX_TICKS)
         ended = [tick for tick in ticks if tick.status.value != "STARTED"]
         failed = list(itertools.takewhile(lambda tick: tick.status.value == "FAILURE", ended))
-        if failed and failed[-1].timestamp <= now.timestamp() - FAILING_SECONDS:
+        key = f"failing {name}"
+        if failed and (key in known or failed[-1].timestamp <= now.timestamp() - FAILING_SECONDS):
             error = failed[0].error
             reason = cut(error.message.strip(), MAX_REASON) if error else "its ticks say why"
-            found[f"failing {name}"] = f"{name} has failed for an hour: {reason}"
-        elif not failed and f"failing {name}" in known:
+            found[key] = f"{name} has failed for an hour: {reason}"
+        elif ended and key in known:
             found[f"recovered {name}"] = f"{name} has recovered"
     return found
 
@@ -101,14 +116,18 @@ def _failing(instance: dg.DagsterInstance, known: Collection[str], now: datetime
 def _late(
     context: dg.SensorEvaluationContext, datasets: Mapping[str, Dataset], known: Collection[str], now: datetime
 ) -> dict[str, str]:
-    """Return the month of each dataset that should have landed by now, and those that landed after all."""
-    last = {name: max(history.landed(context.instance, name), default=None) for name in datasets}
+    """Return the months that should have landed by now, and those that landed after all."""
+    landed = {name: history.landed(context.instance, name) for name in datasets}
     due = {
         name: Month.of((now - timedelta(days=dataset.late_after_days)).date()).plus(-1)
         for name, dataset in datasets.items()
     }
-    # of a dataset that is not in use, nothing has landed
-    late = [(name, due[name]) for name, newest in last.items() if newest and newest < due[name]]
+    told = [
+        (name, Month.parse(month)) for kind, name, month in map(_parts, known) if kind == "late" and name in datasets
+    ]
+    in_use = [name for name, months in landed.items() if months and min(months) < due[name]]
+    asked = dict.fromkeys([*((name, due[name]) for name in in_use), *told])
+    late = [(name, month) for name, month in asked if month not in landed[name]]
     new = [(name, month) for name, month in late if f"late {name} {month}" not in known]
     source = context.resources.source.create()
     answers = polling.poll(context.instance, source, new, now.date()).availability if new else {}
@@ -116,13 +135,33 @@ def _late(
     for name, month in late:
         answer, days = answers.get((name, month)), datasets[name].late_after_days
         said = (answer.reason or "the source has it") if answer else "the source is down"
-        text = f"{name} {month} has not landed {days} days after its end; the last is {last[name]}. {said}"
+        text = f"{name} {month} has not landed {days} days after its end; the last is {max(landed[name])}. {said}"
         found[f"late {name} {month}"] = text
-    for _, name, text in (key.split() for key in known if key.startswith("late ")):
-        landed = last.get(name)
-        if landed and landed >= Month.parse(text):
-            found[f"recovered {name} {text}"] = f"{name} {text} has recovered: it has landed"
+    for name, month in told:
+        if month in landed[name]:
+            found[f"recovered {name} {month}"] = f"{name} {month} has recovered: it has landed"
     return found
+
+
+def _parts(key: str) -> tuple[str, str, str]:
+    """Return the parts of a notice's key; only that of a late month has three."""
+    kind, name, month = [*key.split(), "", ""][:3]
+    return kind, name, month
+
+
+def _unreported(instance: dg.DagsterInstance, now: datetime) -> list[dg.DagsterRun]:
+    """Return failed runs that were not reported: the sensor of alerts failed, or a retry was dropped."""
+    between = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.FAILURE], updated_after=now - _UNREPORTED[1], updated_before=now - _UNREPORTED[0]
+    )
+    runs = [run for run in instance.get_runs(between) if run.tags.get(ALERTED_TAG) != run.run_id]
+    return [run for run in reversed(runs) if not history.will_retry(run) or _was_dropped(instance, run)]
+
+
+def _was_dropped(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    if "dagster/auto_retry_run_id" in run.tags or history.PARTITION_TAG not in run.tags:
+        return False
+    return not history.was_followed(instance, run)
 
 
 def _send(instance: dg.DagsterInstance, settings: Settings, notices: Notices) -> list[str]:

@@ -110,6 +110,21 @@ def test_a_month_that_lands_after_it_failed_has_recovered_once(alerting: World, 
     assert len(slack.texts) == 2
 
 
+def test_months_that_recover_between_two_ticks_make_one_short_alert(alerting: World, slack: Receiver) -> None:
+    months = [f"2023-{month:02}" for month in range(1, 9)]
+    for month in months:
+        fail(alerting, month)
+    ticks(alerting)
+    alerting.publish("yellow", ",".join(months))
+    alerting.land_all("yellow", months[0], months[-1])
+    for _ in months:
+        ticks(alerting)
+    (_, text) = slack.texts
+    assert text.splitlines()[0] == "8 months have recovered"
+    assert text.count("has recovered\n") == text.count("dagster.example.com/runs/") == 5
+    assert text.endswith("... and 3 more: https://dagster.example.com/runs?q%5B0%5D=status%3ASUCCESS")
+
+
 def test_a_month_has_not_recovered_while_what_failed_has_not_landed(alerting: World, slack: Receiver) -> None:
     recent = str(last_month(DATASETS["yellow"]))
     fail(alerting, recent)
@@ -245,6 +260,19 @@ def test_a_crash_is_an_alert_only_if_the_run_is_not_retried(alerting: World, sla
     assert slack.texts[0].startswith("yellow 2023-01 failed: The run's process is gone.")
 
 
+@pytest.mark.parametrize("dropped", [False, True], ids=["its sensor failed", "its retry was dropped"])
+def test_a_failed_run_that_no_alert_has_told_of_is_told_once(dropped: bool, alerting: World, slack: Receiver) -> None:
+    run = begin(alerting)
+    alerting.instance.report_run_failed(run, "The run's process is gone.")
+    alerting.instance.add_run_tags(run.run_id, {WILL_RETRY_TAG: "true" if dropped else "false"})
+    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    alerting.tick("watchdog", str(now + timedelta(minutes=5)))
+    assert slack.texts == []  # it may still be told, or retried
+    for minutes in (15, 16):
+        ticks(alerting, str(now + timedelta(minutes=minutes)))
+    assert [text.splitlines()[0] for text in slack.texts] == ["yellow 2023-01 failed: The run's process is gone."]
+
+
 def test_a_run_that_does_not_end_and_one_that_does_not_begin_are_an_alert_once(
     alerting: World, slack: Receiver
 ) -> None:
@@ -278,6 +306,24 @@ def test_the_latest_month_that_should_have_landed_is_an_alert_and_another_when_i
     alerting.land("yellow", "2023-02")
     ticks(alerting, "2023-05-22T10:00")
     ticks(alerting, "2023-05-22T11:00")
+    assert slack.texts[1:] == ["yellow 2023-02 has recovered: it has landed"]
+
+
+def test_a_late_month_is_told_and_recovers_whatever_lands_after_it(alerting: World, slack: Receiver) -> None:
+    alerting.publish("yellow", "2023-01,2023-02,2023-03,2023-04")
+    alerting.land("yellow", "2023-01")
+    alerting.land("yellow", "2023-03")
+    ticks(alerting, "2023-05-20T10:00")
+    assert slack.texts == [
+        "yellow 2023-02 has not landed 75 days after its end; the last is 2023-03. the source has it"
+    ]
+    alerting.land("yellow", "2023-04")
+    ticks(alerting, "2023-05-21T10:00")
+    ticks(alerting, "2023-06-20T10:00")  # now March is due, which has landed
+    assert len(slack.texts) == 1
+    alerting.land("yellow", "2023-02")
+    ticks(alerting, "2023-06-21T10:00")
+    ticks(alerting, "2023-06-22T10:00")
     assert slack.texts[1:] == ["yellow 2023-02 has recovered: it has landed"]
 
 
@@ -329,6 +375,30 @@ def test_a_sensor_that_fails_for_an_hour_is_an_alert_and_another_when_it_works_a
     assert slack.texts[1:] == ["publication has recovered"]
 
 
+def test_a_sensor_that_works_only_for_a_moment_recovers_when_it_works_again(alerting: World, slack: Receiver) -> None:
+    ticks_of = FailingSensor(alerting)
+    ticks_of.end("2023-04-03T09:00", TickStatus.FAILURE)
+    ticks_of.end("2023-04-03T10:00", TickStatus.FAILURE)
+    ticks(alerting, "2023-04-03T10:01")
+    ticks_of.end("2023-04-03T10:02", TickStatus.SKIPPED)
+    ticks_of.end("2023-04-03T10:03", TickStatus.FAILURE)
+    ticks(alerting, "2023-04-03T10:04")
+    assert len(slack.texts) == 1
+    ticks_of.end("2023-04-03T10:05", TickStatus.SKIPPED)
+    ticks(alerting, "2023-04-03T10:06")
+    assert slack.texts[1:] == ["publication has recovered"]
+
+
+def test_a_failing_sensor_that_is_switched_off_has_not_recovered(alerting: World, slack: Receiver) -> None:
+    ticks_of = FailingSensor(alerting)
+    ticks_of.end("2023-04-03T09:00", TickStatus.FAILURE)
+    ticks_of.end("2023-04-03T10:00", TickStatus.FAILURE)
+    ticks(alerting, "2023-04-03T10:01")
+    ticks_of.switch_off()
+    ticks(alerting, "2023-04-03T10:02")
+    assert len(slack.texts) == 1
+
+
 class FailingSensor:
     """The publication sensor as the daemon records it."""
 
@@ -339,6 +409,10 @@ class FailingSensor:
         self._state = self._instance.add_instigator_state(
             InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.RUNNING, data)
         )
+
+    def switch_off(self) -> None:
+        """Stop it, as the switch in the UI does."""
+        self._instance.update_instigator_state(self._state.with_status(InstigatorStatus.STOPPED))
 
     def end(self, now: str, status: TickStatus) -> None:
         """Record a tick."""

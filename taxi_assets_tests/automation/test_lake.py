@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from unittest.mock import patch
 
 import dagster as dg
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+from dagster._core.test_utils import freeze_time
 
+from taxi_assets.demo.zones import lookup
+from taxi_assets.instance.runs import run_zones
 from taxi_assets.months import Month
 from taxi_assets.records import LakeObject
 from taxi_assets.storage.lake.folder import FolderLake
+from taxi_assets.transform import quality
+from taxi_assets.transform.quality import CheckResult
 from taxi_assets_tests.automation.world import World, at, statuses
 
 TO_LAKE = ("raw_file", "cleaned_parquet", "gcs_object")
-TABLE = dg.AssetKey(["yellow", "bigquery_table"])
+TABLE, ZONES = dg.AssetKey(["yellow", "bigquery_table"]), dg.AssetKey("taxi_zones")
 LONG_AFTER = "2023-09-20T10:00"  # January is seven partitions before the latest
 
 
@@ -60,6 +66,32 @@ def test_a_month_that_only_went_to_the_lake_is_followed_by_its_table_however_old
     world.land_all("yellow", "2023-01", "2023-02", steps=["bigquery_table"])
     assert world.loaded("yellow") == ["2023-01", "2023-02"]
     assert downstream.requested() == []
+
+
+def test_nothing_follows_a_month_of_which_a_blocking_check_failed(world: World) -> None:
+    world.publish("yellow", "2023-01,2023-02")
+    downstream = Downstream(world)
+    lost = CheckResult(passed=False, text="1 row was lost")
+    with patch.object(quality, "check_object", return_value=lost):
+        assert statuses([world.land("yellow", "2023-01", steps=TO_LAKE)]) == ["FAILURE"]
+    world.land("yellow", "2023-02", steps=TO_LAKE)
+    assert downstream.requested() + downstream.requested() == ["2023-02"]
+
+
+def test_the_zones_land_when_there_are_none_and_every_monday(world: World) -> None:
+    cursor, requested = None, []
+    world.site.files["/zones.csv"] = lookup().encode()
+    for moment in ("01T10:00", "01T10:01", "02T10:00", "04T04:59", "04T05:01", "04T05:02", "11T05:01"):
+        now = at(f"2023-09-{moment}")  # the 4th and the 11th were Mondays
+        done = dg.evaluate_automation_conditions(
+            world.definitions, world.instance, dg.AssetSelection.assets(ZONES), evaluation_time=now, cursor=cursor
+        )
+        cursor = done.cursor
+        if done.total_requested:
+            requested.append(moment)
+            with freeze_time(now):
+                run_zones(world.definitions, world.instance)
+    assert requested == ["01T10:00", "04T05:01", "11T05:01"]
 
 
 def test_dagsters_own_eager_condition_would_have_left_the_month_behind(world: World) -> None:

@@ -34,6 +34,6 @@ def test_a_tick_without_news_leaves_nothing_of_its_instance_behind(
         return dialects()
 
     names = [each.name for each in world.definitions.get_repository_def().sensor_defs if each.name != "downstream"]
-    assert len(names) == 6
+    assert len(names) == 7
     grown = {name: -dialects_after_ticks(name, 2) + dialects_after_ticks(name, 3) for name in names}
     assert grown == dict.fromkeys(names, 0)

@@ -69,6 +69,23 @@ def test_a_run_that_failed_because_dagsters_database_was_away_is_requested_again
     assert world.tick("retries", in_a_while()).months == ["yellow 2023-01"]
 
 
+def test_a_run_for_which_dagsters_database_is_away_again_is_requested_once_only(world: World) -> None:
+    world.publish("yellow", "2023-01")
+    store = type(world.instance.event_log_storage).store_event
+
+    def away(storage: object, event: dg.EventLogEntry) -> None:
+        if event.dagster_event and event.dagster_event.event_type_value == "ASSET_MATERIALIZATION":
+            raise DagsterPostgresException("too many retries for DB connection")
+        store(storage, event)  # type: ignore[arg-type]
+
+    with patch.object(type(world.instance.event_log_storage), "store_event", away):
+        world.land("yellow", "2023-01")
+        tick = world.tick("retries", in_a_while())
+        assert tick.months == ["yellow 2023-01"]
+        assert statuses(world.run(tick)) == ["FAILURE"]
+        assert world.tick("retries", in_a_while()).requests == []
+
+
 def test_a_month_that_failed_by_itself_is_left_alone(world: World) -> None:
     world.site.files[world.path("yellow", "2023-01")] = b"<html>sorry</html>"
     assert statuses([world.land("yellow", "2023-01")]) == ["FAILURE"]

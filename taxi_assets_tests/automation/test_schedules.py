@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import dagster as dg
 import pytest
 
 from taxi_assets import schedules
+from taxi_assets.errors import PermanentError
 from taxi_assets.months import Month
 from taxi_assets_tests.automation.world import World, statuses
 from taxi_assets_tests.servers.http_source import status
@@ -106,6 +108,28 @@ def test_a_month_that_failed_for_good_is_requested_by_no_schedule_but_one_that_m
     tick = world.schedule("yellow_missing_months", "2023-03-20T05:30")
     assert tick.requests == []
     assert "yellow 2023-01 failed for good" in tick.skipped
+    world.land("yellow", "2023-02")
+    tick = world.schedule("yellow_missing_months", "2023-06-20T05:30")
+    assert "2 not published" in tick.skipped
+    assert "yellow 2023-01 failed for good: " in tick.skipped
+
+
+def test_a_month_that_a_store_refused_is_requested_every_day(world: World) -> None:
+    world.publish("yellow", "2023-01")
+    refusal = PermanentError("the permission is denied: storage.objects.create")
+    with patch("taxi_assets.storage.lake.folder.FolderLake.put", side_effect=refusal):
+        assert statuses([world.land("yellow", "2023-01")]) == ["FAILURE"]
+    for day in (20, 21):
+        assert world.schedule("yellow_missing_months", f"2023-03-{day}T05:30").months == ["yellow 2023-01"]
+
+
+def test_one_month_that_the_source_cannot_give_does_not_keep_the_others_waiting(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(automation_since=Month(2022, 11))
+    world.publish("yellow", "2022-11,2022-12")
+    world.site.standing[world.path("yellow", "2023-01")] = status(503)
+    assert world.schedule("yellow_missing_months", "2023-03-20T05:30").months == ["yellow 2022-11", "yellow 2022-12"]
 
 
 def test_a_month_whose_file_is_here_but_which_is_not_in_the_table_is_requested(world: World) -> None:

@@ -160,7 +160,7 @@ def test_an_object_from_elsewhere_with_far_fewer_rows_than_before_replaces_a_mon
     stored = put_from_elsewhere(rows=49)
     with pytest.raises(PermanentError, match="49 rows, under half of the 100 that the month has had") as caught:
         warehouse.replace_month(YELLOW, stored)
-    assert "launch bigquery_table for the month, with accept_row_count" in caught.value.remedy
+    assert "run yellow 2021-01 --from-lake --accept-row-count" in caught.value.remedy
     assert warehouse.count_months("yellow_trips") == {JANUARY: 100}
     assert warehouse.replace_month(YELLOW, stored, accept_row_count=True).rows == 49
 
