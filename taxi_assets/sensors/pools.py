@@ -31,7 +31,7 @@ def pool_sensor() -> dg.SensorDefinition:
             create_pools(instance)
         if instance.get_runs_count(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
             lost = requeue_lost_steps(instance)
-        said = f"{lost} steps waited in vain" if lost else "no step waits in vain"
+        said = f"steps that waited in vain: {lost}"
         return dg.SensorResult(skip_reason=said, cursor=limit)
 
     return pools
