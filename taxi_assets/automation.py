@@ -8,7 +8,7 @@ import dagster as dg
 
 from taxi_assets.names import TAXI_ZONES
 
-_MONDAYS = "0 5 * * 1"
+_DAILY, _MONDAYS = "0 5 * * *", "0 5 * * 1"
 
 
 def follows_its_upstream() -> dg.AutomationCondition:
@@ -21,15 +21,17 @@ def follows_its_upstream() -> dg.AutomationCondition:
     """
     condition = dg.AutomationCondition.eager().without(dg.AutomationCondition.in_latest_time_window())
     condition = condition.ignore(dg.AssetSelection.assets(TAXI_ZONES))
-    passed = dg.AutomationCondition.all_deps_blocking_checks_passed()
-    return (condition & passed).with_label("follows its upstream, whatever the month")
+    failed = dg.AutomationCondition.any_checks_match(dg.AutomationCondition.check_failed(), blocking_only=True)
+    return (condition & ~dg.AutomationCondition.any_deps_match(failed)).with_label(
+        "follows its upstream, whatever the month"
+    )
 
 
 def is_kept_fresh() -> dg.AutomationCondition:
-    """Land reference data when there is none, and every Monday: TLC renews it without notice."""
-    is_missing = dg.AutomationCondition.missing() & ~dg.AutomationCondition.execution_failed()
-    is_due = dg.AutomationCondition.cron_tick_passed(_MONDAYS)
-    return ((is_missing | is_due) & ~dg.AutomationCondition.in_progress()).with_label("kept fresh")
+    """Land reference data when there is none, at once and then daily, and every Monday: TLC announces no new one."""
+    missing, passed = dg.AutomationCondition.missing(), dg.AutomationCondition.cron_tick_passed
+    condition = missing.newly_true() | (missing & passed(_DAILY)) | passed(_MONDAYS)
+    return (condition & ~dg.AutomationCondition.in_progress()).with_label("kept fresh")
 
 
 def downstream_sensor(status: Any) -> dg.AutomationConditionSensorDefinition:

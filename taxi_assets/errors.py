@@ -60,6 +60,12 @@ class PermanentError(TaxiError):
     """Gone, forbidden, damaged, or not a trip file: trying again gives the same answer."""
 
 
+class MachineError(PermanentError):
+    """This machine refuses: a right is missing, or a disk is read-only. The month's file is not at fault."""
+
+    kind = "machine"
+
+
 class QueryError(PermanentError):
     """A query that the warehouse refuses: its author has to change it."""
 

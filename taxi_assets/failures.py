@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import dagster as dg
 
 from taxi_assets import progress
-from taxi_assets.errors import NotPublishedError, PermanentError, TaxiError, TransientError
+from taxi_assets.errors import MachineError, NotPublishedError, PermanentError, TaxiError, TransientError
 from taxi_assets.months import Month
 from taxi_assets.partitions import partition_key
 
@@ -116,7 +116,7 @@ def _failure(error: TaxiError, key: dg.AssetKey, month: Month | None, *, retry: 
 def _machine_failure(error: OSError, subject: str) -> TaxiError:
     """Return the failure of a disk; one that is full may have room again, a right that is missing stays missing."""
     lasting = isinstance(error, PermissionError) or error.errno == errno.EROFS
-    return (PermanentError if lasting else TransientError)(
+    return (MachineError if lasting else TransientError)(
         f"the operating system refused: {error}",
         location=subject,
         remedy="make sure that the disk has room and that this user may read and write in TAXI_DATA_DIR",

@@ -46,7 +46,7 @@ class Failure:
     Attributes:
         asset: Name of the asset, without its dataset; empty if the run's process died.
         reason: The error, as a person should read it.
-        permanent: Whether trying again gives the same answer.
+        permanent: Whether trying again gives the same answer, unless a store or this machine is set right.
         is_check: Whether a blocking check failed.
     """
 
@@ -57,7 +57,7 @@ class Failure:
 
     @property
     def is_of_the_file(self) -> bool:
-        """Whether only another file at the source helps; what a store refuses, somebody may allow any day."""
+        """Whether only another file at the source helps; what a store refuses, someone may allow any day."""
         return self.permanent and (self.is_check or self.asset in (RAW_FILE, CLEANED_PARQUET))
 
 
@@ -186,7 +186,7 @@ def failures_in(events: Iterable[dg.DagsterEvent]) -> list[Failure]:
             if raised or (error and error.cls_name != _CHECK_FAILED):
                 reason = (raised and raised.description) or _message(error)
                 kind = raised.metadata.get("kind") if raised else None
-                permanent = bool(raised) and (kind is None or kind.value != "transient")
+                permanent = bool(raised) and (kind is None or kind.value == "permanent")
                 steps.append(Failure((event.step_key or "").rpartition("__")[2], reason, permanent))
         elif error:
             ends.append(Failure("", _message(error), permanent=False))

@@ -6,6 +6,7 @@ the sensor itself failed, the `watchdog` sensor sends. See https://docs.dagster.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
@@ -60,10 +61,14 @@ def recovery_alerts(settings: Settings, status: Any) -> dg.SensorDefinition:
         instance, run = context.instance, context.dagster_run
         if not _recovered_by(instance, run):
             return None
-        found = [(each, _recovered_by(instance, each)) for each in _ended_since(instance, run, run.status)]
-        reported = _report(context, settings, [each for each, recovered in found if recovered])
-        for failed in {failed.run_id for _, recovered in found for failed in recovered}:
-            instance.add_run_tags(failed, {RECOVERED_TAG: failed})
+        runs, seen = [], set[str]()
+        for each in _ended_since(instance, run, run.status):
+            if recovered := {failed.run_id for failed in _recovered_by(instance, each)} - seen:
+                runs.append(each)
+                seen |= recovered
+        reported = _report(context, settings, runs)
+        for failed_id in seen:
+            instance.add_run_tags(failed_id, {RECOVERED_TAG: failed_id})
         return reported
 
     return recovery_alerts
@@ -132,16 +137,17 @@ def _ended_since(instance: dg.DagsterInstance, run: dg.DagsterRun, status: dg.Da
 
 
 def _recovered_by(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[dg.DagsterRun]:
-    """Return the reported runs whose month recovers with this run: it materialized what failed in them."""
+    """Return the reported runs before this one whose month recovers with it: it materialized what failed in them."""
     months = set(history.months_of_run(run))
     if not months:
         return []
     tags = {history.PARTITION_TAG: run.tags[history.PARTITION_TAG]}
-    failed = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags=tags))
+    before = itertools.dropwhile(lambda other: other.run_id != run.run_id, instance.get_runs(dg.RunsFilter(tags=tags)))
     reported = [
         other
-        for other in failed
-        if other.tags.get(ALERTED_TAG) == other.run_id
+        for other in before  # the newest first
+        if other.status == dg.DagsterRunStatus.FAILURE
+        and other.tags.get(ALERTED_TAG) == other.run_id
         and other.tags.get(RECOVERED_TAG) != other.run_id
         and months.intersection(history.months_of_run(other))
     ]

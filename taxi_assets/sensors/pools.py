@@ -1,4 +1,4 @@
-"""The pool sensor: creates pools that are missing, and lets steps go on that wait in spite of a free slot.
+"""The pool sensor: creates the pools, and lets steps go on that wait in spite of a free slot.
 
 Both mend a defect of dagster 1.13, see `taxi_assets.instance.pools` and `create_pools`. It requests no run, and is
 switched on in every profile: a backfill that a person launched must not stand still.
@@ -18,7 +18,7 @@ def pool_sensor() -> dg.SensorDefinition:
 
     @dg.sensor(
         name="pools",
-        description="Creates missing pools; lets steps go on that wait in spite of a free slot. Requests no run.",
+        description="Creates the pools; lets steps go on that wait in spite of a free slot. Requests no run.",
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )

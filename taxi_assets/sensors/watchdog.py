@@ -28,6 +28,7 @@ from taxi_assets.sensors.delivery import channels, cut, send
 from taxi_assets.settings import Settings
 
 FAILING_SECONDS, MAX_TICKS = 3600, 200
+_AWAY_SECONDS = 4 * INTERVAL_SECONDS
 _UNREPORTED = timedelta(minutes=10), timedelta(hours=2)
 """Time since a run failed: by then `failure_alerts` has reported it, and a retry has begun."""
 
@@ -56,7 +57,7 @@ def watchdog(settings: Settings, datasets: Mapping[str, Dataset], status: Any) -
             **_late(context, datasets, known, now),
         }
         news = [text for key, text in found.items() if key not in known]
-        if unreported := _unreported(context.instance, now):
+        if unreported := _unreported(context, now):
             news.append(message(context.instance, settings, unreported))
             mark(context.instance, unreported, channels(settings))  # `_send` sends what is owed
         for text in news:
@@ -122,9 +123,7 @@ def _late(
         name: Month.of((now - timedelta(days=dataset.late_after_days)).date()).plus(-1)
         for name, dataset in datasets.items()
     }
-    told = [
-        (name, Month.parse(month)) for kind, name, month in map(_parts, known) if kind == "late" and name in datasets
-    ]
+    told = [(name, Month.parse(text)) for kind, name, text in map(_parts, known) if kind == "late" and landed.get(name)]
     in_use = [name for name, months in landed.items() if months and min(months) < due[name]]
     asked = dict.fromkeys([*((name, due[name]) for name in in_use), *told])
     late = [(name, month) for name, month in asked if month not in landed[name]]
@@ -149,19 +148,21 @@ def _parts(key: str) -> tuple[str, str, str]:
     return kind, name, month
 
 
-def _unreported(instance: dg.DagsterInstance, now: datetime) -> list[dg.DagsterRun]:
-    """Return failed runs that were not reported: the sensor of alerts failed, or a retry was dropped."""
+def _unreported(context: dg.SensorEvaluationContext, now: datetime) -> list[dg.DagsterRun]:
+    """Return failed runs that were not reported, because the sensor of alerts failed, or their retry was dropped."""
+    last_tick = context.last_tick_completion_time
+    if last_tick and now.timestamp() - last_tick > _AWAY_SECONDS:
+        return []  # the daemon was away: `failure_alerts` reports them at this moment
     between = dg.RunsFilter(
         statuses=[dg.DagsterRunStatus.FAILURE], updated_after=now - _UNREPORTED[1], updated_before=now - _UNREPORTED[0]
     )
-    runs = [run for run in instance.get_runs(between) if run.tags.get(ALERTED_TAG) != run.run_id]
-    return [run for run in reversed(runs) if not history.will_retry(run) or _was_dropped(instance, run)]
+    return [run for run in reversed(context.instance.get_runs(between)) if _is_unreported(context.instance, run)]
 
 
-def _was_dropped(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    if "dagster/auto_retry_run_id" in run.tags or history.PARTITION_TAG not in run.tags:
+def _is_unreported(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    if run.tags.get(ALERTED_TAG) == run.run_id or "dagster/auto_retry_run_id" in run.tags:
         return False
-    return not history.was_followed(instance, run)
+    return history.PARTITION_TAG not in run.tags or not history.was_followed(instance, run)
 
 
 def _send(instance: dg.DagsterInstance, settings: Settings, notices: Notices) -> list[str]:

@@ -125,6 +125,26 @@ def test_months_that_recover_between_two_ticks_make_one_short_alert(alerting: Wo
     assert text.endswith("... and 3 more: https://dagster.example.com/runs?q%5B0%5D=status%3ASUCCESS")
 
 
+def test_a_month_that_landed_twice_since_it_failed_has_recovered_once(alerting: World, slack: Receiver) -> None:
+    fail(alerting)
+    ticks(alerting)
+    alerting.publish("yellow", "2023-01")
+    run = alerting.land("yellow", "2023-01")
+    alerting.land("yellow", "2023-01")
+    ticks(alerting)
+    ticks(alerting)
+    assert slack.texts[1:] == [f"yellow 2023-01 has recovered\nhttps://dagster.example.com/runs/{run.run_id}"]
+
+
+def test_a_month_that_landed_before_it_failed_has_not_recovered(alerting: World, slack: Receiver) -> None:
+    alerting.publish("yellow", "2023-01")
+    alerting.land("yellow", "2023-01")
+    fail(alerting)
+    ticks(alerting)
+    ticks(alerting)
+    assert [text.partition(":")[0] for text in slack.texts] == ["yellow 2023-01 failed in raw_file"]
+
+
 def test_a_month_has_not_recovered_while_what_failed_has_not_landed(alerting: World, slack: Receiver) -> None:
     recent = str(last_month(DATASETS["yellow"]))
     fail(alerting, recent)
@@ -273,6 +293,17 @@ def test_a_failed_run_that_no_alert_has_told_of_is_told_once(dropped: bool, aler
     assert [text.splitlines()[0] for text in slack.texts] == ["yellow 2023-01 failed: The run's process is gone."]
 
 
+def test_a_failed_run_that_was_not_reported_is_no_alert_once_its_month_has_landed(
+    alerting: World, slack: Receiver
+) -> None:
+    run = begin(alerting)
+    alerting.instance.report_run_failed(run, "The run's process is gone.")
+    alerting.publish("yellow", "2023-01")
+    alerting.land("yellow", "2023-01")
+    alerting.tick("watchdog", str(datetime.now(timezone.utc).replace(tzinfo=None) + timedelta(minutes=15)))
+    assert "failed" not in "".join(slack.texts)
+
+
 def test_a_run_that_does_not_end_and_one_that_does_not_begin_are_an_alert_once(
     alerting: World, slack: Receiver
 ) -> None:
@@ -325,6 +356,16 @@ def test_a_late_month_is_told_and_recovers_whatever_lands_after_it(alerting: Wor
     ticks(alerting, "2023-06-21T10:00")
     ticks(alerting, "2023-06-22T10:00")
     assert slack.texts[1:] == ["yellow 2023-02 has recovered: it has landed"]
+
+
+def test_a_late_month_of_a_dataset_of_which_nothing_is_left_is_no_longer_late(alerting: World, slack: Receiver) -> None:
+    alerting.publish("yellow", "2023-01")
+    alerting.land("yellow", "2023-01")
+    ticks(alerting, "2023-05-20T10:00")
+    assert len(slack.texts) == 1
+    alerting.instance.wipe_assets([dg.AssetKey(["yellow", "bigquery_table"])])
+    assert QUIET in ticks(alerting, "2023-05-21T10:00")
+    assert len(slack.texts) == 1
 
 
 def test_a_late_month_that_tlc_does_not_have_is_an_alert_with_the_sources_words(

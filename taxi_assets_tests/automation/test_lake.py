@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import patch
 
@@ -78,11 +79,21 @@ def test_nothing_follows_a_month_of_which_a_blocking_check_failed(world: World) 
     assert downstream.requested() + downstream.requested() == ["2023-02"]
 
 
-def test_the_zones_land_when_there_are_none_and_every_monday(world: World) -> None:
-    cursor, requested = None, []
-    world.site.files["/zones.csv"] = lookup().encode()
-    for moment in ("01T10:00", "01T10:01", "02T10:00", "04T04:59", "04T05:01", "04T05:02", "11T05:01"):
-        now = at(f"2023-09-{moment}")  # the 4th and the 11th were Mondays
+@pytest.mark.parametrize(
+    ("published", "expected"),
+    [
+        (True, ["01T10:00", "04T05:01", "11T05:01"]),  # the 4th and the 11th were Mondays
+        (False, ["01T10:00", "02T10:00", "04T04:59", "04T05:01", "11T05:01"]),
+    ],
+)
+def test_the_zones_land_when_there_are_none_and_every_monday_and_are_tried_daily(
+    published: bool, expected: list[str], world: World, make_world: Callable[..., World]
+) -> None:
+    world, cursor, requested = make_world(zones_url=f"{world.site.url}/zones.csv"), None, []
+    if published:
+        world.site.files["/zones.csv"] = lookup().encode()
+    for moment in ("01T10:00", "01T10:01", "02T10:00", "02T10:01", "04T04:59", "04T05:01", "04T05:02", "11T05:01"):
+        now = at(f"2023-09-{moment}")
         done = dg.evaluate_automation_conditions(
             world.definitions, world.instance, dg.AssetSelection.assets(ZONES), evaluation_time=now, cursor=cursor
         )
@@ -90,8 +101,8 @@ def test_the_zones_land_when_there_are_none_and_every_monday(world: World) -> No
         if done.total_requested:
             requested.append(moment)
             with freeze_time(now):
-                run_zones(world.definitions, world.instance)
-    assert requested == ["01T10:00", "04T05:01", "11T05:01"]
+                assert run_zones(world.definitions, world.instance).success == published
+    assert requested == expected
 
 
 def test_dagsters_own_eager_condition_would_have_left_the_month_behind(world: World) -> None:

@@ -114,12 +114,15 @@ def test_a_month_that_failed_for_good_is_requested_by_no_schedule_but_one_that_m
     assert "yellow 2023-01 failed for good: " in tick.skipped
 
 
-def test_a_month_that_a_store_refused_is_requested_every_day(world: World) -> None:
+def test_a_month_that_a_store_or_the_machine_refused_is_requested_every_day(world: World) -> None:
     world.publish("yellow", "2023-01")
-    refusal = PermanentError("the permission is denied: storage.objects.create")
-    with patch("taxi_assets.storage.lake.folder.FolderLake.put", side_effect=refusal):
-        assert statuses([world.land("yellow", "2023-01")]) == ["FAILURE"]
-    for day in (20, 21):
+    refusals = {
+        "staging.local.StagingArea.commit": PermissionError(13, "Permission denied"),
+        "lake.folder.FolderLake.put": PermanentError("the permission is denied: storage.objects.create"),
+    }
+    for day, (method, refusal) in enumerate(refusals.items(), 20):
+        with patch(f"taxi_assets.storage.{method}", side_effect=refusal):
+            assert statuses([world.land("yellow", "2023-01")]) == ["FAILURE"]
         assert world.schedule("yellow_missing_months", f"2023-03-{day}T05:30").months == ["yellow 2023-01"]
 
 
