@@ -18,7 +18,7 @@ from taxi_assets_tests.automation.world import ROOT
 from taxi_assets_tests.servers.graphql import STEPS, Dagster
 from taxi_assets_tests.servers.process import free_port
 
-TIMEOUT_SECONDS = 240.0
+TIMEOUT_SECONDS = 480.0
 _COMMAND = ("taxi-assets", "dev")
 _BACKFILL = """
 mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
