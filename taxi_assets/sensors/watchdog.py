@@ -123,7 +123,11 @@ def _late(
         name: Month.of((now - timedelta(days=dataset.late_after_days)).date()).plus(-1)
         for name, dataset in datasets.items()
     }
-    told = [(name, Month.parse(text)) for kind, name, text in map(_parts, known) if kind == "late" and landed.get(name)]
+    told = [
+        (name, Month.parse(text))
+        for _, name, text in (key.split() for key in known if key.startswith("late "))
+        if landed.get(name)
+    ]
     in_use = [name for name, months in landed.items() if months and min(months) < due[name]]
     asked = dict.fromkeys([*((name, due[name]) for name in in_use), *told])
     late = [(name, month) for name, month in asked if month not in landed[name]]
@@ -140,12 +144,6 @@ def _late(
         if month in landed[name]:
             found[f"recovered {name} {month}"] = f"{name} {month} has recovered: it has landed"
     return found
-
-
-def _parts(key: str) -> tuple[str, str, str]:
-    """Return the parts of a notice's key; only that of a late month has three."""
-    kind, name, month = [*key.split(), "", ""][:3]
-    return kind, name, month
 
 
 def _unreported(context: dg.SensorEvaluationContext, now: datetime) -> list[dg.DagsterRun]:
